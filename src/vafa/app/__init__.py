@@ -1,0 +1,1 @@
+"""The daemon: config, lanes, jobs, sockets, and their wiring."""

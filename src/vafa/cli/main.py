@@ -1,0 +1,95 @@
+"""The `vafa` command: finds the verb's module, turns the error tree into words and exit codes.
+
+Exit codes: 0 done, 1 it could not be done (the message says why and what to do), 2 usage or config,
+3 the daemon is not running; `status` has its own scale (UX: 0, 10, 20, 3).
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from vafa import __version__
+from vafa.model.errors import ConfigError, NotRunning, ProgrammeError, VafaError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING = 1, 2, 3
+
+# verb -> what `vafa --help` says of it; the module is vafa.cli.<verb>, its click command `command`
+VERBS = {
+    "run": "Run the daemon.",
+    "status": "Is it working, and if not, what do I do?",
+    "why": "One sale as a time line, from the wire to the paper.",
+    "explain": "The arithmetic behind a sale's points.",
+    "sell": "Ask the terminal for a payment.",
+    "member": "Add, show, find and bind members.",
+    "claim": "Give points waiting on a claim code to a member.",
+    "receipt": "Show what the paper says.",
+    "programme": "Check, show and activate the club's rules.",
+    "journal": "The ledger's events as JSON lines.",
+    "verify": "Recompute the ledger from its journal and compare.",
+    "decode": "Say what captured bytes mean.",
+    "simulate": "A pretend terminal for demos, training and tests.",
+    "demo": "A shop's morning on a simulated terminal, with a power cut.",
+    "bench": "Measure this device against the numbers to reach.",
+}
+
+
+class Verbs(click.Group):
+    """Loads a verb's module only when it is asked for, so that `vafa status` answers fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"vafa.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="vafa")
+def vafa() -> None:
+    """Vafa: a card terminal becomes a customer club."""
+
+
+def exit_code(error: VafaError) -> int:
+    """The process exit code for an error of the tree."""
+    match error:
+        case NotRunning():
+            return EXIT_NOT_RUNNING
+        case ConfigError() | ProgrammeError():
+            return EXIT_USAGE
+        case _:
+            return EXIT_FAILED
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Entry point of the console script. Never shows a traceback for an error of the tree."""
+    try:
+        return vafa.main(args=argv, prog_name="vafa")
+    except VafaError as error:
+        click.echo(f"vafa: {error}   [{error.code}]", err=True)
+        if error.fix:
+            click.echo(f"  fix: {error.fix}", err=True)
+        sys.exit(exit_code(error))
+
+
+if __name__ == "__main__":
+    main()

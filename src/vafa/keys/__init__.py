@@ -1,0 +1,1 @@
+"""Keyed tokens, and sealing of what must stay unreadable."""

@@ -1,0 +1,1 @@
+"""The SQLite ledger: schema, the one write path, verification, reads."""

@@ -1,0 +1,499 @@
+"""The event table: everything that can happen on a device, with the fields it is written with.
+
+Each kind is one positional MessagePack array (msgspec array-like struct) in `journal.body`; the kind's
+number stands in `journal.kind`. **Encodings only grow at the end**: a new field is appended with a default,
+a kind or enum number is never reused, and a stored body is never re-encoded. An event carries every input
+its effect on the books needs (docs/events.md has the same table with the effects).
+
+Conventions: amounts in minor units with their currency epoch; points are integers; instants are UTC seconds;
+`holder` is a member id, a strong card token (points wait on the card) or b'' (points wait on the payment
+itself); `programme` is the first eight bytes of the programme document's hash; a contribution or carry is an
+exact fraction (numerator, denominator) of a point; (epoch, seq) names an earlier row of the same journal.
+"""
+
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+from vafa.model.payment import PaymentKey
+
+
+class Kind(IntEnum):
+    """Stored in every journal row; never renumber. The numbers leave room within each family."""
+
+    EPOCH_OPENED = 1
+    PROGRAMME_ACTIVATED = 2
+    CLOCK_ATTESTED = 3
+    CHECKPOINT = 4
+    SALE_ASKED = 10
+    SALE_ENDED = 11
+    PAYMENT = 12
+    AWARD = 13
+    REVERSAL = 14
+    REFUND = 15
+    REFUND_UNMATCHED = 16
+    GAP_DETECTED = 17
+    GAP_CLOSED = 18
+    RECORDED = 19
+    AWARD_MOVED = 20
+    AWARD_REFUND = 21
+    CLAW_BACK = 22
+    ADJUST = 23
+    ENROL = 30
+    PROFILE = 31
+    BIND = 32
+    CLAIM = 33
+    FORGET = 34
+    TIER_CHANGED = 35
+    MERGE = 36
+    UNMERGE = 37
+    HOLD = 40
+    REDEMPTION = 41
+    RELEASE = 42
+    REDEMPTION_REFUND = 43
+    OFFER = 44
+    EXPIRE = 45
+    FLOAT_IN = 50
+    FLOAT_OUT = 51
+    SPEND_RIGHTS = 52
+
+
+class SaleOutcome(IntEnum):
+    """How a sale we asked a terminal for ended. Stored; never renumber. UNSURE is never final."""
+
+    APPROVED = 1
+    DECLINED = 2
+    CANCELLED = 3
+    TIMED_OUT = 4  # the terminal never took the request: nothing was charged
+    UNSURE = 5  # the request left and no answer came: the card may be charged
+    RESOLVED_PAID = 6  # the terminal's journal shows it
+    RESOLVED_UNPAID = 7  # the terminal's journal covers the time and does not show it
+
+
+class Nothing(IntEnum):
+    """Why a payment earned nothing. Stored; never renumber."""
+
+    NOT_A_SALE = 1
+    BELOW_MINIMUM = 2
+    BASELINE = 3  # older than the lane that first polled it
+    NO_PROGRAMME = 4
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """What the kinds have in common: nothing but the way they are written."""
+
+
+class Paid(Event, frozen=True):
+    """The facts of one completed payment, as kept. `card` is a keyed token, `mask` BIN6 and last four."""
+
+    key: PaymentKey
+    amount: int
+    currency: int
+    paid_at: int | None
+    source: int
+    trace: str = ""
+    card: bytes = b""
+    mask: str = ""
+    order_id: str = ""
+
+
+class EpochOpened(Event, frozen=True):
+    """The first row of an epoch. `before` is the head it follows: (epoch, seq, chain hash), or None."""
+
+    ledger_id: bytes
+    device: int
+    before: tuple[int, int, bytes] | None
+    key_id: bytes
+    why: str
+
+
+class ProgrammeActivated(Event, frozen=True):
+    """The whole document travels in the journal; it holds from `from_at` on (None: from the beginning)."""
+
+    programme: bytes
+    hash: bytes
+    document: str
+    from_at: int | None
+
+
+class ClockAttested(Event, frozen=True):
+    mark: int
+    by: str
+
+
+class Checkpoint(Event, frozen=True):
+    """Rows up to (epoch, seq) may go: the named snapshot holds the books, `state` is their hash."""
+
+    epoch: int
+    seq: int
+    state: bytes
+    snapshot: str
+    snapshot_hash: bytes
+    signature: bytes = b""
+
+
+class SaleAsked(Event, frozen=True):
+    """Committed before the request leaves for the terminal. `known_trace`: the newest we had heard of."""
+
+    tid: str
+    request: str
+    amount: int
+    currency: int
+    order_id: str
+    claim: str
+    holder: bytes
+    card: bytes
+    programme: bytes
+    points_promised: int
+    known_trace: str
+
+
+class SaleEnded(Event, frozen=True):
+    """`asked` names the SaleAsked row; `response` is the terminal's own code, '' when none came."""
+
+    asked: tuple[int, int]
+    outcome: int
+    response: str = ""
+    key: PaymentKey | None = None
+
+
+class PaymentSeen(Event, frozen=True):
+    """Kind PAYMENT: a completed payment that earned nothing."""
+
+    paid: Paid
+    why: int
+    programme: bytes = b""
+
+
+class Award(Event, frozen=True):
+    """A payment with what it earned. points == floor(carry + contribution), carry before as a fraction."""
+
+    paid: Paid
+    holder: bytes
+    claim: str
+    programme: bytes
+    eligible: int
+    contribution: tuple[int, int]
+    carry: tuple[int, int]
+    points: int
+
+
+class Reversal(Event, frozen=True):
+    """A void or reversal before settlement: the whole contribution leaves. `debt` is what was not there."""
+
+    key: PaymentKey
+    holder: bytes
+    programme: bytes
+    contribution: tuple[int, int]
+    carry: tuple[int, int]
+    points: int
+    debt: int
+    reversed_at: int | None
+    by: str
+
+
+class Refund(Event, frozen=True):
+    """`ref` is the refund's own identity at the terminal; `amount` what went back to the card."""
+
+    key: PaymentKey
+    ref: PaymentKey
+    amount: int
+    holder: bytes
+    programme: bytes
+    contribution: tuple[int, int]
+    carry: tuple[int, int]
+    points: int
+    debt: int
+    refunded_at: int | None
+    by: str
+
+
+class RefundUnmatched(Event, frozen=True):
+    """A refund whose sale is unknown here moves nothing; it carries every reference the terminal gave."""
+
+    ref: PaymentKey
+    amount: int
+    currency: int
+    refunded_at: int | None
+    originals: tuple[tuple[str, str], ...]
+    card: bytes
+    mask: str
+    by: str
+
+
+class GapDetected(Event, frozen=True):
+    """Payments of `tid` may be missing after `after_trace` and before `before_trace` ('' unknown)."""
+
+    tid: str
+    after_trace: str
+    before_trace: str
+    why: str
+
+
+class GapClosed(Event, frozen=True):
+    gap: tuple[int, int]
+    by: str
+    why: str
+
+
+class Recorded(Event, frozen=True):
+    """A person entered the payment `key` by hand; its Award or Payment row follows in the same commit."""
+
+    key: PaymentKey
+    by: str
+    why: str
+
+
+class AwardMoved(Event, frozen=True):
+    key: PaymentKey
+    from_holder: bytes
+    to_holder: bytes
+    programme: bytes
+    contribution: tuple[int, int]
+    points_out: int
+    points_in: int
+    debt: int
+    by: str
+    why: str
+
+
+class AwardRefund(Event, frozen=True):
+    """Points of a redemption that came back with a refund, to the lots they were drawn from."""
+
+    key: PaymentKey
+    redemption: tuple[int, int]
+    holder: bytes
+    points: int
+    lots: tuple[tuple[int, int, int, int | None], ...]
+    by: str
+
+
+class ClawBack(Event, frozen=True):
+    """The hub takes back an award that another device owned or whose refund came elsewhere."""
+
+    key: PaymentKey
+    holder: bytes
+    points: int
+    debt: int
+    why: str
+    transfer: bytes
+
+
+class Adjust(Event, frozen=True):
+    holder: bytes
+    points: int
+    debt: int
+    expires_at: int | None
+    by: str
+    why: str
+
+
+class Enrol(Event, frozen=True):
+    """A member joined. The phone is no field: it lives as ciphertext in `secret`, beside the journal."""
+
+    member: bytes
+    last4: str
+    by: str
+
+
+class Profile(Event, frozen=True):
+    """Which fields of the sealed profile were set (bits: 1 name, 2 birthday, 4 consent, 8 referrer)."""
+
+    member: bytes
+    fields: int
+    consent_at: int | None
+    referrer: bytes
+    birthday: tuple[int, int] | None
+    by: str
+
+
+class Bind(Event, frozen=True):
+    member: bytes
+    token: bytes
+    by: str
+
+
+class Claimed(Event, frozen=True):
+    """What one programme's waiting payments bring: points_out leave the waiting holders, points_in arrive.
+
+    points_in == floor(carry + contribution): as if the member had enrolled before these payments.
+    """
+
+    programme: bytes
+    keys: tuple[PaymentKey, ...]
+    contribution: tuple[int, int]
+    carry: tuple[int, int]
+    points_out: int
+    points_in: int
+
+
+class Claim(Event, frozen=True):
+    member: bytes
+    code: str
+    token: bytes
+    parts: tuple[Claimed, ...]
+    by: str
+
+
+class Forget(Event, frozen=True):
+    """The ciphertext and its key are deleted on every holder; balances stay under the bare id."""
+
+    member: bytes
+    by: str
+    why: str
+
+
+class TierChanged(Event, frozen=True):
+    member: bytes
+    tier_before: str
+    tier: str
+    metric: int
+    why: str
+
+
+class Merge(Event, frozen=True):
+    """`alias` answers as `member` from now on; lots, debts and bonuses keep their owner."""
+
+    member: bytes
+    alias: bytes
+    order: int
+    why: str
+
+
+class Unmerge(Event, frozen=True):
+    member: bytes
+    alias: bytes
+    order: int
+    why: str
+
+
+class Hold(Event, frozen=True):
+    hold: bytes
+    holder: bytes
+    points: int
+    reward: str
+    until: int
+    request: str
+
+
+class Redemption(Event, frozen=True):
+    hold: bytes
+    holder: bytes
+    points: int
+    reward: str
+    amount: int
+    currency: int
+    lots: tuple[tuple[int, int, int], ...]
+    key: PaymentKey | None
+
+
+class Release(Event, frozen=True):
+    hold: bytes
+    holder: bytes
+    points: int
+    why: str
+
+
+class RedemptionRefund(Event, frozen=True):
+    redemption: tuple[int, int]
+    holder: bytes
+    points: int
+    lots: tuple[tuple[int, int, int, int | None], ...]
+    by: str
+
+
+class Offer(Event, frozen=True):
+    offer: bytes
+    holder: bytes
+    document: str
+    from_at: int | None
+    until: int | None
+    by: str
+
+
+class Expire(Event, frozen=True):
+    holder: bytes
+    points: int
+    lots: tuple[tuple[int, int, int], ...]
+    at: int
+
+
+class FloatOut(Event, frozen=True):
+    """Whole points leave this till; each lot: origin (device, epoch, seq), programme, points, expires_at."""
+
+    transfer: bytes
+    to_till: str
+    points: int
+    lots: tuple[tuple[int, int, int, bytes, int, int | None], ...]
+
+
+class FloatIn(Event, frozen=True):
+    transfer: bytes
+    from_till: str
+    points: int
+    lots: tuple[tuple[int, int, int, bytes, int, int | None], ...]
+
+
+class SpendRights(Event, frozen=True):
+    spend_until: int
+    order: int
+    signature: bytes
+
+
+TYPES: dict[Kind, type[Event]] = {
+    Kind.EPOCH_OPENED: EpochOpened,
+    Kind.PROGRAMME_ACTIVATED: ProgrammeActivated,
+    Kind.CLOCK_ATTESTED: ClockAttested,
+    Kind.CHECKPOINT: Checkpoint,
+    Kind.SALE_ASKED: SaleAsked,
+    Kind.SALE_ENDED: SaleEnded,
+    Kind.PAYMENT: PaymentSeen,
+    Kind.AWARD: Award,
+    Kind.REVERSAL: Reversal,
+    Kind.REFUND: Refund,
+    Kind.REFUND_UNMATCHED: RefundUnmatched,
+    Kind.GAP_DETECTED: GapDetected,
+    Kind.GAP_CLOSED: GapClosed,
+    Kind.RECORDED: Recorded,
+    Kind.AWARD_MOVED: AwardMoved,
+    Kind.AWARD_REFUND: AwardRefund,
+    Kind.CLAW_BACK: ClawBack,
+    Kind.ADJUST: Adjust,
+    Kind.ENROL: Enrol,
+    Kind.PROFILE: Profile,
+    Kind.BIND: Bind,
+    Kind.CLAIM: Claim,
+    Kind.FORGET: Forget,
+    Kind.TIER_CHANGED: TierChanged,
+    Kind.MERGE: Merge,
+    Kind.UNMERGE: Unmerge,
+    Kind.HOLD: Hold,
+    Kind.REDEMPTION: Redemption,
+    Kind.RELEASE: Release,
+    Kind.REDEMPTION_REFUND: RedemptionRefund,
+    Kind.OFFER: Offer,
+    Kind.EXPIRE: Expire,
+    Kind.FLOAT_IN: FloatIn,
+    Kind.FLOAT_OUT: FloatOut,
+    Kind.SPEND_RIGHTS: SpendRights,
+}
+KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders: dict[Kind, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def encode(event: Event) -> bytes:
+    """The canonical body: MessagePack in its shortest form, fields in order."""
+    return _encoder.encode(event)
+
+
+def decode(kind: int, body: bytes) -> Event:
+    """The event of a stored body. ValueError when the kind is unknown or the body does not fit it."""
+    known = Kind(kind)
+    decoder = _decoders.get(known)
+    if decoder is None:
+        decoder = _decoders[known] = msgspec.msgpack.Decoder(TYPES[known])
+    event: Event = decoder.decode(body)
+    return event

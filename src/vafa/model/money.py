@@ -1,0 +1,20 @@
+"""Money is an integer in the minor unit of a currency epoch; there are no floats anywhere.
+
+Iran's rial is being redenominated (law of 2025-10-05: one new rial = 10,000 current rial), so an amount
+means nothing without its epoch. Vafa stores the epoch beside every amount from the first day.
+"""
+
+from enum import IntEnum
+
+RIALS_PER_TOMAN = 10
+CURRENT_RIALS_PER_NEW_RIAL = 10_000
+
+
+class Currency(IntEnum):
+    """The currency epoch of an amount. Stored; never renumber."""
+
+    RIAL_CURRENT = 0  # ISO 4217 IRR, what every terminal sends today
+    RIAL_NEW = 1  # reserved for the redenominated rial; no terminal sends it yet
+
+
+AMOUNT_MAX = 10**13 - 1  # thirteen digits: Sadad's amount field, the widest of the known protocols

@@ -1,0 +1,1 @@
+"""Serial, TCP, unix and pty links, the clock, systemd."""

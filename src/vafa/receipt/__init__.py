@@ -1,0 +1,1 @@
+"""What the paper says, in Persian and English, from one content model."""

@@ -1,0 +1,1 @@
+"""Pretend terminals, printers and shops for demos, training and tests."""
