@@ -150,9 +150,9 @@ class SaleAsked(Event, frozen=True):
 
 
 class SaleEnded(Event, frozen=True):
-    """`asked` names the SaleAsked row; `response` is the terminal's own code, '' when none came."""
+    """`sale` is (tid, request) of its SaleAsked; `response` the terminal's own code, '' when none came."""
 
-    asked: tuple[int, int]
+    sale: tuple[str, str]
     outcome: int
     response: str = ""
     key: PaymentKey | None = None
@@ -317,11 +317,13 @@ class Bind(Event, frozen=True):
 class Claimed(Event, frozen=True):
     """What one programme's waiting payments bring: points_out leave the waiting holders, points_in arrive.
 
-    points_in == floor(carry + contribution): as if the member had enrolled before these payments.
+    points_in == floor(carry + contribution): as if the member had enrolled before these payments. `eligible`
+    is the sum of their eligible amounts.
     """
 
     programme: bytes
     keys: tuple[PaymentKey, ...]
+    eligible: int
     contribution: tuple[int, int]
     carry: tuple[int, int]
     points_out: int
@@ -329,6 +331,8 @@ class Claimed(Event, frozen=True):
 
 
 class Claim(Event, frozen=True):
+    """`token`: the strong card token whose waiting payments are taken, b'' for the code's own payment."""
+
     member: bytes
     code: str
     token: bytes

@@ -1,0 +1,183 @@
+"""The rows of the books: tables that answer questions, all derived from the journal.
+
+A row is a flat frozen struct, its fields the columns of the table, its first `KEYS[type]` fields the primary
+key. New columns are appended with a default; defaults at the end are left out of a row's digest, so an old
+row keeps its digest when a column is added.
+"""
+
+from enum import IntEnum
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import msgspec
+
+from vafa.model.payment import PaymentKey
+
+Value = int | str | bytes | None
+Key = tuple[Value, ...]
+
+
+class BookRow(msgspec.Struct, frozen=True, array_like=True):
+    """What all rows share: being written to a table and hashed by position."""
+
+
+R = TypeVar("R", bound=BookRow)
+
+
+class PaymentState(IntEnum):
+    """Stored; never renumber."""
+
+    EARNED = 1
+    NOTHING = 2
+    REVERSED = 3
+    WAITING = 4  # earned, for a card nobody has claimed yet
+
+
+class PaymentRow(BookRow, frozen=True):
+    """One payment.
+
+    seq       the journal row of its Award or Payment
+    holder    a member, a strong card token (points wait on the card), or b'' (they wait on the payment)
+    claim     the claim code printed for it, kept after its use; None when there was none
+    """
+
+    scheme: int
+    tid: str
+    ref: str
+    reuse: int
+    seq: int
+    state: int
+    amount: int
+    holder: bytes
+    claim: str | None = None
+    refunded: int = 0
+
+    @property
+    def key(self) -> PaymentKey:
+        """The natural key this row is found by."""
+        return PaymentKey(self.scheme, self.tid, self.ref, self.reuse)  # type: ignore[arg-type]
+
+
+class MemberState(IntEnum):
+    """Stored; never renumber."""
+
+    ACTIVE = 1
+    WAITING = 2  # no member yet: points on an unclaimed card
+
+
+class MemberRow(BookRow, frozen=True):
+    """A holder of points and everything an award changes of it, in one row so that an award writes three.
+
+    id        member id (10 bytes), or the strong card token points wait on (11 bytes)
+    carry     MessagePack [[programme, numerator, denominator], ...]: the fraction not yet a point
+    visits    purchases that earned; `spent` their eligible amounts
+    """
+
+    id: bytes
+    state: int
+    last4: str
+    joined_seq: int
+    balance: int = 0
+    debt: int = 0
+    carry: bytes = b"\x90"
+    visits: int = 0
+    spent: int = 0
+
+
+class TokenRow(BookRow, frozen=True):
+    """A card that belongs to a member. One card may have several members (a family), each a row."""
+
+    token: bytes
+    member: bytes
+    seq: int
+
+
+class SaleRow(BookRow, frozen=True):
+    """A sale we asked a terminal for. outcome 0: in hand; else model.events.SaleOutcome."""
+
+    tid: str
+    request: str
+    seq: int
+    outcome: int = 0
+    ended_seq: int = 0
+
+
+class ProgrammeRow(BookRow, frozen=True):
+    """A version of the club's rules; its document is in journal row `seq`."""
+
+    id: bytes
+    hash: bytes
+    seq: int
+    from_at: int | None = None
+
+
+class GapRow(BookRow, frozen=True):
+    """Payments may be missing; open while closed_seq is 0."""
+
+    seq: int
+    tid: str
+    closed_seq: int = 0
+
+
+TABLES: dict[type[BookRow], str] = {
+    PaymentRow: "payment",
+    MemberRow: "member",
+    TokenRow: "token",
+    SaleRow: "sale",
+    ProgrammeRow: "programme",
+    GapRow: "gap",
+}
+_KEY_WIDTHS: dict[type[BookRow], int] = {
+    PaymentRow: 4,
+    MemberRow: 1,
+    TokenRow: 2,
+    SaleRow: 2,
+    ProgrammeRow: 1,
+    GapRow: 1,
+}
+_encoder = msgspec.msgpack.Encoder()
+_BASE_DIGEST = {
+    row: blake2b(name.encode(), digest_size=32, person=b"vafa book") for row, name in TABLES.items()
+}
+_DEFAULTS: dict[type[BookRow], tuple[Any, ...]] = {row: row.__struct_defaults__ for row in TABLES}
+
+
+def key_columns(row_type: type[BookRow]) -> tuple[str, ...]:
+    """The primary key's columns, in order."""
+    return row_type.__struct_fields__[: _KEY_WIDTHS[row_type]]
+
+
+def key_of(row: BookRow) -> Key:
+    """The primary key of a row."""
+    return tuple(getattr(row, name) for name in key_columns(type(row)))
+
+
+def row_digest(row: BookRow) -> int:
+    """BLAKE2b-256 of (table, row) as a number: what the state hash sums up."""
+    values = list(msgspec.structs.astuple(row))
+    for default in reversed(_DEFAULTS[type(row)]):
+        if values[-1] != default:
+            break
+        values.pop()
+    digest = _BASE_DIGEST[type(row)].copy()
+    digest.update(_encoder.encode(values))
+    return int.from_bytes(digest.digest(), "big")
+
+
+class Carry:
+    """The fractions of a member, one for each programme version that is still refundable."""
+
+    _decoder = msgspec.msgpack.Decoder(list[tuple[bytes, int, int]])
+
+    def __init__(self, packed: bytes) -> None:
+        self._parts = {programme: (num, den) for programme, num, den in self._decoder.decode(packed)}
+
+    def of(self, programme: bytes) -> tuple[int, int]:
+        """(numerator, denominator) under a programme version; (0, 1) when there is none."""
+        return self._parts.get(programme, (0, 1))
+
+    def replaced(self, programme: bytes, fraction: tuple[int, int]) -> bytes:
+        """The packed carry with one version's fraction set, in a canonical order."""
+        parts = self._parts | {programme: fraction}
+        kept = sorted((key, num, den) for key, (num, den) in parts.items() if num)
+        return _encoder.encode(kept)

@@ -1,0 +1,88 @@
+"""The device's key: 32 random bytes outside the database, from which every other key is derived.
+
+From a systemd credential (`LoadCredential=vafa.key`) where there is one, else a file of mode 0600 made on
+first use. Losing it makes members unfindable by phone and card; backups carry it sealed.
+"""
+
+import hmac
+import os
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+from vafa.model.errors import KeyFileError
+
+KEY_BYTES = 32
+CREDENTIAL = "vafa.key"
+
+
+class DeviceKey:
+    """Derives one key a purpose, so that a token never helps to open a seal."""
+
+    def __init__(self, material: bytes) -> None:
+        assert len(material) == KEY_BYTES
+        self._material = material
+
+    def __repr__(self) -> str:
+        return "DeviceKey(...)"
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes for one purpose (HMAC-SHA-256 of its name under the device's key)."""
+        return hmac.digest(self._material, b"vafa key " + purpose.encode(), sha256)
+
+
+def load_or_create(path: Path) -> DeviceKey:
+    """The key of the systemd credential, else of `path`, else a new one written there durably, 0600."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and (Path(credentials) / CREDENTIAL).exists():
+        return _load(Path(credentials) / CREDENTIAL)
+    if not path.exists():
+        _create(path)
+    if path.stat().st_mode & 0o077:
+        raise KeyFileError(f"{path} can be read by others", fix=f"chmod 600 {path}")
+    return _load(path)
+
+
+def load(path: Path) -> DeviceKey:
+    """The key at `path` or of the credential; KeyFileError when there is none (never creates one)."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and (Path(credentials) / CREDENTIAL).exists():
+        return _load(Path(credentials) / CREDENTIAL)
+    return _load(path)
+
+
+def _load(path: Path) -> DeviceKey:
+    try:
+        text = path.read_text("ascii").strip()
+        material = bytes.fromhex(text)
+    except (OSError, ValueError) as error:
+        raise KeyFileError(
+            f"the device key {path} cannot be read ({error})", fix="restore it from a backup"
+        ) from error
+    if len(material) != KEY_BYTES:
+        raise KeyFileError(
+            f"the device key {path} is not {KEY_BYTES} bytes in hex", fix="restore it from a backup"
+        )
+    return DeviceKey(material)
+
+
+def _create(path: Path) -> None:
+    """Write a new key so that after a power cut there is a whole key or none."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(path.name + ".new")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise KeyFileError(
+            f"no device key could be made at {path} ({error})", fix="check the disk and its rights"
+        ) from error

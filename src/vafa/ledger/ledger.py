@@ -1,0 +1,185 @@
+"""The one write path. `Ledger.write(decide)` is the only code in Vafa that changes a ledger.
+
+Process lock, BEGIN IMMEDIATE, `decide(tx)` reads and posts events through `tx`, COMMIT. Each posted event is
+one journal row and, in the same transaction, its effect on the books as `books.apply` says. The head (last
+row's seq, hash, till sums, state hash) is kept in memory and trusted only while nothing went wrong: after any
+SQLite error the connection is closed, opened again and the head read back, so that what the disk has decides.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from vafa.books import till as tills
+from vafa.books.apply import apply, state_hash_after
+from vafa.books.rows import BookRow, Key, R
+from vafa.books.till import TillSums
+from vafa.ledger import storage
+from vafa.ledger.tables import SQL, find_row
+from vafa.model import events
+from vafa.model.chain import NO_HASH, chain_hash
+from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
+
+T = TypeVar("T")
+_INSERT = "INSERT INTO journal (seq, epoch, at, kind, body, till, state, hash) VALUES (?,?,?,?,?,?,?,?)"
+_HEAD = "SELECT seq, epoch, hash, till, state FROM journal ORDER BY seq DESC LIMIT 1"
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The newest journal row, as far as the next one needs it. `state` is the state hash as a number."""
+
+    seq: int = 0
+    epoch: int = 0
+    hash: bytes = NO_HASH
+    till: TillSums = TillSums()
+    state: int = 0
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """Where an event went: its journal row and the row's chain hash."""
+
+    epoch: int
+    seq: int
+    hash: bytes
+
+
+class Transaction:
+    """What `decide` may do: read rows, post events. Lives only inside one `Ledger.write`."""
+
+    def __init__(self, connection: sqlite3.Connection, head: Head, at_ms: int) -> None:
+        self.connection = connection
+        self.head = head
+        self.at_ms = at_ms
+
+    def find(self, row_type: type[R], key: Key) -> R | None:
+        """The row of the books with this primary key, or None."""
+        return find_row(self.connection, row_type, key)
+
+    def post(self, event: events.Event) -> Posted:
+        """Append `event` to the journal and apply it to the books. Durable when `write` returns."""
+        head = self.head
+        seq = head.seq + 1
+        epoch = head.epoch + 1 if isinstance(event, events.EpochOpened) else head.epoch
+        assert epoch > 0, "a ledger begins with EpochOpened"
+        effect = apply(event, seq, self, head.till)
+        state = state_hash_after(head.state, effect.changes)
+        kind, body, till = events.KINDS[type(event)], events.encode(event), tills.pack(effect.till)
+        state_bytes = state.to_bytes(32, "big")
+        row_hash = chain_hash(head.hash, epoch, seq, self.at_ms, kind, body, till, state_bytes)
+        self.connection.execute(_INSERT, (seq, epoch, self.at_ms, kind, body, till, state_bytes, row_hash))
+        for change in effect.changes:
+            self._write_row(change.old, change.new)
+        self.head = Head(seq, epoch, row_hash, effect.till, state)
+        return Posted(epoch, seq, row_hash)
+
+    def _write_row(self, old: BookRow | None, new: BookRow | None) -> None:
+        if new is None:
+            assert old is not None
+            sql = SQL[type(old)]
+            self.connection.execute(sql.delete, sql.key_values(old))
+        else:
+            sql = SQL[type(new)]
+            self.connection.execute(sql.insert if old is None else sql.replace, msgspec.structs.astuple(new))
+
+
+class Ledger:
+    """An open ledger. One instance a process, shared by all threads."""
+
+    def __init__(self, directory: Path, wall_ms: Callable[[], int]) -> None:
+        """Open or create the ledger in `directory` for writing. Raises the LedgerError family."""
+        self.path = storage.ledger_path(directory)
+        self._wall_ms = wall_ms
+        self._lock = threading.Lock()
+        self.failure = ""  # why the last write failed; '' while all is well
+        self._lock_descriptor = storage.lock_ledger(self.path)
+        try:
+            self._connection: sqlite3.Connection | None = storage.connect_writer(self.path)
+            self._head = _read_head(self._connection)
+        except BaseException:
+            os.close(self._lock_descriptor)
+            raise
+
+    @property
+    def head(self) -> Head:
+        """The newest committed row."""
+        return self._head
+
+    def write(self, decide: Callable[[Transaction], T]) -> T:
+        """Run `decide` in a write transaction and commit what it posted, durably. Returns its answer.
+
+        Raises what `decide` raises (nothing is then written), LedgerBusy when another program holds the file
+        too long, LedgerError when the disk fails: then nothing may be acknowledged, and the next call starts
+        from what the disk has.
+        """
+        with self._lock:
+            try:
+                connection = self._ready()
+                connection.execute("BEGIN IMMEDIATE")
+                transaction = Transaction(connection, self._head, self._wall_ms())
+                try:
+                    answer = decide(transaction)
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                if transaction.head is self._head:
+                    connection.execute("ROLLBACK")  # nothing to make durable: costs no flush
+                else:
+                    connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+            self._head = transaction.head
+            self.failure = ""
+            return answer
+
+    def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask the books on the writing connection, between writes: for the daemon's own answers."""
+        with self._lock:
+            try:
+                return question(self._ready())
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Close the file and give up the lock. A write in hand ends first; closing twice is harmless."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._lock_descriptor >= 0:
+                os.close(self._lock_descriptor)
+                self._lock_descriptor = -1
+
+    def _ready(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = storage.connect_writer(self.path)
+            self._head = _read_head(self._connection)
+        return self._connection
+
+    def _failed(self, error: sqlite3.Error) -> LedgerError:
+        """Forget the connection: after an error only what the disk has counts."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self.failure = str(error)
+        if getattr(error, "sqlite_errorname", "") in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+            return LedgerBusy(f"the ledger is held by another program ({error})", fix=f"fuser -v {self.path}")
+        return LedgerError(
+            f"the ledger could not be written ({error})",
+            fix="check disk space and the disk; then: vafa verify",
+        )
+
+
+def _read_head(connection: sqlite3.Connection) -> Head:
+    row = connection.execute(_HEAD).fetchone()
+    if row is None:
+        return Head()
+    seq, epoch, row_hash, till, state = row
+    try:
+        return Head(seq, epoch, row_hash, tills.unpack(till), int.from_bytes(state, "big"))
+    except msgspec.ValidationError as error:
+        raise LedgerDamaged(f"journal row {seq} cannot be read ({error})", fix="vafa verify") from error

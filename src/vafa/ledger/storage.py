@@ -1,0 +1,136 @@
+"""Opening the file: the settings that make a commit durable, set and read back, and who may open it.
+
+synchronous=FULL in WAL mode is one fsync per commit; some builds default to NORMAL, which loses acknowledged
+rows at a power cut, and `PRAGMA journal_mode=WAL` can silently answer something else. So both are read back.
+"""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
+
+SCHEMA_VERSION = 1
+SQLITE_MIN = (3, 37, 0)  # STRICT tables
+PAGE_BYTES = 1024
+WAL_PAGES_AUTOCHECKPOINT = 4_000
+CACHE_KIB = 1_024
+BUSY_TIMEOUT_MS = 2_000
+
+
+def ledger_path(directory: Path) -> Path:
+    """The ledger file of a state directory."""
+    return directory / "ledger.db"
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The one writing connection, created and migrated where needed. Usable from any thread under a lock."""
+    if sqlite3.sqlite_version_info < SQLITE_MIN:
+        raise LedgerError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
+    try:
+        connection = _connect(path)
+        _prepare(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise _explained(error, path) from error
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+    )
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = int(_pragma(connection, "user_version"))
+    if version > SCHEMA_VERSION:
+        connection.close()
+        raise LedgerError(
+            f"{path} was written by a newer Vafa (schema {version}, this one knows {SCHEMA_VERSION})",
+            fix="install the newer version again, or restore a backup of this one",
+            code="LED-004",
+        )
+    if version < SCHEMA_VERSION:
+        from vafa.ledger.schema import migrate
+
+        if version == 0:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        path.chmod(0o600)
+        migrate(path)
+    settings = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 0,
+        "wal_autocheckpoint": WAL_PAGES_AUTOCHECKPOINT,
+        "cache_size": -CACHE_KIB,
+    }
+    for name, value in settings.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+        answered = _pragma(connection, name)
+        if answered != value:
+            connection.close()
+            raise LedgerError(
+                f"SQLite refused {name}={value} (it says {answered}): a power cut could lose sales",
+                fix="put the ledger on a local disk with a file system that supports shared memory",
+                code="LED-005",
+            )
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection; LedgerError when there is nothing to read or it may not be read."""
+    if not path.exists():
+        raise LedgerError(
+            f"there is no ledger at {path}", fix="start the daemon once: vafa run", code="LED-006"
+        )
+    try:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
+        )
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        version = _pragma(connection, "user_version")
+    except sqlite3.DatabaseError as error:
+        raise _explained(error, path) from error
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise LedgerError(f"{path} has schema {version}, this Vafa reads {SCHEMA_VERSION}", code="LED-004")
+    return connection
+
+
+def lock_ledger(path: Path) -> int:
+    """An exclusive lock held by the one process that writes this ledger; gone with the process.
+
+    Returns the lock's file descriptor. LedgerBusy when another daemon has it.
+    """
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise LedgerBusy(
+            f"another vafa writes the ledger at {path.parent}",
+            fix="stop it first (systemctl stop vafa), or give this one a directory of its own",
+        ) from None
+    return descriptor
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int | str:
+    answer: int | str = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return answer
+
+
+def _explained(error: sqlite3.DatabaseError, path: Path) -> LedgerError:
+    """The error tree's word for what SQLite said."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        return LedgerDamaged(
+            f"{path} is not a readable ledger ({error})", fix="vafa verify; then restore the newest backup"
+        )
+    if name in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+        return LedgerBusy(
+            f"{path} is held by another program ({error})", fix="find it with: fuser -v " + str(path)
+        )
+    if name in ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"):
+        return LedgerError(f"{path} cannot be opened ({error})", fix="run as the vafa user or with sudo")
+    return LedgerError(f"{path}: {error}", fix="check the disk; then: vafa verify")

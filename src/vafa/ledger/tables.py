@@ -1,0 +1,51 @@
+"""Rows of the books to SQL and back: the columns are the struct's fields, in order, for every table."""
+
+import sqlite3
+
+import msgspec
+
+from vafa.books.rows import TABLES, BookRow, Key, R, key_columns, key_of
+
+
+class Statements(msgspec.Struct, frozen=True):
+    """The SQL of one table, written once."""
+
+    find: str
+    insert: str
+    replace: str
+    delete: str
+    all_by_key: str
+
+    def key_values(self, row: BookRow) -> Key:
+        """The parameters of `find` and `delete` for a row."""
+        return key_of(row)
+
+
+def _statements(row_type: type[BookRow], table: str) -> Statements:
+    columns = ", ".join(row_type.__struct_fields__)
+    marks = ", ".join("?" for _ in row_type.__struct_fields__)
+    key = " AND ".join(f"{name} = ?" for name in key_columns(row_type))
+    order = ", ".join(key_columns(row_type))
+    return Statements(
+        find=f"SELECT {columns} FROM {table} WHERE {key}",
+        insert=f"INSERT INTO {table} ({columns}) VALUES ({marks})",
+        replace=f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})",
+        delete=f"DELETE FROM {table} WHERE {key}",
+        all_by_key=f"SELECT {columns} FROM {table} ORDER BY {order}",
+    )
+
+
+SQL: dict[type[BookRow], Statements] = {row: _statements(row, table) for row, table in TABLES.items()}
+
+
+def find_row(connection: sqlite3.Connection, row_type: type[R], key: Key) -> R | None:
+    """The row with this primary key, or None."""
+    values = connection.execute(SQL[row_type].find, key).fetchone()
+    return None if values is None else row_type(*values)
+
+
+def rows_where(connection: sqlite3.Connection, row_type: type[R], where: str, *values: object) -> list[R]:
+    """Rows by a condition this program wrote (never a person's text), with `values` for its marks."""
+    columns = ", ".join(row_type.__struct_fields__)
+    found = connection.execute(f"SELECT {columns} FROM {TABLES[row_type]} WHERE {where}", values)
+    return [row_type(*row) for row in found]

@@ -1,0 +1,176 @@
+"""`verify`: recompute the chain, rebuild the books from the journal in a scratch file, compare every row.
+
+Three independent looks, each naming the first bad place: the chain (any column of any journal row), the
+effects (each row's stored till sums and state hash against what `books.apply` gives), and the tables (each
+stored row of the books against the rebuilt one). What a room above knows how to check (points from programme
+and inputs) comes in as `recheck`.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+import msgspec
+
+from vafa.books import till as tills
+from vafa.books.apply import apply, state_hash_after
+from vafa.books.rows import TABLES, BookRow, Key, R
+from vafa.books.till import TillSums
+from vafa.ledger.schema import memory_books
+from vafa.ledger.tables import SQL, find_row
+from vafa.model import events
+from vafa.model.chain import NO_HASH, Row, chain_hash
+
+_ROWS = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal ORDER BY seq"
+PROGRESS_EVERY_ROWS = 5_000
+
+Recheck = Callable[[events.Event], str]
+
+
+class Bad(msgspec.Struct, frozen=True):
+    """The first thing that does not verify in one place. `place` reads like `journal 57` or `member 1f…`."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What was looked at and what is wrong; all is well when `bad` is empty."""
+
+    rows: int
+    awards: int
+    points: int
+    head_hash: bytes
+    bad: tuple[Bad, ...]
+
+
+class Rebuild:
+    """The books made again from journal rows, in a scratch database of its own."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.till = TillSums()
+        self.state = 0
+
+    def find(self, row_type: type[R], key: Key) -> R | None:
+        """What `books.apply` reads from."""
+        return find_row(self.connection, row_type, key)
+
+    def take(self, event: events.Event, seq: int) -> None:
+        """Apply one event. Raises books.Impossible."""
+        effect = apply(event, seq, self, self.till)
+        for old, new in ((change.old, change.new) for change in effect.changes):
+            if new is not None:
+                self.connection.execute(SQL[type(new)].replace, msgspec.structs.astuple(new))
+            elif old is not None:
+                self.connection.execute(SQL[type(old)].delete, SQL[type(old)].key_values(old))
+        self.till = effect.till
+        self.state = state_hash_after(self.state, effect.changes)
+
+
+def verify(
+    connection: sqlite3.Connection,
+    recheck: Recheck,
+    progress: Callable[[int], None] = lambda _rows: None,
+    scratch: Path | None = None,
+) -> Verified:
+    """Verify the ledger behind a reading connection. `progress(rows so far)` is called now and then.
+
+    scratch: where the rebuilt books go; None takes a temporary directory. Reads one consistent snapshot.
+    """
+    with tempfile.TemporaryDirectory(prefix="vafa-verify-", dir=scratch) as directory:
+        books = sqlite3.connect(Path(directory) / "books.db", isolation_level=None)
+        try:
+            for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -16384"):
+                books.execute(f"PRAGMA {setting}")
+            memory_books(books)
+            books.execute("BEGIN")
+            connection.execute("BEGIN")
+            try:
+                return _verify(connection, Rebuild(books), recheck, progress)
+            finally:
+                connection.execute("ROLLBACK")
+        finally:
+            books.close()
+
+
+def _verify(
+    connection: sqlite3.Connection, rebuild: Rebuild, recheck: Recheck, progress: Callable[[int], None]
+) -> Verified:
+    bad: list[Bad] = []
+    before, count, awards = NO_HASH, 0, 0
+    for columns in connection.execute(_ROWS):
+        row = Row(*columns)
+        fault = _row_fault(row, before, count, rebuild, recheck)
+        if fault:
+            bad.append(Bad(f"journal {row.seq}", fault))
+            break  # every later row chains to this one: naming the first is the answer
+        before, count = row.hash, count + 1
+        awards += row.kind == events.Kind.AWARD
+        if count % PROGRESS_EVERY_ROWS == 0:
+            progress(count)
+    if not bad:
+        bad.extend(_table_faults(connection, rebuild))
+    progress(count)
+    return Verified(count, awards, rebuild.till.member, before, tuple(bad))
+
+
+def _row_fault(row: Row, before: bytes, count: int, rebuild: Rebuild, recheck: Recheck) -> str:
+    """Why a journal row cannot be right after the row with hash `before`; '' when it is."""
+    if row.seq != count + 1:
+        return f"row {count + 1} is missing"
+    columns = (row.epoch, row.seq, row.at, row.kind, row.body, row.till, row.state)
+    if chain_hash(before, *columns) != row.hash:
+        return "the chain breaks here: this row or the hash of the row before was altered"
+    try:
+        event = events.decode(row.kind, row.body)
+        rebuild.take(event, row.seq)
+    except (ValueError, msgspec.DecodeError) as error:
+        return f"{_kind_name(row.kind)} cannot follow what is before it ({error})"
+    if tills.pack(rebuild.till) != row.till:
+        return f"the till sums are not what the events give: {rebuild.till}"
+    if rebuild.state.to_bytes(32, "big") != row.state:
+        return "the state hash is not what the events give"
+    return recheck(event)
+
+
+def _table_faults(connection: sqlite3.Connection, rebuild: Rebuild) -> Iterator[Bad]:
+    """The first difference in each table of the books."""
+    for row_type, table in TABLES.items():
+        sql = SQL[row_type].all_by_key
+        pairs = zip_longest(connection.execute(sql), rebuild.connection.execute(sql))
+        for stored, rebuilt in pairs:
+            if stored != rebuilt:
+                yield _difference(row_type, table, stored, rebuilt)
+                break
+
+
+def _difference(
+    row_type: type[BookRow], table: str, stored: tuple[object, ...] | None, rebuilt: tuple[object, ...] | None
+) -> Bad:
+    columns = row_type.__struct_fields__
+    width = len(SQL[row_type].find.split("WHERE")[1].split("AND"))
+    if stored is None or rebuilt is None or stored[:width] != rebuilt[:width]:
+        extra = rebuilt is None or (stored is not None and list(map(str, stored)) < list(map(str, rebuilt)))
+        shown = stored if extra and stored is not None else rebuilt
+        assert shown is not None
+        what = "is in no journal row" if extra else "is missing from the table"
+        return Bad(f"{table} {_key_text(shown[:width])}", what)
+    wrong = [name for name, a, b in zip(columns, stored, rebuilt, strict=True) if a != b]
+    return Bad(f"{table} {_key_text(stored[:width])}", f"{', '.join(wrong)} differ from the journal")
+
+
+def _key_text(key: tuple[object, ...]) -> str:
+    return "/".join(part.hex() if isinstance(part, bytes) else str(part) for part in key)
+
+
+def _kind_name(kind: int) -> str:
+    try:
+        return events.Kind(kind).name.replace("_", " ").lower()
+    except ValueError:
+        return f"kind {kind}"
