@@ -24,11 +24,11 @@ def key(number: int) -> PaymentKey:
 
 
 def award(
-    number: int, holder: bytes = MEMBER, carry: tuple[int, int] = (0, 1), claim: str = ""
+    number: int, holder: bytes = MEMBER, carry: tuple[int, int] = (0, 1), claim: str = "", before: int = 0
 ) -> events.Award:
     paid = events.Paid(key(number), 105, 0, 1_700_000_000, 1, f"{number:06d}")
     points = (carry[0] * 2 + 21 * carry[1]) // (2 * carry[1])
-    return events.Award(paid, holder, claim, PROGRAMME, 105, (21, 2), carry, points)
+    return events.Award(paid, holder, claim, PROGRAMME, 105, (21, 2), carry, points, before + points)
 
 
 def opened() -> events.EpochOpened:
@@ -62,7 +62,7 @@ def test_an_award_is_one_journal_row_and_its_effect_on_the_books(ledger: Ledger)
 
 def test_the_fraction_of_a_point_is_carried_and_makes_one_later(ledger: Ledger) -> None:
     ledger.write(lambda tx: tx.post(award(1)))
-    ledger.write(lambda tx: tx.post(award(2, carry=(1, 2))))
+    ledger.write(lambda tx: tx.post(award(2, carry=(1, 2), before=10)))
     assert ledger.write(lambda tx: tx.find(MemberRow, (MEMBER,))) == MemberRow(
         MEMBER, 1, "6789", 2, balance=21, visits=2, spent=210
     )
@@ -91,7 +91,7 @@ def test_a_payment_is_posted_once_and_the_books_refuse_the_second(ledger: Ledger
 
 def test_points_wait_on_an_unclaimed_card_until_the_claim_takes_them_all(ledger: Ledger) -> None:
     ledger.write(lambda tx: tx.post(award(1, holder=CARD, claim="482917")))
-    ledger.write(lambda tx: tx.post(award(2, holder=CARD, carry=(1, 2), claim="482918")))
+    ledger.write(lambda tx: tx.post(award(2, holder=CARD, carry=(1, 2), claim="482918", before=10)))
     part = events.Claimed(PROGRAMME, (key(1), key(2)), 210, (21, 1), (0, 1), 21, 21)
     ledger.write(lambda tx: tx.post(events.Claim(MEMBER, "482918", CARD, (part,), "test")))
     members = ledger.read(lambda c: c.execute("SELECT id, balance FROM member").fetchall())

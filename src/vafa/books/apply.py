@@ -127,10 +127,11 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
             start = old
         carry = Carry(start.carry)
         _require(carry.of(event.programme) == event.carry, "the award's carry is not the member's")
+        _require(event.balance == start.balance + event.points, "the balance is not the one before + points")
         fraction = fraction_left(event.carry, event.contribution)
         new = msgspec.structs.replace(
             start,
-            balance=start.balance + event.points,
+            balance=event.balance,
             carry=carry.replaced(event.programme, fraction),
             visits=start.visits + 1,
             spent=start.spent + event.eligible,

@@ -167,7 +167,10 @@ class PaymentSeen(Event, frozen=True):
 
 
 class Award(Event, frozen=True):
-    """A payment with what it earned. points == floor(carry + contribution), carry before as a fraction."""
+    """A payment with what it earned: points == floor(carry + contribution), the carry being the one before.
+
+    `balance` is the holder's balance after it (the paper said so), 0 when points wait on the payment itself.
+    """
 
     paid: Paid
     holder: bytes
@@ -177,6 +180,7 @@ class Award(Event, frozen=True):
     contribution: tuple[int, int]
     carry: tuple[int, int]
     points: int
+    balance: int
 
 
 class Reversal(Event, frozen=True):

@@ -1,0 +1,206 @@
+"""Questions to the books and the journal, on any connection: the daemon's own or a read-only one.
+
+Whatever a caller reads off paper finds a sale: our short number (device-epoch-seq, or its end), an RRN or its
+unique end, a trace number, or amount and time.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+
+from vafa.books.rows import GapRow, MemberRow, PaymentRow, PaymentState, ProgrammeRow, SaleRow, TokenRow
+from vafa.ledger.tables import find_row, rows_where
+from vafa.model import events
+from vafa.model.chain import Row
+from vafa.model.errors import NotFound
+from vafa.model.events import Kind, SaleOutcome
+from vafa.model.identity import ascii_digits
+from vafa.model.payment import PaymentKey
+
+_COLUMNS = "epoch, seq, at, kind, body, till, state, hash"
+RECENT_ROWS_MAX = 20_000  # how far back a trace number, an amount or a day's totals are looked for
+MATCHES_MAX = 10
+OPEN_OUTCOMES = (0, SaleOutcome.UNSURE)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A journal row with its event decoded."""
+
+    row: Row
+    event: events.Event
+
+
+class Device(msgspec.Struct, frozen=True):
+    """Who wrote this ledger."""
+
+    ledger_id: bytes
+    device: int
+    epoch: int
+    key_id: bytes
+
+
+def entry(connection: sqlite3.Connection, seq: int) -> Entry:
+    """The journal row `seq`. NotFound when there is none."""
+    columns = connection.execute(f"SELECT {_COLUMNS} FROM journal WHERE seq = ?", (seq,)).fetchone()
+    if columns is None:
+        raise NotFound(f"there is no journal row {seq}")
+    row = Row(*columns)
+    return Entry(row, events.decode(row.kind, row.body))
+
+
+def entries(
+    connection: sqlite3.Connection, since_seq: int = 0, kinds: tuple[Kind, ...] = ()
+) -> Iterator[Entry]:
+    """Journal rows after `since_seq`, oldest first, of all kinds or the named ones."""
+    where = f" AND kind IN ({','.join(str(int(kind)) for kind in kinds)})" if kinds else ""
+    sql = f"SELECT {_COLUMNS} FROM journal WHERE seq > ?{where} ORDER BY seq"
+    for columns in connection.execute(sql, (since_seq,)):
+        row = Row(*columns)
+        yield Entry(row, events.decode(row.kind, row.body))
+
+
+def newest(connection: sqlite3.Connection, kinds: tuple[Kind, ...], rows_max: int) -> Iterator[Entry]:
+    """Journal rows of the named kinds, newest first, looking at no more than `rows_max` rows."""
+    wanted = ",".join(str(int(kind)) for kind in kinds)
+    sql = (
+        f"SELECT {_COLUMNS} FROM journal WHERE kind IN ({wanted}) AND seq > "
+        "(SELECT coalesce(max(seq), 0) FROM journal) - ? ORDER BY seq DESC"
+    )
+    for columns in connection.execute(sql, (rows_max,)):
+        row = Row(*columns)
+        yield Entry(row, events.decode(row.kind, row.body))
+
+
+def device(connection: sqlite3.Connection) -> Device | None:
+    """The newest EpochOpened's facts; None for a ledger nothing has been written to."""
+    sql = f"SELECT {_COLUMNS} FROM journal WHERE kind = {int(Kind.EPOCH_OPENED)} ORDER BY seq DESC LIMIT 1"
+    columns = connection.execute(sql).fetchone()
+    if columns is None:
+        return None
+    row = Row(*columns)
+    event = events.decode(row.kind, row.body)
+    assert isinstance(event, events.EpochOpened)
+    return Device(event.ledger_id, event.device, row.epoch, event.key_id)
+
+
+def short_number(device_number: int, epoch: int, seq: int) -> str:
+    """What the paper calls a journal row."""
+    return f"{device_number}-{epoch}-{seq}"
+
+
+def payment(connection: sqlite3.Connection, key: PaymentKey) -> PaymentRow | None:
+    """The payment with this natural key."""
+    return find_row(connection, PaymentRow, (key.scheme, key.tid, key.ref, key.reuse))
+
+
+def members_of_token(connection: sqlite3.Connection, token: bytes) -> list[bytes]:
+    """The members a card belongs to: none, one, or a family."""
+    return [row.member for row in rows_where(connection, TokenRow, "token = ? ORDER BY seq", token)]
+
+
+def tokens_of_member(connection: sqlite3.Connection, member: bytes) -> list[TokenRow]:
+    """The cards bound to a member (a scan: for people, not for the payment path)."""
+    return rows_where(connection, TokenRow, "member = ? ORDER BY seq", member)
+
+
+def members_ending(connection: sqlite3.Connection, last4: str) -> list[MemberRow]:
+    """Members whose phone ends in these four digits."""
+    return rows_where(connection, MemberRow, "last4 = ? AND state = 1 ORDER BY joined_seq", last4)
+
+
+def waiting_payments(connection: sqlite3.Connection, token: bytes) -> list[PaymentRow]:
+    """Payments whose points wait on a strong card token, oldest first."""
+    where = f"holder = ? AND state = {int(PaymentState.WAITING)} ORDER BY seq"
+    return rows_where(connection, PaymentRow, where, token)
+
+
+def payment_of_claim(connection: sqlite3.Connection, code: str) -> PaymentRow | None:
+    """The payment a claim code was printed for."""
+    found = rows_where(connection, PaymentRow, "claim = ?", code)
+    return found[0] if found else None
+
+
+def open_sales(connection: sqlite3.Connection, tid: str = "") -> list[SaleRow]:
+    """Sales that are in hand or unsure, oldest first."""
+    rows = rows_where(connection, SaleRow, "outcome IN (0, 5) ORDER BY seq")
+    return [row for row in rows if not tid or row.tid == tid]
+
+
+def open_gaps(connection: sqlite3.Connection) -> list[GapRow]:
+    """Gaps nobody has closed yet."""
+    return rows_where(connection, GapRow, "closed_seq = 0 ORDER BY seq")
+
+
+def programmes(connection: sqlite3.Connection) -> list[ProgrammeRow]:
+    """Programme versions in the order they were activated."""
+    return rows_where(connection, ProgrammeRow, "1 ORDER BY seq")
+
+
+def programme_document(connection: sqlite3.Connection, programme: bytes) -> str:
+    """The document of a programme version. NotFound when the journal has none of this hash."""
+    row = find_row(connection, ProgrammeRow, (programme,))
+    if row is None:
+        raise NotFound(f"no programme {programme.hex()} was ever activated here")
+    event = entry(connection, row.seq).event
+    assert isinstance(event, events.ProgrammeActivated)
+    return event.document
+
+
+def find_sale(connection: sqlite3.Connection, text: str) -> list[Entry]:
+    """The payment rows (Award or Payment) a person may mean by `text`, best first, at most MATCHES_MAX.
+
+    Takes a short number `1-1-57` or its end `57`, an RRN or its end, a trace number; Persian digits too.
+    """
+    wanted = ascii_digits(text).strip()
+    short = re.fullmatch(r"(?:(?:\d+-)?\d+-)?(\d+)", wanted)
+    found: dict[int, Entry] = {}
+    if short:
+        for each in _by_seq(connection, int(short.group(1))):
+            found[each.row.seq] = each
+        if "-" in wanted:
+            return list(found.values())
+    if wanted and re.fullmatch(r"[\w.:/-]{1,64}", wanted):
+        pattern = wanted.replace("_", r"\_")
+        rows = rows_where(
+            connection, PaymentRow, r"ref LIKE ? ESCAPE '\' ORDER BY seq DESC LIMIT 10", f"%{pattern}"
+        )
+        for each_row in rows:
+            found.setdefault(each_row.seq, entry(connection, each_row.seq))
+    for each in newest(connection, (Kind.AWARD, Kind.PAYMENT), RECENT_ROWS_MAX):
+        if len(found) >= MATCHES_MAX:
+            break
+        if wanted and paid_of(each.event).trace.lstrip("0") == wanted.lstrip("0"):
+            found.setdefault(each.row.seq, each)
+    return list(found.values())
+
+
+def find_by_amount(connection: sqlite3.Connection, amount: int, at: int, within_s: int) -> list[Entry]:
+    """Payments of this amount whose terminal time lies within `within_s` of the instant `at`."""
+    found = []
+    for each in newest(connection, (Kind.AWARD, Kind.PAYMENT), RECENT_ROWS_MAX):
+        paid = paid_of(each.event)
+        seen_at = paid.paid_at if paid.paid_at is not None else each.row.at // 1000
+        if paid.amount == amount and abs(seen_at - at) <= within_s:
+            found.append(each)
+    return found[:MATCHES_MAX]
+
+
+def paid_of(event: events.Event) -> events.Paid:
+    """The payment facts in an Award or Payment event."""
+    assert isinstance(event, events.Award | events.PaymentSeen)
+    return event.paid
+
+
+def _by_seq(connection: sqlite3.Connection, seq: int) -> list[Entry]:
+    try:
+        each = entry(connection, seq)
+    except NotFound:
+        return []
+    if isinstance(each.event, events.Award | events.PaymentSeen):
+        return [each]
+    if isinstance(each.event, events.SaleEnded) and each.event.key is not None:
+        row = payment(connection, each.event.key)
+        return [entry(connection, row.seq)] if row else []
+    return []
