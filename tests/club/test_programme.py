@@ -1,0 +1,155 @@
+"""The document, its canonical form and hash, and what is said about a wrong one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vafa.club.programme import PER_MAX, POINTS_MAX, Programme, document, example, parse
+from vafa.model.errors import ProgrammeError
+from vafa.model.money import AMOUNT_MAX
+
+CAFE = """
+schema = 1
+[name]
+fa = "کافه نگین"
+en = "Kafe Negin"
+[earn]
+points = 1
+per = 10_000
+"""
+# Computed once and never changed: a journal written today must find its programme for ever.
+CAFE_CANONICAL = """schema = 1
+earn.per = 10000
+earn.points = 1
+name.en = "Kafe Negin"
+name.fa = "کافه نگین"
+"""
+CAFE_HASH = "4dbe2a2e2a0245b69f499c06d76fff08f990ed43bf288de630ec169a18b882ef"
+
+
+def faults(text: str) -> dict[str, tuple[str, str]]:
+    with pytest.raises(ProgrammeError) as caught:
+        parse(text, "rules.toml")
+    assert str(caught.value).startswith("rules.toml: ")
+    return {fault.place: (fault.message, fault.nearest) for fault in caught.value.faults}
+
+
+def test_the_hash_of_a_document_never_changes() -> None:
+    programme = parse(CAFE)
+    assert programme.canonical.decode() == CAFE_CANONICAL
+    assert programme.hash.hex() == CAFE_HASH
+    assert programme.id == programme.hash[:8]
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        CAFE_CANONICAL,
+        CAFE.replace("\n", "\r\n"),
+        CAFE.replace("10_000", "10000   # one point per thousand toman"),
+        CAFE.replace("points = 1\nper = 10_000", "per = 10_000\n\n\tpoints=1"),
+        CAFE + 'currency = "IRR"\nminimum = 0\n',
+        'schema = 1\nearn = {per = 10000, points = 1}\nname = {en = "Kafe Negin", fa = " کافه نگین "}',
+    ],
+)
+def test_blanks_order_comments_and_spelled_out_defaults_do_not_change_the_hash(same: str) -> None:
+    assert parse(same).hash.hex() == CAFE_HASH
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("Negin", "Negim"), ("نگین", "نگار"), ("10_000", "10_001"), ("points = 1", "points = 2")],
+)
+def test_every_setting_changes_the_hash(old: str, new: str) -> None:
+    assert parse(CAFE.replace(old, new)).hash.hex() != CAFE_HASH
+    assert parse(CAFE + "minimum = 1").hash.hex() != CAFE_HASH
+
+
+names = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=' "\\\u200c'), min_size=1
+).map(str.strip)
+
+
+@given(
+    st.builds(
+        Programme,
+        name_fa=names.filter(lambda n: 1 <= len(n) <= 40),
+        name_en=names.filter(lambda n: len(n) <= 40),
+        points=st.integers(1, POINTS_MAX),
+        per=st.integers(1, PER_MAX),
+        minimum=st.integers(0, AMOUNT_MAX),
+    )
+)
+def test_the_document_in_the_journal_parses_to_the_same_programme(programme: Programme) -> None:
+    again = parse(document(programme))
+    assert again == programme
+    assert again.hash == programme.hash
+
+
+def test_the_shipped_example_is_a_programme() -> None:
+    programme = parse(example())
+    assert (programme.points, programme.per, programme.minimum) == (1, 10_000, 0)
+    assert programme.name("en") == "Sample Shop"
+
+
+def test_a_shop_without_an_english_name_shows_its_persian_one() -> None:
+    assert parse(CAFE.replace('en = "Kafe Negin"', "")).name("en") == "کافه نگین"
+
+
+def test_all_faults_are_told_at_once_each_with_its_place_and_the_nearest_right_name() -> None:
+    told = faults(
+        'schema = 2\nper = 5\nnmae = 1\n[earn]\npoint = 1\nminimun = 3\nper = 1.5\ncurrency = "IRT"\n'
+    )
+    assert told == {
+        "schema": ("this Vafa reads schema 1, the document says 2: update Vafa", ""),
+        "per": ("is no setting of a programme", "earn.per"),
+        "nmae": ("is no setting of a programme", "name"),
+        "earn.point": ("is no setting of a programme", "earn.points"),
+        "earn.minimun": ("is no setting of a programme", "earn.minimum"),
+        "name.fa": ("is missing: the shop's name in Persian", ""),
+        "earn.points": ("is missing: a whole number of points", ""),
+        "earn.per": ("must be a whole number of rial: no quotes, no decimal point; it is 1.5", ""),
+        "earn.currency": ('must be "IRR"; it is "IRT"', "IRR"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ("per = 10_000", "per = 0", "earn.per", "must lie between 1 and 1,000,000,000; it is 0"),
+        ("per = 10_000", 'per = "10000"', "earn.per", 'no quotes, no decimal point; it is "10000"'),
+        ("points = 1", "points = true", "earn.points", "must be a whole number of points; it is true"),
+        ("points = 1", "points = 1001", "earn.points", "must lie between 1 and 1,000; it is 1,001"),
+        ("points = 1", "points = [1]", "earn.points", "it is a list"),
+        ("points = 1", f"points = {'9' * 4000}", "earn.points", "it is far too large"),
+        ("points = 1", f"points = {'9' * 5000}", "document", "a number has thousands of digits"),
+        ("points = 1", "points = 1\nminimum = -1", "earn.minimum", "must lie between 0 and"),
+        ("schema = 1", "schema = true", "schema", "must be the whole number 1; it is true"),
+        ("schema = 1", "", "schema", "is missing: write  schema = 1"),
+        ('"Kafe Negin"', '""', "name.en", "must have 1 to 40 characters; it has 0"),
+        ('"کافه نگین"', f'"{"ف" * 41}"', "name.fa", "must have 1 to 40 characters; it has 41"),
+        ('"کافه نگین"', '"a\\u202eb"', "name.fa", "one line without hidden characters"),
+        ('"کافه نگین"', "7", "name.fa", "must be the shop's name in Persian, in quotes; it is 7"),
+        ("points = 1", "points = = 1", "line 7, column 10", "cannot be read here: Invalid value"),
+        ("schema = 1", "schema = 1\nearn = 3", "line 7, column 6", "cannot be read here"),
+        ("schema = 1", f"schema = 1\nx = {'[' * 5000}", "document", "brackets are nested too deep"),
+        ("schema = 1", "schema = 1\n[tiers]\ngold = 1", "tiers", "is no setting of a programme"),
+        ("schema = 1", "#" * 70_000, "document", "is longer than 65,536 characters"),
+    ],
+)
+def test_a_fault_is_told_in_a_merchants_words(old: str, new: str, place: str, words: str) -> None:
+    told = faults(CAFE.replace(old, new, 1))
+    assert list(told) == [place]
+    assert words in told[place][0]
+
+
+def test_a_section_given_as_a_value_is_told_as_such() -> None:
+    assert "write  [earn]" in faults("schema = 1\nearn = 3")["earn"][0]
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_programme_or_is_refused_with_reasons(text: str) -> None:
+    try:
+        parse(text)
+    except ProgrammeError as refusal:
+        assert refusal.faults  # noqa: PT017  (any text: both ends are right)
