@@ -6,12 +6,15 @@ Exit codes: 0 done, 1 it could not be done (the message says why and what to do)
 
 import importlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vafa import __version__
 from vafa.model.errors import ConfigError, NotRunning, ProgrammeError, VafaError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING = 1, 2, 3
 
@@ -50,6 +53,19 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """The verbs by name: click would load every verb's module for each press of the tab key."""
+        from click.shell_completion import CompletionItem
+
+        return [
+            *(
+                CompletionItem(verb, help=about)
+                for verb, about in VERBS.items()
+                if verb.startswith(incomplete)
+            ),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

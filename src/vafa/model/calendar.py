@@ -18,6 +18,8 @@ _MONTHS_OF_31_DAYS = 6
 
 
 class Calendar(IntEnum):
+    """Which calendar a terminal's clock counts in. Stored; never renumber."""
+
     GREGORIAN = 1
     JALALI = 2
 
