@@ -253,14 +253,14 @@ def test_the_tree_keeps_the_rule(rule: Callable[[str, str], list[str]]) -> None:
     breaches = [
         b for path in SOURCES for b in rule(path.relative_to(ROOT / "src").as_posix(), path.read_text())
     ]
-    assert breaches == []
+    assert not breaches, "\n".join(breaches)
 
 
 def test_no_file_names_a_path_of_somebody_s_machine() -> None:
     breaches = [
         b for path in _texts() for b in path_breaches(path.relative_to(ROOT).as_posix(), path.read_text())
     ]
-    assert breaches == []
+    assert not breaches, "\n".join(breaches)
 
 
 def test_the_project_s_folder_holds_only_what_was_decided() -> None:
