@@ -149,6 +149,8 @@ NEXT: dict[tuple[State, Seen], Move] = {
     (State.CANCELLING, Seen.LINK_LOST): Move(State.IDLE, SaleOutcome.UNSURE, _LOST_AFTER),
 }
 
+_ANSWER_UNREADABLE = Move(State.IDLE, SaleOutcome.UNSURE, "the terminal's answer could not be read")
+
 _SEEN = {
     FrameType.ACK: Seen.ACK,
     FrameType.NACK: Seen.NACK,
@@ -175,6 +177,7 @@ class Dialogue:
         self._answers_open = 0  # INMs sent and not answered yet: an answer may still come
         self._ack_owed: str | None = None  # the version to answer in
         self._answered: SaleResponse | None = None
+        self._answered_payment: Payment | None = None
         self._unsure_amounts: deque[int] = deque(maxlen=_UNSURE_KEPT_MAX)
 
     @property
@@ -314,17 +317,15 @@ class Dialogue:
         if not isinstance(response, SaleResponse):
             why = response.why if isinstance(response, Malformed) else "no sale response"
             unreadable = Fault(UNREADABLE, f"a RESPONSE could not be read: {why}")
-            unsure = self._end(Move(State.IDLE, SaleOutcome.UNSURE, "the answer could not be read"))
-            return [*unsure, unreadable] if expected else [unreadable]
+            return [*(self._end(_ANSWER_UNREADABLE) if expected else ()), unreadable]
         payment, faults = self._judge(response)
         if response == self._answered and (not expected or _has_identity(response)):
-            return [Repeat(payment)]
+            return [Repeat(self._answered_payment)]
         if not expected or self._is_of_an_earlier_sale(response):
-            self._answered = response
+            self._answered, self._answered_payment = response, payment
             if response.amount in self._unsure_amounts:
                 self._unsure_amounts.remove(response.amount)
             return [Late(payment, response.response, response.text), *faults]
-        self._answered = response
         return self._sale_answered(response, payment, faults)
 
     def _judge(self, response: SaleResponse) -> tuple[Payment | None, list[Output]]:
@@ -359,6 +360,7 @@ class Dialogue:
             outcome = SaleOutcome.UNSURE
             self._unsure_amounts.append(request.amount)
             faults = faults or [Fault(UNREADABLE, "the terminal answered without a response code")]
+        self._answered, self._answered_payment = response, payment
         return [SaleDone(outcome, response.response, payment, response.text), *faults]
 
     def _function_answer(self, frame: Frame) -> list[Output]:
