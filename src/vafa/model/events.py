@@ -80,6 +80,15 @@ class Nothing(IntEnum):
     NO_PROGRAMME = 4
 
 
+class KnownBy(IntEnum):
+    """How an award found its member. Stored; never renumber. A HINT never shows a balance or a name."""
+
+    NOBODY = 0
+    PHONE = 1  # the cashier or the customer named the member
+    CARD = 2  # the terminal's hash of the whole card number
+    HINT = 3  # first six and last four digits only
+
+
 class Event(msgspec.Struct, frozen=True, array_like=True):
     """What the kinds have in common: nothing but the way they are written."""
 
@@ -181,6 +190,7 @@ class Award(Event, frozen=True):
     carry: tuple[int, int]
     points: int
     balance: int
+    known_by: int
 
 
 class Reversal(Event, frozen=True):

@@ -48,7 +48,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     """A completed, approved payment as a codec understood it.
 
     amount      minor units of `currency`, as paid (rials)
-    paid_at     the terminal's own wall clock, in the calendar it uses; None when it told none
+    paid_at     the terminal's own wall clock in the calendar it uses, or UTC seconds; None when it told none
     order_id    what the cash register called the sale, '' when none
     processing  the protocol's processing or row type code, e.g. Sadad '000000' or '04'
     is_sale     False for a bill payment, top-up or balance inquiry: recorded, earns nothing
@@ -58,7 +58,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     amount: int
     source: Source
     currency: Currency = Currency.RIAL_CURRENT
-    paid_at: WallTime | None = None
+    paid_at: WallTime | int | None = None
     trace: str = ""
     card: CardHint = CardHint()
     order_id: str = ""

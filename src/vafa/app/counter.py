@@ -1,0 +1,174 @@
+"""The shop's counter: posts payments. Supplies the `decide` of every award.
+
+All deciding happens inside `Ledger.write`, on the state the transaction sees, so two lanes never decide on
+the same old balance, and a payment that was posted before gets its first outcome, unchanged.
+"""
+
+import secrets
+import sqlite3
+from fractions import Fraction
+
+import msgspec
+
+from vafa.app.outcome import Outcome, outcome_at
+from vafa.app.programmes import Programmes
+from vafa.books.rows import Carry, MemberRow, MemberState
+from vafa.club.earn import Earned, earn
+from vafa.club.programme import Programme
+from vafa.keys.tokens import Tokens
+from vafa.ledger import reads
+from vafa.ledger.ledger import Ledger, Transaction
+from vafa.model import events
+from vafa.model.calendar import WallTime
+from vafa.model.errors import Refused
+from vafa.model.events import KnownBy, Nothing
+from vafa.model.identity import NO_CARD, NO_MEMBER, CardToken, is_strong
+from vafa.model.pan import CardHint
+from vafa.model.payment import Payment
+
+CLAIM_DIGITS = 6
+CLAIM_DRAWS = 50
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who a payment's points go to.
+
+    id     a member, a strong card token (points wait on the card) or b'' (they wait on the payment)
+    card   the best token of the card, b'' when the terminal told nothing
+    row    the holder's row in the books, None when it has none yet
+    """
+
+    id: bytes
+    card: bytes
+    row: MemberRow | None
+    known_by: KnownBy
+
+    @property
+    def balance(self) -> int:
+        return self.row.balance if self.row else 0
+
+    @property
+    def shown_balance(self) -> int | None:
+        """The balance the paper may say: never to a hint, never of a card nobody has claimed."""
+        return self.balance if self.known_by in (KnownBy.PHONE, KnownBy.CARD) else None
+
+    def carry(self, programme: Programme) -> Fraction:
+        """The fraction of a point the holder has left over under a programme version."""
+        return Fraction(*Carry(self.row.carry).of(programme.id)) if self.row else Fraction(0)
+
+
+class Counter:
+    """Thread-safe: the ledger's lock is the only one."""
+
+    def __init__(self, ledger: Ledger, tokens: Tokens, programmes: Programmes, zone: str) -> None:
+        self.ledger = ledger
+        self.tokens = tokens
+        self.programmes = programmes
+        self.zone = zone
+
+    def post(self, payment: Payment, member: bytes = NO_MEMBER) -> Outcome:
+        """Award a completed payment, durably and once; heard before, its first outcome comes back.
+
+        `member` is who the customer said they are; where it is empty the card decides. Raises Refused for a
+        member nobody knows, LedgerError when nothing could be made durable.
+        """
+        return self.ledger.write(lambda tx: self.post_within(tx, payment, member))
+
+    def seen(self, payment: Payment) -> Outcome | None:
+        """The first outcome of a payment that was posted before, else None. Writes nothing."""
+        return self.ledger.read(lambda connection: self._first(connection, payment))
+
+    def post_within(
+        self, tx: Transaction, payment: Payment, member: bytes, claim: str = "", card: bytes = NO_CARD
+    ) -> Outcome:
+        """`post` as part of a larger decision.
+
+        claim  a code that is already on paper; card  a token the terminal was told to take the money from
+        """
+        first = self._first(tx.connection, payment)
+        if first is not None:
+            return first
+        posted = tx.post(self._event(tx, payment, member, claim, card))
+        return outcome_at(tx.connection, reads.entry(tx.connection, posted.seq))
+
+    def holder(self, tx: Transaction, member: bytes, hint: CardHint, card: bytes = NO_CARD) -> Holder:
+        """Who holds the points: the named member, the card's one member, or nobody yet."""
+        tokens = [CardToken(card)] if is_strong(card) else []
+        tokens += [token for token in self.tokens.card_tokens(hint) if token != card]
+        best = tokens[0] if tokens else NO_CARD
+        if member:
+            row = tx.find(MemberRow, (member,))
+            if row is None or row.state != MemberState.ACTIVE:
+                raise Refused("this member is not known here", fix="vafa member add PHONE")
+            return Holder(member, best, row, KnownBy.PHONE)
+        for token in tokens:
+            owners = reads.members_of_token(tx.connection, token)
+            if len(owners) == 1:
+                known_by = KnownBy.CARD if is_strong(token) else KnownBy.HINT
+                return Holder(owners[0], best, tx.find(MemberRow, (owners[0],)), known_by)
+        waiting_on = best if is_strong(best) else NO_CARD
+        row = tx.find(MemberRow, (waiting_on,)) if waiting_on else None
+        return Holder(waiting_on, best, row, KnownBy.NOBODY)
+
+    def draw_claim(self, tx: Transaction) -> str:
+        """A claim code nobody holds yet: six random digits, eight when those are crowded."""
+        asked = (reads.entry(tx.connection, row.seq).event for row in reads.open_sales(tx.connection))
+        taken = {event.claim for event in asked if isinstance(event, events.SaleAsked)}
+        for attempt in range(2 * CLAIM_DRAWS):
+            digits = CLAIM_DIGITS if attempt < CLAIM_DRAWS else CLAIM_DIGITS + 2
+            code = f"{secrets.randbelow(10**digits):0{digits}d}"
+            if code not in taken and reads.payment_of_claim(tx.connection, code) is None:
+                return code
+        raise AssertionError("a hundred random claim codes were all taken")
+
+    def _first(self, connection: sqlite3.Connection, payment: Payment) -> Outcome | None:
+        row = reads.payment(connection, payment.key)
+        if row is None:
+            return None
+        return outcome_at(connection, reads.entry(connection, row.seq), heard=payment, tokens=self.tokens)
+
+    def _event(
+        self, tx: Transaction, payment: Payment, member: bytes, claim: str, card: bytes
+    ) -> events.Event:
+        """The Award, or the Payment that earns nothing and says why."""
+        holder = self.holder(tx, member, payment.card, card)
+        paid = self._paid(payment, holder.card)
+        programme = self.programmes.at(paid.paid_at if paid.paid_at is not None else tx.at_ms // 1000)
+        if programme is None:
+            return events.PaymentSeen(paid, Nothing.NO_PROGRAMME)
+        carry = holder.carry(programme)
+        earned = earn(programme, payment.amount, payment.currency, payment.is_sale, carry)
+        if not isinstance(earned, Earned):
+            return events.PaymentSeen(paid, earned, programme.id)
+        waits = holder.known_by is KnownBy.NOBODY
+        return events.Award(
+            paid=paid,
+            holder=holder.id,
+            claim=(claim or self.draw_claim(tx)) if waits else "",
+            programme=programme.id,
+            eligible=earned.eligible,
+            contribution=(earned.contribution.numerator, earned.contribution.denominator),
+            carry=(carry.numerator, carry.denominator),
+            points=earned.points,
+            balance=holder.balance + earned.points if holder.id else 0,
+            known_by=holder.known_by,
+        )
+
+    def _instant(self, payment: Payment) -> int | None:
+        """When the terminal says it was paid, UTC seconds; None when it told no possible time."""
+        if isinstance(payment.paid_at, WallTime):
+            return payment.paid_at.instant(self.zone)
+        return payment.paid_at
+
+    def _paid(self, payment: Payment, card: bytes) -> events.Paid:
+        return events.Paid(
+            key=payment.key,
+            amount=payment.amount,
+            currency=payment.currency,
+            paid_at=self._instant(payment),
+            source=payment.source,
+            trace=payment.trace,
+            card=card,
+            mask=payment.card.bin6 + payment.card.last4,
+            order_id=self.tokens.without_pans(payment.order_id),
+        )

@@ -1,0 +1,253 @@
+"""Answers the local protocol: decodes a line, asks the counter, the members or a lane, words the answer.
+
+One Desk serves every connection. What it echoes has card numbers replaced by tokens first, and a message that
+does not fit the protocol is refused without quoting it.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from vafa import __version__
+from vafa.app import messages
+from vafa.app.counter import Counter
+from vafa.app.members import Members, MemberView
+from vafa.app.outcome import Outcome
+from vafa.app.paper import Paper
+from vafa.model.errors import NotFound, Refused, VafaError
+from vafa.model.events import SaleOutcome
+from vafa.model.identity import NO_MEMBER
+from vafa.model.pan import CardHint, card_hint, mask_pans
+from vafa.model.payment import Payment, PaymentKey, Scheme, Source
+from vafa.ports.clock import Clock
+
+IDENTIFIED_S = 300
+IDENTIFIED_MAX = 1_000
+
+log = structlog.get_logger()
+
+
+class SaleEnd(msgspec.Struct, frozen=True):
+    """How a lane's sale ended, for whoever waited for it."""
+
+    number: str
+    outcome: SaleOutcome
+    response: str
+    text: str
+    paid: Outcome | None
+
+
+class Ticket(msgspec.Struct):
+    """An identified customer, good for the one payment or sale that uses it first (and its repetitions)."""
+
+    member: bytes
+    until: float
+    used_for: str = ""
+
+
+class Seller(Protocol):
+    """A lane that can ask its terminal for a payment."""
+
+    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+        """Blocks until the sale has an end, which may be UNSURE. Raises the error tree."""
+        ...
+
+
+class Desk:
+    """`answer(line)` never raises; a request the world fails gets a Failure, our own bug an internal one."""
+
+    def __init__(
+        self,
+        counter: Counter,
+        members: Members,
+        paper: Paper,
+        clock: Clock,
+        local_scheme: Scheme,
+        terminals: tuple[str, ...],
+        sellers: Mapping[str, Seller],
+    ) -> None:
+        self._counter = counter
+        self._members = members
+        self._paper = paper
+        self._clock = clock
+        self._local_scheme = local_scheme
+        self._terminals = terminals
+        self._sellers = sellers
+        self._identified: dict[str, Ticket] = {}
+        self._identified_lock = threading.Lock()
+        self._decoder = msgspec.json.Decoder(messages.AnyRequest)
+        self._handlers: dict[type[Any], Callable[[Any], messages.Answer]] = {
+            messages.Hello: self._hello,
+            messages.Ping: self._ping,
+            messages.Payment: self._payment,
+            messages.Sell: self._sell,
+            messages.Identify: self._identify,
+            messages.Member: self._member,
+            messages.Balance: self._balance,
+        }
+
+    def answer(self, line: bytes) -> bytes:
+        """One request line to one answer line, both without the newline."""
+        try:
+            request = self._decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return msgspec.json.encode(not_understood(error))
+        try:
+            answer = self._handlers[type(request)](request)
+        except VafaError as error:
+            answer = failure(error)
+        if request.id is not msgspec.UNSET:
+            echoed = (
+                request.id if isinstance(request.id, int) else self._counter.tokens.without_pans(request.id)
+            )
+            answer = msgspec.structs.replace(answer, id=echoed)
+        return msgspec.json.encode(answer)
+
+    def _hello(self, request: messages.Hello) -> messages.Answer:
+        log.info("client", client=request.client)
+        return messages.Welcome(
+            protocol=messages.PROTOCOL, vafa=__version__, shop=self._paper.shop, terminals=self._terminals
+        )
+
+    def _ping(self, _request: messages.Ping) -> messages.Answer:
+        return messages.Pong(time=self._clock.wall_ms() // 1000)
+
+    def _payment(self, request: messages.Payment) -> messages.Answer:
+        if request.terminal not in self._terminals:
+            raise Refused(
+                "this terminal id is not in the configuration", fix="add it as [[terminal]] and restart vafa"
+            )
+        payment = self._payment_of(request)
+        outcome = self._counter.seen(payment)
+        if outcome is None:
+            outcome = self._counter.post(payment, self._who(request, payment.key.ref))
+        if outcome.disagrees:
+            log.warning("evidence disagrees", number=outcome.number, fields=outcome.disagrees)
+        return self.paid(outcome, request.lang)
+
+    def _payment_of(self, request: messages.Payment) -> Payment:
+        without_pans = self._counter.tokens.without_pans
+        reference = request.rrn if self._local_scheme is Scheme.RRN else request.ref
+        if not reference:
+            raise Refused(
+                "a payment without its RRN is no payment here", fix='send rrn, or set key = "sender"'
+            )
+        return Payment(
+            key=PaymentKey(self._local_scheme, request.terminal, without_pans(reference)),
+            amount=request.amount,
+            source=Source.LOCAL,
+            paid_at=request.paid_at,
+            trace=without_pans(request.trace),
+            card=_hint(request.card),
+            order_id=request.order_id,
+        )
+
+    def _sell(self, request: messages.Sell) -> messages.Answer:
+        tid = request.terminal or (next(iter(self._sellers)) if len(self._sellers) == 1 else "")
+        seller = self._sellers.get(tid)
+        if seller is None:
+            known = ", ".join(self._sellers) or "none"
+            raise Refused(f"say which terminal is to be asked (mode ecr: {known})", code="ASK-003")
+        end = seller.sell(request.request, request.amount, self._who(request, request.request))
+        return messages.Sold(
+            request=self._counter.tokens.without_pans(request.request),
+            outcome=end.outcome.name.lower(),
+            number=end.number,
+            response=end.response,
+            text=end.text,
+            paid=self.paid(end.paid, request.lang) if end.paid else None,
+        )
+
+    def _identify(self, request: messages.Identify) -> messages.Answer:
+        member = self._members.id_of(request.member)
+        view = self._members.show(member)
+        ticket = secrets.token_hex(8)
+        with self._identified_lock:
+            now = self._clock.monotonic()
+            self._identified = {k: v for k, v in self._identified.items() if v.until > now}
+            if len(self._identified) >= IDENTIFIED_MAX:
+                raise Refused("too many customers are identified and not served", fix="wait five minutes")
+            self._identified[ticket] = Ticket(member, now + IDENTIFIED_S)
+        return msgspec.structs.replace(known(view), identified=ticket, valid_s=IDENTIFIED_S)
+
+    def _member(self, request: messages.Member) -> messages.Answer:
+        return known(self._members.add(request.member, mask_pans(request.name), by="local protocol"))
+
+    def _balance(self, request: messages.Balance) -> messages.Answer:
+        return known(self._members.show(self._members.id_of(request.member)))
+
+    def _who(self, request: messages.Payment | messages.Sell, used_for: str) -> bytes:
+        """The member a request names; b'' when it names nobody we know.
+
+        A loyalty failure never stops a payment: an unknown phone or a stale ticket means that the card
+        decides, and that the points wait for a claim where it cannot.
+        """
+        if request.identified is not None:
+            with self._identified_lock:
+                ticket = self._identified.get(request.identified)
+                if ticket and ticket.until > self._clock.monotonic() and ticket.used_for in ("", used_for):
+                    ticket.used_for = used_for
+                    return ticket.member
+            log.warning("identification is used or too old", op=type(request).__name__)
+        elif request.member is not None:
+            try:
+                return self._members.known_id(request.member)
+            except (NotFound, Refused) as error:
+                log.warning("customer not known", reason=str(error))
+        return NO_MEMBER
+
+    def paid(self, outcome: Outcome, lang: str | None) -> messages.Paid:
+        """An outcome in the protocol's words, with the receipt's lines."""
+        return messages.Paid(
+            result=outcome.result,
+            number=outcome.number,
+            check=outcome.check,
+            amount=outcome.amount,
+            points=outcome.points,
+            lines=self._paper.lines(outcome, lang),
+            terminal=outcome.key.tid,
+            ref=outcome.key.ref,
+            claim=outcome.claim,
+            why=outcome.why,
+            balance=outcome.balance,
+        )
+
+
+def known(view: MemberView) -> messages.Known:
+    """A member in the protocol's words: what a cashier may see."""
+    return messages.Known(
+        phone=view.phone,
+        name=masked_name(view.name),
+        balance=view.balance,
+        debt=view.debt,
+        visits=view.visits,
+        created=view.created,
+    )
+
+
+def masked_name(name: str) -> str:
+    """The first letter of each word of a name, enough to ask 'is it you?'."""
+    return " ".join(word[:1] + "…" for word in name.split())
+
+
+def failure(error: VafaError) -> messages.Failure:
+    """An error of the tree as an answer."""
+    return messages.Failure(code=error.code, message=mask_pans(str(error)), fix=error.fix)
+
+
+def not_understood(error: Exception) -> messages.Failure:
+    """A line that is no request: says where it fails, never what it held."""
+    place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "the line"
+    return messages.Failure(
+        code="ASK-004",
+        message=f"not a request of this protocol: {mask_pans(place)}",
+        fix="see docs/local-protocol.md",
+    )
+
+
+def _hint(card: messages.Card) -> CardHint:
+    return card_hint(card.mask, bytes.fromhex(card.sha256))

@@ -1,0 +1,286 @@
+"""Members at the counter: enrol by phone, bind a card, claim waiting points, find and show.
+
+A phone becomes a keyed id at once; the number itself is sealed into `secret` in the same commit and opened
+only to show its mask.
+"""
+
+import sqlite3
+from fractions import Fraction
+
+import msgspec
+
+from vafa.books.apply import floor_sum
+from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState, TokenRow
+from vafa.keys.seal import Sealer
+from vafa.keys.tokens import Tokens
+from vafa.ledger import reads
+from vafa.ledger.ledger import Ledger, Transaction
+from vafa.ledger.tables import find_row
+from vafa.model import events
+from vafa.model.errors import NotFound, Refused
+from vafa.model.identity import TokenKind, ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
+
+_SEAL_ROW = "INSERT OR REPLACE INTO secret (member, wrapped_key, phone, name) VALUES (?, ?, ?, ?)"
+HISTORY_ROWS = 10
+
+
+class MemberView(msgspec.Struct, frozen=True):
+    """A member as people may see them. `id` is the keyed id in hex; the phone is masked."""
+
+    id: str
+    phone: str
+    name: str
+    balance: int
+    debt: int
+    visits: int
+    spent: int
+    cards: tuple[str, ...]
+    history: tuple["HistoryLine", ...] = ()
+    created: bool = False
+
+
+class HistoryLine(msgspec.Struct, frozen=True):
+    number: str
+    at_ms: int
+    amount: int
+    points: int
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What a claim brought: points for the member, over how many payments, and the balance now."""
+
+    member: MemberView
+    payments: int
+    points: int
+    seen_before: bool
+
+
+class Members:
+    """Thread-safe: the ledger's lock is the only one."""
+
+    def __init__(self, ledger: Ledger, tokens: Tokens, sealer: Sealer) -> None:
+        self._ledger = ledger
+        self._tokens = tokens
+        self._sealer = sealer
+
+    def id_of(self, phone: str) -> bytes:
+        """The member id of a phone in any spelling. Refused when it is no mobile number."""
+        return self._tokens.member_id(checked_phone(phone))
+
+    def known_id(self, phone: str) -> bytes:
+        """The member id of an enrolled phone, without opening anything sealed. NotFound, Refused."""
+        member = self.id_of(phone)
+        self._ledger.read(lambda connection: _active(connection, member))
+        return member
+
+    def add(self, phone: str, name: str, by: str) -> MemberView:
+        """Enrol a phone. Enrolling it again changes nothing and shows the member."""
+        number = checked_phone(phone)
+        member = self._tokens.member_id(number)
+        wrapped = self._sealer.new_key(member)
+        sealed = self._sealer.seal(wrapped, member, number)
+        sealed_name = self._sealer.seal(wrapped, member, name) if name else None
+
+        def decide(tx: Transaction) -> bool:
+            if tx.find(MemberRow, (member,)) is not None:
+                return False
+            tx.post(events.Enrol(member, number[-4:], by))
+            if name:
+                tx.post(events.Profile(member, 1, None, b"", None, by))
+            tx.connection.execute(_SEAL_ROW, (member, wrapped, sealed, sealed_name))
+            return True
+
+        created = self._ledger.write(decide)
+        return self._view(member, created=created)
+
+    def show(self, member: bytes) -> MemberView:
+        """The member with their cards and last payments. NotFound."""
+        return self._view(member, created=False)
+
+    def find(self, text: str) -> list[MemberView]:
+        """Members by whole phone, the last four digits of one, or the id in hex."""
+        digits = ascii_digits(text).strip()
+        phone = phone_e164(digits)
+        if phone:
+            ids: list[bytes] = [self._tokens.member_id(phone)]
+        elif len(digits) == 4 and digits.isdigit():
+            ids = [row.id for row in self._ledger.read(lambda c: reads.members_ending(c, digits))]
+        else:
+            ids = [_id_of_hex(digits)]
+        found = [self._ledger.read(lambda c, i=each: _row(c, i)) for each in ids]  # type: ignore[misc]
+        return [self._view(row.id, created=False) for row in found if row is not None]
+
+    def bind(self, member: bytes, payment: str, by: str) -> MemberView:
+        """Bind the card of a sale (by any of its numbers) to a member. Binding it again changes nothing."""
+
+        def decide(tx: Transaction) -> None:
+            _active(tx.connection, member)
+            entry = the_sale(tx.connection, payment)
+            token = reads.paid_of(entry.event).card
+            if not token:
+                raise Refused("the terminal told nothing of that sale's card, so it cannot be bound")
+            owners = reads.members_of_token(tx.connection, token)
+            if member in owners:
+                return
+            if owners:
+                raise Refused(
+                    "this card belongs to another member already",
+                    fix="ask for the phone at each sale; cards with several members come with identification",
+                )
+            tx.post(events.Bind(member, token, by))
+
+        self._ledger.write(decide)
+        return self._view(member, created=False)
+
+    def claim(self, code: str, member: bytes, by: str) -> Claimed:
+        """Give the points that wait under `code` to a member: as if they had enrolled before.
+
+        The code claims its own payment, and the others waiting on the card only when the terminal gave the
+        card's hash. Claiming again by the same member changes nothing; by another one is refused.
+        """
+        wanted = ascii_digits(code).replace(" ", "")
+
+        def decide(tx: Transaction) -> tuple[int, int, bool]:
+            _active(tx.connection, member)
+            row = reads.payment_of_claim(tx.connection, wanted)
+            if row is None:
+                raise NotFound(
+                    "no points wait under this code", fix="read it again from the paper, digit by digit"
+                )
+            if row.state != PaymentState.WAITING:
+                if row.holder != member:
+                    raise Refused("these points were claimed by another member", fix="vafa why " + row.ref)
+                return 0, 0, True
+            rows = reads.waiting_payments(tx.connection, row.holder) if row.holder else [row]
+            parts = self._parts(tx, member, rows)
+            tx.post(events.Claim(member, wanted, row.holder, parts, by))
+            self._bind_strong(tx, member, row, by)
+            return len(rows), sum(part.points_in for part in parts), False
+
+        payments, points, again = self._ledger.write(decide)
+        return Claimed(self._view(member, created=False), payments, points, again)
+
+    @staticmethod
+    def _bind_strong(tx: Transaction, member: bytes, row: PaymentRow, by: str) -> None:
+        """Whoever held the slip of a card that is known by its hash owns the card, unless somebody does."""
+        if is_strong(row.holder) and not reads.members_of_token(tx.connection, row.holder):
+            tx.post(events.Bind(member, row.holder, by))
+
+    @staticmethod
+    def _parts(tx: Transaction, member: bytes, rows: list[PaymentRow]) -> tuple[events.Claimed, ...]:
+        """The waiting payments regrouped by programme version, oldest version first."""
+        holder = tx.find(MemberRow, (member,))
+        assert holder is not None
+        carry = Carry(holder.carry)
+        groups: dict[bytes, list[tuple[PaymentRow, events.Award]]] = {}
+        for row in rows:
+            award = reads.entry(tx.connection, row.seq).event
+            assert isinstance(award, events.Award)
+            groups.setdefault(award.programme, []).append((row, award))
+        parts = []
+        for programme, members in groups.items():
+            total = sum((Fraction(*award.contribution) for _, award in members), Fraction(0))
+            contribution = (total.numerator, total.denominator)
+            before = carry.of(programme)
+            parts.append(
+                events.Claimed(
+                    programme,
+                    tuple(row.key for row, _ in members),
+                    sum(a.eligible for _, a in members),
+                    contribution,
+                    before,
+                    sum(a.points for _, a in members),
+                    floor_sum(before, contribution),
+                )
+            )
+        return tuple(parts)
+
+    def _view(self, member: bytes, *, created: bool) -> MemberView:
+        def question(connection: sqlite3.Connection) -> MemberView:
+            row = _active(connection, member)
+            secret = connection.execute(
+                "SELECT wrapped_key, phone, name FROM secret WHERE member = ?", (member,)
+            ).fetchone()
+            phone, name = last4_masked(row.last4), ""
+            if secret is not None:
+                wrapped, sealed, sealed_name = secret
+                phone = phone_masked(self._sealer.open(wrapped, member, sealed))
+                name = self._sealer.open(wrapped, member, sealed_name) if sealed_name else ""
+            return member_view(connection, row, phone, name, created=created)
+
+        return self._ledger.read(question)
+
+
+def member_view(
+    connection: sqlite3.Connection, row: MemberRow, phone: str, name: str, *, created: bool = False
+) -> MemberView:
+    """A member row as people see it, with cards and the newest payments."""
+    cards = tuple(card_text(token) for token in reads.tokens_of_member(connection, row.id))
+    device = reads.device(connection)
+    history = []
+    for each in reads.newest(connection, (events.Kind.AWARD,), reads.RECENT_ROWS_MAX):
+        if isinstance(each.event, events.Award) and each.event.holder == row.id and device:
+            number = reads.short_number(device.device, each.row.epoch, each.row.seq)
+            history.append(HistoryLine(number, each.row.at, each.event.paid.amount, each.event.points))
+            if len(history) == HISTORY_ROWS:
+                break
+    return MemberView(
+        row.id.hex(),
+        phone,
+        name,
+        row.balance,
+        row.debt,
+        row.visits,
+        row.spent,
+        cards,
+        tuple(history),
+        created,
+    )
+
+
+def card_text(token: TokenRow) -> str:
+    """How a bound card is called: its kind and four hex digits of its token, never a card number."""
+    kind = "card" if token.token[0] == TokenKind.CARD_HASH else "hint"
+    return f"{kind} {token.token[-2:].hex()}"
+
+
+def the_sale(connection: sqlite3.Connection, text: str) -> reads.Entry:
+    """The one sale a person means. NotFound when there is none, Refused when there are several."""
+    found = reads.find_sale(connection, text)
+    if not found:
+        raise NotFound(
+            f"no sale is known here by {text!r}",
+            fix="try the RRN, the trace number or our number on the slip",
+        )
+    if len(found) > 1:
+        device = reads.device(connection)
+        assert device is not None
+        numbers = ", ".join(reads.short_number(device.device, e.row.epoch, e.row.seq) for e in found)
+        raise Refused(f"{text!r} could mean {len(found)} sales: {numbers}", fix="say which, by its number")
+    return found[0]
+
+
+def checked_phone(text: str) -> str:
+    """E.164, or Refused with what is expected. The number itself is never repeated in the message."""
+    phone = phone_e164(text)
+    if phone is None:
+        raise Refused("that is no mobile number", fix="eleven digits that begin with 09, Persian or Latin")
+    return phone
+
+
+def _active(connection: sqlite3.Connection, member: bytes) -> MemberRow:
+    row = _row(connection, member)
+    if row is None or row.state != MemberState.ACTIVE:
+        raise NotFound("this phone belongs to no member here", fix="vafa member add PHONE")
+    return row
+
+
+def _row(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
+    return find_row(connection, MemberRow, (member,))
+
+
+def _id_of_hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Refused("give a phone, its last four digits, or a member id") from None

@@ -1,0 +1,198 @@
+"""The local protocol's messages: newline-delimited JSON, one object a line, `op` says which.
+
+These types are the protocol: docs/local-protocol.schema.json is generated from them, docs/local-protocol.md
+explains them. Every request may carry an `id` of the sender's, echoed in its answer. A request that is
+repeated word for word gets the same answer (`payment` by its reference, `sell` by its request id; the others
+change nothing).
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from vafa.model.money import AMOUNT_MAX
+
+PROTOCOL = 1
+
+Text = Annotated[str, Meta(max_length=200)]
+Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$")]
+TerminalId = Annotated[str, Meta(min_length=1, max_length=32)]
+Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+Instant = Annotated[int, Meta(ge=0, le=2**40)]
+Phone = Annotated[str, Meta(min_length=4, max_length=40)]
+
+
+class Card(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the sender knows of the card. A full number is masked on arrival and never kept.
+
+    mask    first six and last four digits in any usual mask, e.g. 621986******3864
+    sha256  64 hex digits, the terminal's hash of the whole number
+    """
+
+    mask: Text = ""
+    sha256: Annotated[str, Meta(max_length=64, pattern="^([0-9A-Fa-f]{64})?$")] = ""
+
+
+class Request(Struct, frozen=True, tag_field="op", forbid_unknown_fields=True, kw_only=True):
+    """What all requests share: `id` is echoed in the answer."""
+
+    id: Text | int | UnsetType = UNSET
+
+
+class Hello(Request, frozen=True, tag="hello"):
+    """First words: who is asking. The answer tells the protocol's version and the terminals served."""
+
+    client: Text = ""
+
+
+class Ping(Request, frozen=True, tag="ping"):
+    """Is somebody there?"""
+
+
+class Payment(Request, frozen=True, tag="payment"):
+    """A completed, approved payment. `ref` is the sender's own payment reference and its identity.
+
+    terminal    the terminal id (TID) the payment was made on
+    amount      rials
+    paid_at     UTC seconds; when absent the device's clock counts
+    member      the customer's phone, in any spelling; or `identified`, an answer of `identify`
+    """
+
+    terminal: TerminalId
+    ref: Reference
+    amount: Amount
+    rrn: Annotated[str, Meta(max_length=32)] = ""
+    trace: Annotated[str, Meta(max_length=32)] = ""
+    paid_at: Instant | None = None
+    card: Card = Card()
+    order_id: Annotated[str, Meta(max_length=64)] = ""
+    member: Phone | None = None
+    identified: Text | None = None
+    lang: Annotated[str, Meta(pattern="^(fa|en)$")] | None = None
+
+
+class Sell(Request, frozen=True, tag="sell"):
+    """Ask a terminal (mode ecr) for a payment and wait for its end. `request` is the sale's identity."""
+
+    request: Reference
+    amount: Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
+    terminal: TerminalId | None = None
+    member: Phone | None = None
+    identified: Text | None = None
+    lang: Annotated[str, Meta(pattern="^(fa|en)$")] | None = None
+
+
+class Identify(Request, frozen=True, tag="identify"):
+    """Who is the customer? The answer's `identified` is good for one payment or sale within five minutes."""
+
+    member: Phone
+
+
+class Member(Request, frozen=True, tag="member"):
+    """Enrol a phone; a phone that is enrolled already is shown."""
+
+    member: Phone
+    name: Text = ""
+
+
+class Balance(Request, frozen=True, tag="balance"):
+    """The balance of a phone's member."""
+
+    member: Phone
+
+
+AnyRequest = Hello | Ping | Payment | Sell | Identify | Member | Balance
+
+
+class Answer(Struct, frozen=True, tag_field="answer", kw_only=True, omit_defaults=True):
+    """What all answers share: which answer it is, and the request's `id` when it had one."""
+
+    id: Text | int | UnsetType = UNSET
+
+
+class Failure(Answer, frozen=True, kw_only=True, tag="failure"):
+    """It was not done: `code` to look up, `message` for a person, `fix` what to do."""
+
+    code: str
+    message: str
+    fix: str = ""
+
+
+class Welcome(Answer, frozen=True, kw_only=True, tag="welcome"):
+    protocol: int
+    vafa: str
+    shop: str
+    terminals: tuple[str, ...]
+
+
+class Pong(Answer, frozen=True, kw_only=True, tag="pong"):
+    time: int
+
+
+class Paid(Answer, frozen=True, kw_only=True, tag="paid"):
+    """What became of a payment. result: earned, waiting (for `claim`) or nothing (see `why`).
+
+    number, check   our short number and the check code, as printed
+    balance         absent where the paper must not say it (nobody known for sure)
+    lines           the receipt's lines, ready to print
+    """
+
+    result: str
+    number: str
+    check: str
+    amount: int
+    points: int
+    lines: tuple[str, ...]
+    terminal: str
+    ref: str
+    claim: str = ""
+    why: str = ""
+    balance: int | None = None
+
+
+class Sold(Answer, frozen=True, kw_only=True, tag="sold"):
+    """How a sale ended: approved, declined, cancelled, timed_out, unsure, resolved_paid, resolved_unpaid.
+
+    response  the terminal's own code; `text` its words
+    paid      the payment's outcome when it was paid
+    """
+
+    request: str
+    outcome: str
+    number: str
+    response: str = ""
+    text: str = ""
+    paid: Paid | None = None
+
+
+class Known(Answer, frozen=True, kw_only=True, tag="known"):
+    """A member as the counter may see them: masked phone, masked name."""
+
+    phone: str
+    name: str
+    balance: int
+    debt: int = 0
+    visits: int = 0
+    identified: str = ""
+    valid_s: int = 0
+    created: bool = False
+
+
+AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Known
+
+
+def schema() -> bytes:
+    """The JSON Schema of requests and answers, as docs/local-protocol.schema.json holds it."""
+    (requests, answers), definitions = msgspec.json.schema_components(
+        [AnyRequest, AnyAnswer], ref_template="#/$defs/{name}"
+    )
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Vafa local protocol",
+        "description": "One JSON object a line. `request` is what a client sends, `answer` what it gets.",
+        "version": PROTOCOL,
+        "properties": {"request": requests, "answer": answers},
+        "$defs": definitions,
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

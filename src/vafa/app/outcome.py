@@ -1,0 +1,87 @@
+"""What became of a payment: one value for the reply, the paper and support, read back from the journal.
+
+The first answer and every repeated one are made by the same function from the same journal row, so they are
+equal by construction.
+"""
+
+import sqlite3
+from typing import Literal
+
+import msgspec
+
+from vafa.keys.tokens import Tokens
+from vafa.ledger import reads
+from vafa.ledger.reads import Entry
+from vafa.model import events
+from vafa.model.chain import check_code
+from vafa.model.events import KnownBy, Nothing
+from vafa.model.identity import MEMBER_ID_BYTES
+from vafa.model.payment import Payment, PaymentKey
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """result    earned: a member has the points; waiting: they wait for `claim`; nothing: see `why`
+    number    our short number; `check` four digits of the row's hash
+    balance   the member's balance after this payment; None where the paper must not say it
+    disagrees evidence that differs from what was posted first: an alarm, never a second award
+    """
+
+    result: Literal["earned", "waiting", "nothing"]
+    key: PaymentKey
+    number: str
+    check: str
+    seq: int
+    at_ms: int
+    amount: int
+    currency: int
+    paid_at: int | None
+    points: int = 0
+    balance: int | None = None
+    claim: str = ""
+    why: str = ""
+    programme: bytes = b""
+    known_by: KnownBy = KnownBy.NOBODY
+    member: bytes = b""
+    seen_before: bool = False
+    disagrees: tuple[str, ...] = ()
+
+
+def outcome_at(
+    connection: sqlite3.Connection, entry: Entry, heard: Payment | None = None, tokens: Tokens | None = None
+) -> Outcome:
+    """The outcome of the Award or Payment in `entry`; `heard` is the same payment heard again."""
+    device = reads.device(connection)
+    assert device is not None
+    event = entry.event
+    paid = reads.paid_of(event)
+    again = heard is not None
+    disagrees = evidence_against(paid, heard, tokens) if heard is not None and tokens is not None else ()
+    number = reads.short_number(device.device, entry.row.epoch, entry.row.seq)
+    outcome = Outcome(
+        "nothing", paid.key, number, check_code(entry.row.hash), entry.row.seq, entry.row.at, paid.amount,
+        paid.currency, paid.paid_at, seen_before=again, disagrees=disagrees,
+    )  # fmt: skip
+    if isinstance(event, events.PaymentSeen):
+        return msgspec.structs.replace(outcome, why=Nothing(event.why).name.lower(), programme=event.programme)
+    assert isinstance(event, events.Award)
+    outcome = msgspec.structs.replace(
+        outcome, points=event.points, programme=event.programme, known_by=KnownBy(event.known_by)
+    )
+    if len(event.holder) != MEMBER_ID_BYTES:
+        return msgspec.structs.replace(outcome, result="waiting", claim=event.claim)
+    shown = event.balance if event.known_by in (KnownBy.PHONE, KnownBy.CARD) else None
+    return msgspec.structs.replace(
+        outcome, result="earned", balance=shown, member=event.holder
+    )
+
+
+def evidence_against(paid: events.Paid, heard: Payment, tokens: Tokens) -> tuple[str, ...]:
+    """The names of evidence fields, present both times, that differ."""
+    mask = heard.card.bin6 + heard.card.last4
+    pairs = {
+        "amount": (paid.amount, heard.amount),
+        "trace": (paid.trace, heard.trace),
+        "mask": (paid.mask, mask),
+        "order_id": (paid.order_id, tokens.without_pans(heard.order_id)),
+    }
+    return tuple(name for name, (first, second) in pairs.items() if first and second and first != second)

@@ -1,0 +1,66 @@
+"""From an outcome to the paper: joins what the ledger says with the receipt's content model."""
+
+from vafa.app.outcome import Outcome
+from vafa.app.programmes import Programmes
+from vafa.app.sales import Asked
+from vafa.model.events import KnownBy, Nothing
+from vafa.receipt import terminal, words
+from vafa.receipt.slip import (
+    Known,
+    OwnBalance,
+    Shop,
+    Slip,
+    slip_for_award,
+    slip_for_nothing,
+    slip_for_promise,
+)
+
+_KNOWN = {
+    KnownBy.NOBODY: Known.UNKNOWN,
+    KnownBy.PHONE: Known.MEMBER,
+    KnownBy.CARD: Known.MEMBER,
+    KnownBy.HINT: Known.HINT,
+}
+
+
+class Paper:
+    """The shop's paper: its name, language and zone."""
+
+    def __init__(self, name_fa: str, name_en: str, lang: str, zone: str, programmes: Programmes) -> None:
+        self.shop = name_fa or name_en
+        self.lang = lang
+        self._shop = Shop(name_fa or name_en, name_en)
+        self._zone = zone
+        self._programmes = programmes
+
+    def slip(self, outcome: Outcome) -> Slip:
+        """What the slip of a payment says."""
+        known = _KNOWN[outcome.known_by]
+        balance = OwnBalance(outcome.balance) if outcome.balance is not None else None
+        if outcome.result == "nothing":
+            minimum = self._programmes.by_id(outcome.programme).minimum if outcome.programme else 0
+            why = Nothing[outcome.why.upper()]
+            return slip_for_nothing(
+                self._shop, why, known, minimum=minimum, balance=balance, number=outcome.number
+            )
+        return slip_for_award(
+            self._shop,
+            outcome.amount,
+            outcome.points,
+            known,
+            balance=balance,
+            claim=outcome.claim,
+            number=outcome.number,
+            check=outcome.check,
+        )
+
+    def lines(self, outcome: Outcome, lang: str | None = None) -> tuple[str, ...]:
+        """The slip's lines in the shop's language or `lang`."""
+        return words.text(self.slip(outcome), lang or self.lang, self._zone)
+
+    def request_text(self, asked: Asked) -> bytes:
+        """Sadad's Opt6 for a sale that is about to be asked: worded "if paid", in Iran System bytes."""
+        known = Known.UNKNOWN if asked.claim else Known.MEMBER
+        return terminal.opt6(
+            slip_for_promise(self._shop, asked.points_promised, known, claim=asked.claim), "fa", self._zone
+        )

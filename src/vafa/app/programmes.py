@@ -1,0 +1,64 @@
+"""The programme versions this ledger holds, parsed, and which one covers a sale."""
+
+import sqlite3
+
+from vafa.club.programme import Programme, document, parse
+from vafa.ledger import reads
+from vafa.ledger.ledger import Ledger, Transaction
+from vafa.model import events
+from vafa.model.errors import LedgerDamaged
+
+
+class Programmes:
+    """Versions by id, in the order they were activated; documents come from the journal, parsed once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._parsed: dict[bytes, Programme] = {}
+        self._order: list[tuple[bytes, int | None]] = []
+        ledger.read(self._load)
+
+    def activate(self, programme: Programme, from_at: int | None) -> bool:
+        """Make `programme` hold from the UTC second `from_at` (None: from now). False when it already does.
+
+        The first programme of a ledger holds from the beginning.
+        """
+        if self._order and self._order[-1][0] == programme.id:
+            return False
+
+        def decide(tx: Transaction) -> None:
+            now = tx.at_ms // 1000
+            start = None if not self._order else now if from_at is None else from_at
+            tx.post(events.ProgrammeActivated(programme.id, programme.hash, document(programme), start))
+
+        self._ledger.write(decide)
+        self._ledger.read(self._load)
+        return True
+
+    def at(self, instant: int) -> Programme | None:
+        """The version that covers a UTC second: the newest that had begun, else the first; None if none."""
+        covering = [version for version, start in self._order if start is None or start <= instant]
+        if not covering:
+            covering = [version for version, _ in self._order[:1]]
+        return self._parsed[covering[-1]] if covering else None
+
+    def by_id(self, programme: bytes) -> Programme:
+        """A version an award names. NotFound when it was never activated here."""
+        if programme not in self._parsed:
+            self._parsed[programme] = self._ledger.read(lambda c: parsed(c, programme))
+        return self._parsed[programme]
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        rows = reads.programmes(connection)
+        for row in rows:
+            if row.id not in self._parsed:
+                self._parsed[row.id] = parsed(connection, row.id)
+        self._order = [(row.id, row.from_at) for row in rows]
+
+
+def parsed(connection: sqlite3.Connection, programme: bytes) -> Programme:
+    """The version with this id out of the journal; LedgerDamaged when its document is not of its hash."""
+    version = parse(reads.programme_document(connection, programme), "programme in the journal")
+    if version.id != programme:
+        raise LedgerDamaged(f"the document of programme {programme.hex()} was altered", fix="vafa verify")
+    return version

@@ -1,0 +1,99 @@
+"""An unsure sale against the terminal's own journal: paid, not paid, or still unsure. Never by guess.
+
+By the order id we gave it, where the rows carry order ids. Else by amount among approved rows beyond the last
+trace we knew that no other sale explains: one is it, two leave it unsure. "Not paid" is said only when the
+rows reach back to what we knew before the sale was asked, and no customer can still be paying.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+import msgspec
+
+from vafa.app.sales import Asked
+from vafa.codecs.sadad_journal import JOURNAL_ROWS_MAX, JournalRow
+from vafa.codecs.sadad_messages import payment_of_row
+from vafa.model.payment import Payment, PaymentKey
+
+TRACE_WRAP = 1_000_000
+
+
+class Verdict(Enum):
+    PAID = "paid"
+    UNPAID = "unpaid"
+    UNSURE = "unsure"
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """`payment` comes with PAID only; `response` is the row's code where a row was found; `why` for people."""
+
+    verdict: Verdict
+    why: str
+    payment: Payment | None = None
+    response: str = ""
+
+
+def resolve(
+    asked: Asked,
+    rows: Sequence[JournalRow],
+    terminal_id: str,
+    posted: Callable[[PaymentKey], bool],
+    *,
+    customer_may_pay: bool,
+) -> Resolution:
+    """What the journal `rows` (newest first, failed ones included) say of the sale.
+
+    posted            whether a payment is in the ledger already: then it is another sale's
+    customer_may_pay  the sale is so young that the terminal may still be at it
+    """
+    by_order = [row for row in rows if row.order_id == asked.order_id]
+    paid = [payment for row in by_order if isinstance(payment := payment_of_row(row, terminal_id), Payment)]
+    if paid:
+        return Resolution(Verdict.PAID, "the terminal's journal has its order id", paid[0], "00")
+    if by_order:
+        return Resolution(
+            Verdict.UNPAID, "the terminal's journal shows it failed", response=by_order[0].response
+        )
+    if not any(row.order_id for row in rows):
+        by_amount = _candidates(asked, rows, terminal_id, posted)
+        if len(by_amount) == 1:
+            why = "one sale of this amount is in the terminal's journal since"
+            return Resolution(Verdict.PAID, why, by_amount[0], "00")
+        if by_amount:
+            return Resolution(Verdict.UNSURE, f"{len(by_amount)} sales of this amount are in the journal since")
+    if customer_may_pay:
+        return Resolution(Verdict.UNSURE, "not in the terminal's journal yet; the customer may still be paying")
+    if not _reaches_back(asked, rows):
+        return Resolution(Verdict.UNSURE, "the terminal's journal does not reach back to this sale")
+    return Resolution(Verdict.UNPAID, "the terminal's journal does not have it")
+
+
+def _candidates(
+    asked: Asked, rows: Sequence[JournalRow], terminal_id: str, posted: Callable[[PaymentKey], bool]
+) -> list[Payment]:
+    found = []
+    for row in rows:
+        payment = payment_of_row(row, terminal_id)
+        if (
+            isinstance(payment, Payment)
+            and payment.is_sale
+            and row.amount == asked.amount
+            and _beyond(row.trace, asked.known_trace)
+            and not posted(payment.key)
+        ):
+            found.append(payment)
+    return found
+
+
+def _beyond(trace: str, known: str) -> bool:
+    """True when `trace` was drawn after `known`; traces wrap at 999999. Unknown counts as beyond."""
+    if not (trace.isdigit() and known.isdigit()):
+        return True
+    return 0 < (int(trace) - int(known)) % TRACE_WRAP < TRACE_WRAP // 2
+
+
+def _reaches_back(asked: Asked, rows: Sequence[JournalRow]) -> bool:
+    """True when nothing between the last trace we knew and now can be missing from `rows`."""
+    if len(rows) < JOURNAL_ROWS_MAX:
+        return True  # this is all the terminal has
+    return bool(asked.known_trace) and any(not _beyond(row.trace, asked.known_trace) for row in rows)

@@ -1,0 +1,183 @@
+"""Sales we ask a terminal for: written down before the request leaves, ended in a named state, not by guess.
+
+A sale that was asked for and not ended (power cut, lost answer) stays open in the books; its lane resolves it
+from the terminal's own journal.
+"""
+
+import sqlite3
+
+import msgspec
+
+from vafa.app.counter import Counter
+from vafa.app.outcome import Outcome, outcome_at
+from vafa.books.rows import SaleRow
+from vafa.club.earn import Earned, earn
+from vafa.ledger import reads
+from vafa.ledger.ledger import Transaction
+from vafa.model import events
+from vafa.model.errors import Refused
+from vafa.model.events import KnownBy, SaleOutcome
+from vafa.model.money import AMOUNT_MAX, Currency
+from vafa.model.pan import CardHint
+from vafa.model.payment import Payment
+
+PAID = (SaleOutcome.APPROVED, SaleOutcome.RESOLVED_PAID)
+TRACE_ROWS_MAX = 1_000
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A sale in the books. `order_id` is what the terminal is told, `claim` drawn ahead for the paper.
+
+    balance      what the text before payment may say, None when nobody is known for sure
+    known_trace  the newest trace we had heard of when it was asked
+    ended        None while it is in hand; UNSURE until it is resolved
+    """
+
+    tid: str
+    request: str
+    seq: int
+    number: str
+    at_ms: int
+    amount: int
+    order_id: str
+    claim: str
+    holder: bytes
+    card: bytes
+    points_promised: int
+    known_trace: str
+    balance: int | None = None
+    ended: SaleOutcome | None = None
+
+
+class Sales:
+    """Thread-safe: the ledger's lock is the only one."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._ledger = counter.ledger
+
+    def ask(self, tid: str, request: str, amount: int, member: bytes, card: CardHint) -> Asked:
+        """Commit that a sale is about to be asked for. Asking with the same request gives the same sale.
+
+        Refused when the amount is none, or the request was used for another amount.
+        """
+        if not 1 <= amount <= AMOUNT_MAX:
+            raise Refused(f"an amount is 1 to {AMOUNT_MAX:,} rials, not {amount:,}")
+        request = self._counter.tokens.without_pans(request)
+
+        def decide(tx: Transaction) -> Asked:
+            row = tx.find(SaleRow, (tid, request))
+            if row is None:
+                event, balance = self._asked_event(tx, tid, request, amount, member, card)
+                tx.post(event)
+                row = tx.find(SaleRow, (tid, request))
+                assert row is not None
+                return msgspec.structs.replace(asked_sale(tx.connection, row), balance=balance)
+            earlier = asked_sale(tx.connection, row)
+            if earlier.amount != amount:
+                raise Refused(
+                    f"request {request!r} was a sale of {earlier.amount:,} rials, not {amount:,}",
+                    fix="give each sale a request id of its own",
+                )
+            return earlier
+
+        return self._ledger.write(decide)
+
+    def known(self, tid: str, request: str) -> Asked | None:
+        """The sale of an earlier request, None when it was never asked."""
+        request = self._counter.tokens.without_pans(request)
+
+        def question(connection: sqlite3.Connection) -> Asked | None:
+            row = reads.sale(connection, tid, request)
+            return asked_sale(connection, row) if row else None
+
+        return self._ledger.read(question)
+
+    def end(
+        self, asked: Asked, outcome: SaleOutcome, response: str, payment: Payment | None
+    ) -> Outcome | None:
+        """How the sale ended, with its award in the same commit. Ending an ended sale changes nothing."""
+        assert (payment is not None) == (outcome in PAID), "paid if and only if there is a payment"
+
+        def decide(tx: Transaction) -> Outcome | None:
+            row = tx.find(SaleRow, (asked.tid, asked.request))
+            assert row is not None, "only an asked sale can end"
+            result = None
+            if payment is not None:
+                result = self._counter.post_within(tx, payment, asked.holder, asked.claim, asked.card)
+            if row.outcome in reads.OPEN_OUTCOMES and row.outcome != outcome:
+                key = result.key if result else None
+                tx.post(events.SaleEnded((asked.tid, asked.request), outcome, response, key))
+            return result
+
+        return self._ledger.write(decide)
+
+    def outcome(self, asked: Asked) -> Outcome | None:
+        """The award of a sale that ended paid, as it was first answered; None for any other sale."""
+
+        def question(connection: sqlite3.Connection) -> Outcome | None:
+            row = reads.sale(connection, asked.tid, asked.request)
+            if row is None or row.outcome not in PAID:
+                return None
+            ended = reads.entry(connection, row.ended_seq).event
+            assert isinstance(ended, events.SaleEnded)
+            assert ended.key is not None
+            payment = reads.payment(connection, ended.key)
+            assert payment is not None
+            return outcome_at(connection, reads.entry(connection, payment.seq))
+
+        return self._ledger.read(question)
+
+    def unresolved(self, tid: str) -> list[Asked]:
+        """Sales of a terminal that were asked for and have no certain end, oldest first."""
+        return self._ledger.read(lambda c: [asked_sale(c, row) for row in reads.open_sales(c, tid)])
+
+    def _asked_event(
+        self, tx: Transaction, tid: str, request: str, amount: int, member: bytes, card: CardHint
+    ) -> tuple[events.SaleAsked, int | None]:
+        holder = self._counter.holder(tx, member, card)
+        programme = self._counter.programmes.at(tx.at_ms // 1000)
+        promised = 0
+        if programme is not None:
+            carry = holder.carry(programme)
+            earned = earn(programme, amount, Currency.RIAL_CURRENT, is_sale=True, carry=carry)
+            promised = earned.points if isinstance(earned, Earned) else 0
+        known = holder.known_by is not KnownBy.NOBODY
+        event = events.SaleAsked(
+            tid=tid,
+            request=request,
+            amount=amount,
+            currency=Currency.RIAL_CURRENT,
+            order_id=f"{tx.head.epoch}{tx.head.seq + 1:08d}",
+            claim="" if known else self._counter.draw_claim(tx),
+            holder=holder.id if holder.known_by is KnownBy.PHONE else b"",
+            card=holder.card,
+            programme=programme.id if programme else b"",
+            points_promised=promised,
+            known_trace=reads.last_trace(tx.connection, tid, TRACE_ROWS_MAX),
+        )
+        return event, holder.shown_balance
+
+
+def asked_sale(connection: sqlite3.Connection, row: SaleRow) -> Asked:
+    """The sale of a row, as it stands now."""
+    entry = reads.entry(connection, row.seq)
+    event = entry.event
+    assert isinstance(event, events.SaleAsked)
+    device = reads.device(connection)
+    assert device is not None
+    return Asked(
+        tid=row.tid,
+        request=row.request,
+        seq=row.seq,
+        number=reads.short_number(device.device, entry.row.epoch, row.seq),
+        at_ms=entry.row.at,
+        amount=event.amount,
+        order_id=event.order_id,
+        claim=event.claim,
+        holder=event.holder,
+        card=event.card,
+        points_promised=event.points_promised,
+        known_trace=event.known_trace,
+        ended=SaleOutcome(row.outcome) if row.outcome else None,
+    )
