@@ -28,7 +28,7 @@ def award(
 ) -> events.Award:
     paid = events.Paid(key(number), 105, 0, 1_700_000_000, 1, f"{number:06d}")
     points = (carry[0] * 2 + 21 * carry[1]) // (2 * carry[1])
-    return events.Award(paid, holder, claim, PROGRAMME, 105, (21, 2), carry, points, before + points)
+    return events.Award(paid, holder, claim, PROGRAMME, 105, (21, 2), carry, points, before + points, 1)
 
 
 def opened() -> events.EpochOpened:

@@ -128,6 +128,20 @@ def open_sales(connection: sqlite3.Connection, tid: str = "") -> list[SaleRow]:
     return [row for row in rows if not tid or row.tid == tid]
 
 
+def sale(connection: sqlite3.Connection, tid: str, request: str) -> SaleRow | None:
+    """The sale asked for under this request id."""
+    return find_row(connection, SaleRow, (tid, request))
+
+
+def last_trace(connection: sqlite3.Connection, tid: str, rows_max: int) -> str:
+    """The trace of a terminal's newest payment, '' when none is among the newest `rows_max` rows."""
+    for each in newest(connection, (Kind.AWARD, Kind.PAYMENT), rows_max):
+        paid = paid_of(each.event)
+        if paid.key.tid == tid and paid.trace:
+            return paid.trace
+    return ""
+
+
 def open_gaps(connection: sqlite3.Connection) -> list[GapRow]:
     """Gaps nobody has closed yet."""
     return rows_where(connection, GapRow, "closed_seq = 0 ORDER BY seq")
