@@ -1,0 +1,158 @@
+"""Iran System, the code page of Iran's DOS years, which Sadad's terminals print (Opt6).
+
+A byte is a *glyph*: most letters have one for "another letter of the word follows" and one for "none does";
+ain, ghain, heh and yeh have more. Bytes stand in visual order, left to right as they appear on paper, so a
+Persian line is stored from its end; numbers and Latin words inside it keep their own order.
+
+Table: the published code page (Wikipedia "Iran System encoding", rows 8 to F). Whether every terminal's
+firmware agrees is unproven on hardware; Opt6 is opaque bytes to everything but this file. A yeh that ends a
+word after a letter that does not join (برای) is the unjoined glyph FDh, as its shape says; some programs of
+the time wrote FCh there.
+
+Choices where Unicode has more than the code page:
+* Latin digits stay Latin (30h-39h) and Persian digits Persian (80h-89h); Arabic-Indic digits become Persian;
+* ي ى become ی, ك becomes ک, other Arabic letters their Persian nearest; vowel marks and invisible characters
+  are dropped, but a zero-width non-joiner still keeps its neighbours apart;
+* typographic signs become ASCII ones (• is *), and what is left has no glyph: `?`.
+"""
+
+import re
+from collections.abc import Sequence
+
+BYTES_MAX = 500
+_ZWNJ = "\u200c"
+
+# letter: (isolated, final, initial, medial), i.e. joined to (nothing, before, after, both)
+GLYPHS: dict[str, tuple[int, int, int, int]] = {
+    "آ": (0x8D,) * 4, "ء": (0x8F,) * 4, "ئ": (0x8E,) * 4,
+    "ا": (0x90, 0x91, 0x90, 0x91),
+    "د": (0xA2,) * 4, "ذ": (0xA3,) * 4, "ر": (0xA4,) * 4, "ز": (0xA5,) * 4, "ژ": (0xA6,) * 4,
+    "ط": (0xAF,) * 4, "ظ": (0xE0,) * 4, "و": (0xF8,) * 4,
+    "ع": (0xE1, 0xE2, 0xE4, 0xE3), "غ": (0xE5, 0xE6, 0xE8, 0xE7),
+    "ه": (0xF9, 0xF9, 0xFB, 0xFA), "ی": (0xFD, 0xFC, 0xFE, 0xFE),
+}  # fmt: skip
+_TWO_GLYPHS = {  # first code: alone or last of its run; the next code: another letter follows
+    "ب": 0x92, "پ": 0x94, "ت": 0x96, "ث": 0x98, "ج": 0x9A, "چ": 0x9C, "ح": 0x9E, "خ": 0xA0,
+    "س": 0xA7, "ش": 0xA9, "ص": 0xAB, "ض": 0xAD, "ف": 0xE9, "ق": 0xEB, "ک": 0xED, "گ": 0xEF,
+    "م": 0xF4, "ن": 0xF6,
+}  # fmt: skip
+GLYPHS |= {letter: (code, code, code + 1, code + 1) for letter, code in _TWO_GLYPHS.items()}
+GLYPHS["ل"] = (0xF1, 0xF1, 0xF3, 0xF3)  # F2 between them is lam with alef
+GLYPHS["ـ"] = (0x8B,) * 4
+LAM_ALEF = 0xF2
+SIGNS = {"،": 0x8A, "؟": 0x8C, "\u00a0": 0xFF} | {digit: 0x80 + i for i, digit in enumerate("۰۱۲۳۴۵۶۷۸۹")}
+_JOINS_NOTHING_AFTER = frozenset("آادذرزژوء")
+
+_NEAREST = str.maketrans(
+    {
+        "ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "ۀ": "ه", "أ": "ا", "إ": "ا", "ٱ": "ا", "ؤ": "و",
+        "٪": "%", "٫": ".", "«": '"', "»": '"', "“": '"', "”": '"', "‘": "'", "’": "'",
+        "؛": ";", "•": "*", "×": "x",
+        "–": "-", "—": "-", "−": "-", "…": "...",
+    }
+    | {digit: chr(0x06F0 + i) for i, digit in enumerate("٠١٢٣٤٥٦٧٨٩")}
+)  # fmt: skip
+_UNSEEN = re.compile("[٬\u064b-\u065f\u0670\u200b\u200d-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_PERSIAN_LETTER = re.compile("[ء-يپچژکگی،؟]")
+# What keeps its own order inside a Persian line: numbers with their signs and separators, Latin words.
+_LEFT_TO_RIGHT = re.compile(r"[-+]?[0-9۰-۹]+(?:[/:.,*+-]+[0-9۰-۹]+)*%?|[A-Za-z](?:[ -~۰-۹]*[A-Za-z0-9۰-۹])?")
+_MIRRORED = str.maketrans("()[]{}<>", ")(][}{><")
+
+
+def encode_lines(lines: Sequence[str], ranks: Sequence[int] = (), bytes_max: int = BYTES_MAX) -> bytes:
+    """Lines joined by commas, whole lines left out until at most `bytes_max` bytes remain.
+
+    The line of the highest rank goes first, of equals the last. Without ranks: the last. A comma inside a
+    line would break it, so it becomes a blank.
+    """
+    encoded = [(ranks[i] if ranks else 0, encode(line.replace(",", " "))) for i, line in enumerate(lines)]
+    while sum(len(line) + 1 for _, line in encoded) - 1 > bytes_max:
+        worst = max(range(len(encoded)), key=lambda i: (encoded[i][0], i))
+        del encoded[worst]
+    return b",".join(line for _, line in encoded)
+
+
+def encode(line: str) -> bytes:
+    """One line in visual order. A line without Persian letters is taken as it stands."""
+    line = _UNSEEN.sub("", line.translate(_NEAREST))
+    if not _PERSIAN_LETTER.search(line):
+        return _shaped(line)
+    visual = b""
+    end = 0
+    for run in _LEFT_TO_RIGHT.finditer(line):
+        visual = _shaped(run.group()) + _flipped(line[end : run.start()]) + visual
+        end = run.end()
+    return _flipped(line[end:]) + visual
+
+
+def _flipped(part: str) -> bytes:
+    return _shaped(part.translate(_MIRRORED))[::-1]
+
+
+def _shaped(part: str) -> bytes:
+    """Each character's glyph, in the order of the text. Only letters beside each other join."""
+    out = bytearray()
+    for i, c in enumerate(part):
+        before, after = part[i - 1 : i], part[i + 1 : i + 2]
+        if c == "ا" and before == "ل":
+            continue  # printed with the lam
+        if c == "ل" and after == "ا":
+            out.append(LAM_ALEF)
+        elif c in GLYPHS:
+            joined_before = before in GLYPHS and before not in _JOINS_NOTHING_AFTER
+            joined_after = c not in _JOINS_NOTHING_AFTER and after in GLYPHS and after != "ء"
+            out.append(GLYPHS[c][joined_before + 2 * joined_after])
+        elif c != _ZWNJ:
+            out.append(SIGNS[c] if c in SIGNS else ord(c) if " " <= c <= "~" else ord("?"))
+    return bytes(out)
+
+
+def decode(data: bytes) -> str:
+    """The text of one or several comma-separated lines, in reading order, lines parted by newlines.
+
+    For `vafa decode`: a byte without a letter (box drawing, controls) is shown as `?`.
+    """
+    return "\n".join(_decoded(line) for line in data.split(b","))
+
+
+_LETTERS = {code: letter for letter, codes in GLYPHS.items() for code in codes}
+_CHARACTERS = _LETTERS | {LAM_ALEF: "لا"} | {code: sign for sign, code in SIGNS.items()}
+_ENDS_A_RUN = frozenset(
+    codes[form] for codes in GLYPHS.values() for form in (0, 1) if codes[0] not in codes[2:]
+) - {code for letter in _JOINS_NOTHING_AFTER for code in GLYPHS[letter]}
+
+
+_HAMZA = chr(0xE000 + 0x8F)  # joins nothing, so the letter before it closes without a non-joiner
+
+
+def _decoded(line: bytes) -> str:
+    """One line, reading order: everything flipped, then what runs left to right flipped back."""
+    visual = "".join(
+        chr(0xE000 + code) if code in _LETTERS or code == LAM_ALEF else _sign(code) for code in line
+    )
+    if not any(c >= "\ue000" for c in visual):
+        return visual
+    text, end = "", 0
+    for run in _LEFT_TO_RIGHT.finditer(visual):
+        text = run.group() + _unflipped(visual[end : run.start()]) + text
+        end = run.end()
+    return _unflipped(visual[end:]) + text
+
+
+def _unflipped(part: str) -> str:
+    """Letters back from glyphs; a word that goes on after a closing glyph held a zero-width non-joiner."""
+    out = []
+    logical = part[::-1].translate(_MIRRORED)
+    for i, c in enumerate(logical):
+        if c < "\ue000":
+            out.append(c)
+            continue
+        code = ord(c) - 0xE000
+        after = logical[i + 1 : i + 2]
+        goes_on = code in _ENDS_A_RUN and after >= "\ue000" and after != _HAMZA
+        out.append(_CHARACTERS[code] + (_ZWNJ if goes_on else ""))
+    return "".join(out)
+
+
+def _sign(code: int) -> str:
+    return _CHARACTERS[code] if code in _CHARACTERS else chr(code) if 0x20 <= code <= 0x7E else "?"

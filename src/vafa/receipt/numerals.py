@@ -1,0 +1,87 @@
+"""Numbers, dates and identifiers as people read them, in Persian and in English.
+
+Persian text runs right to left and numbers left to right, so a printer or screen may move a sign, a dash or
+a bullet to the wrong end: `021-88776655` prints as 88776655-021. What holds such characters is wrapped in
+isolates (LRI ... PDI); plain digits need none.
+"""
+
+from datetime import date
+from fractions import Fraction
+
+from vafa.model.calendar import local_time, to_jalali
+
+LRI, PDI = "\u2066", "\u2069"
+ZWNJ = "\u200c"
+BREAK = "\v"  # within a wording: a blank on paper, a new line where only one number may stand on a line
+
+_PERSIAN = str.maketrans("0123456789,.", "۰۱۲۳۴۵۶۷۸۹٬٫")
+MONTHS_FA = "فروردین اردیبهشت خرداد تیر مرداد شهریور مهر آبان آذر دی بهمن اسفند".split()
+MONTHS_EN = "Farvardin Ordibehesht Khordad Tir Mordad Shahrivar Mehr Aban Azar Dey Bahman Esfand".split()
+
+
+def persian(text: str) -> str:
+    """ASCII digits, grouping comma and decimal point as Persian ones."""
+    return text.translate(_PERSIAN)
+
+
+def isolated(text: str) -> str:
+    """`text` kept left to right as a whole inside Persian text."""
+    return f"{LRI}{text}{PDI}"
+
+
+def theirs(text: str) -> str:
+    """A shop's name, a reward, a message: other people's text, without what steers a printer or the order."""
+    return "".join(c if c.isprintable() or c == ZWNJ else " " for c in text)
+
+
+def number(value: int, lang: str) -> str:
+    """1240 as ۱٬۲۴۰ or 1,240; a negative one with its sign kept in front."""
+    shown = f"{abs(value):,}"
+    if lang != "fa":
+        return f"-{shown}" if value < 0 else shown
+    return isolated("-" + persian(shown)) if value < 0 else persian(shown)
+
+
+def signed(value: int, lang: str) -> str:
+    """+125 or -3: what a history shows."""
+    shown = f"{value:+,}"
+    return isolated(persian(shown)) if lang == "fa" else shown
+
+
+def identifier(text: str, lang: str) -> str:
+    """A number with dashes, a phone mask or a card mask: never regrouped, never reordered."""
+    return isolated(persian(text)) if lang == "fa" else text
+
+
+def exact(value: int | Fraction, lang: str) -> str:
+    """A fraction at or above zero, without rounding: 10.5 where four decimals are enough, else 3 + 1/3."""
+    value = Fraction(value)
+    whole = value.__floor__()
+    rest = value - whole
+    if 10_000 % rest.denominator:
+        shown = (f"{whole:,} + " if whole else "") + f"{rest.numerator}/{rest.denominator}"
+        return identifier(shown, lang)
+    decimals = f"{int(rest * 10_000):04d}".rstrip("0")
+    shown = f"{whole:,}.{decimals}" if decimals else f"{whole:,}"
+    return persian(shown) if lang == "fa" else shown
+
+
+def day_numbers(instant: int, zone: str) -> tuple[str, str]:
+    """(`1405/09/02`, `10:02`) in ASCII digits: the Jalali day and time of a UTC instant in `zone`.
+
+    Outside the Jalali years we know (a clock gone wrong) the Gregorian day stands there, with dashes.
+    """
+    local = local_time(instant, zone)
+    try:
+        year, month, day = to_jalali(local.date())
+    except ValueError:
+        return f"{local:%Y-%m-%d}", f"{local:%H:%M}"
+    return f"{year:04d}/{month:02d}/{day:02d}", f"{local:%H:%M}"
+
+
+def day_words(day: date, lang: str) -> tuple[str, str]:
+    """(`۳۱ خرداد`, `۱۴۰۵`) or (`31 Khordad`, `1405`)."""
+    year, month, number_of_day = to_jalali(day)
+    if lang == "fa":
+        return persian(f"{number_of_day} ") + MONTHS_FA[month - 1], persian(str(year))
+    return f"{number_of_day} {MONTHS_EN[month - 1]}", str(year)

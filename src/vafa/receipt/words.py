@@ -1,0 +1,36 @@
+"""Slips, explanations and masks as full text: for the local protocol, a screen and our own printer.
+
+`lang` is 'fa' or 'en'. Terminals that take text need the plain variant instead: see `terminal`.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from vafa.receipt import en, fa
+from vafa.receipt.numerals import BREAK, exact, identifier
+from vafa.receipt.slip import RANKS, AnyLine, Slip
+
+ZONE = "Asia/Tehran"
+
+_LINES: dict[str, Callable[[AnyLine, str], tuple[str, ...]]] = {"fa": fa.lines, "en": en.lines}
+_STEPS = {"fa": fa.STEPS, "en": en.STEPS}
+
+
+def text(slip: Slip, lang: str, zone: str = ZONE) -> tuple[str, ...]:
+    """The slip's printed lines in reading order; Persian numbers, with isolates where order would suffer."""
+    return tuple(shown.replace(BREAK, " ") for _, shown in worded(slip, lang, zone))
+
+
+def worded(slip: Slip, lang: str, zone: str) -> tuple[tuple[int, str], ...]:
+    """(rank, wording with BREAK marks) of each printed line: what `text` and `terminal.plain` share."""
+    return tuple((RANKS[type(line)], shown) for line in slip.lines for shown in _LINES[lang](line, zone))
+
+
+def step(code: str, values: Sequence[int | Fraction], lang: str) -> str:
+    """One step of an explanation (club.explain.Step's code and values) in words. KeyError: unknown code."""
+    return _STEPS[lang][code].format(*(exact(value, lang) for value in values))
+
+
+def mask(masked: str, lang: str) -> str:
+    """A masked phone (`0912•••6789`) or card as it may stand inside a sentence of `lang`."""
+    return identifier(masked, lang)
