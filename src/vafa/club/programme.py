@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from hashlib import blake2b
-from importlib.resources import files
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -134,7 +134,7 @@ def document(programme: Programme) -> str:
 
 def example(name: str = "plain") -> str:
     """The text of an annotated example shipped with the package."""
-    return files("vafa.club").joinpath("examples", f"{name}.toml").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "examples" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def _build(values: Mapping[str, str | int]) -> Programme:

@@ -11,8 +11,6 @@ from typing import assert_never
 from vafa.receipt import slip
 from vafa.receipt.numerals import BREAK, day_numbers, day_words, identifier, number, persian, theirs
 
-RIALS_PER_TOMAN_WORDS = "تقسیم بر ده"
-
 
 def lines(line: slip.AnyLine, zone: str) -> tuple[str, ...]:  # noqa: PLR0911, PLR0912  (a table: one return a row)
     """The printed lines of one content line; instants are shown in `zone`."""
@@ -22,9 +20,7 @@ def lines(line: slip.AnyLine, zone: str) -> tuple[str, ...]:  # noqa: PLR0911, P
         case slip.Header(shop):
             return (f"باشگاه مشتریان {theirs(shop.fa)}",)
         case slip.Amount(rials):
-            return (
-                f"مبلغ: {number(rials, 'fa')} ریال{BREAK}برابر {_toman(rials)} تومان ({RIALS_PER_TOMAN_WORDS})",
-            )
+            return (f"مبلغ: {number(rials, 'fa')} ریال{BREAK}برابر {_toman(rials)} تومان (تقسیم بر ده)",)
         case slip.Promise(points):
             return (f"پس از پرداخت موفق: {number(points, 'fa')} امتیاز",)
         case slip.Earned(points):
