@@ -20,11 +20,10 @@ from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
 from vafa.model.calendar import WallTime
-from vafa.model.errors import Refused
 from vafa.model.events import KnownBy, Nothing
 from vafa.model.identity import NO_CARD, NO_MEMBER, CardToken, is_strong
 from vafa.model.pan import CardHint
-from vafa.model.payment import Payment
+from vafa.model.payment import Payment, PaymentKey
 
 CLAIM_DIGITS = 6
 CLAIM_DRAWS = 50
@@ -69,14 +68,18 @@ class Counter:
     def post(self, payment: Payment, member: bytes = NO_MEMBER) -> Outcome:
         """Award a completed payment, durably and once; heard before, its first outcome comes back.
 
-        `member` is who the customer said they are; where it is empty the card decides. Raises Refused for a
-        member nobody knows, LedgerError when nothing could be made durable.
+        `member` is who the customer said they are; where it is empty or unknown the card decides. Raises
+        LedgerError when nothing could be made durable, and nothing else: a payment is never refused.
         """
         return self.ledger.write(lambda tx: self.post_within(tx, payment, member))
 
     def seen(self, payment: Payment) -> Outcome | None:
         """The first outcome of a payment that was posted before, else None. Writes nothing."""
         return self.ledger.read(lambda connection: self._first(connection, payment))
+
+    def knows(self, key: PaymentKey) -> bool:
+        """True when this payment was posted."""
+        return self.ledger.read(lambda connection: reads.payment(connection, key) is not None)
 
     def post_within(
         self, tx: Transaction, payment: Payment, member: bytes, claim: str = "", card: bytes = NO_CARD
@@ -96,10 +99,8 @@ class Counter:
         tokens = [CardToken(card)] if is_strong(card) else []
         tokens += [token for token in self.tokens.card_tokens(hint) if token != card]
         best = tokens[0] if tokens else NO_CARD
-        if member:
-            row = tx.find(MemberRow, (member,))
-            if row is None or row.state != MemberState.ACTIVE:
-                raise Refused("this member is not known here", fix="vafa member add PHONE")
+        row = tx.find(MemberRow, (member,)) if member else None
+        if row is not None and row.state == MemberState.ACTIVE:
             return Holder(member, best, row, KnownBy.PHONE)
         for token in tokens:
             owners = reads.members_of_token(tx.connection, token)

@@ -18,8 +18,8 @@ from vafa.app.counter import Counter
 from vafa.app.members import Members, MemberView
 from vafa.app.outcome import Outcome
 from vafa.app.paper import Paper
+from vafa.app.selling import SaleEnd
 from vafa.model.errors import NotFound, Refused, VafaError
-from vafa.model.events import SaleOutcome
 from vafa.model.identity import NO_MEMBER
 from vafa.model.pan import CardHint, card_hint, mask_pans
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
@@ -29,16 +29,6 @@ IDENTIFIED_S = 300
 IDENTIFIED_MAX = 1_000
 
 log = structlog.get_logger()
-
-
-class SaleEnd(msgspec.Struct, frozen=True):
-    """How a lane's sale ended, for whoever waited for it."""
-
-    number: str
-    outcome: SaleOutcome
-    response: str
-    text: str
-    paid: Outcome | None
 
 
 class Ticket(msgspec.Struct):

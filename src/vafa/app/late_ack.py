@@ -1,11 +1,12 @@
 """The one extra thread that acknowledges a RESPONSE whose commit takes longer than a terminal may wait.
 
-A companion never becomes the reason that a terminal reverses real money: after 300 ms the ACK goes, durable or
-not. What could not be committed stays in memory and `status` says BROKEN.
+A companion never becomes the reason that a terminal reverses real money: after 300 ms the ACK goes, durable
+or not. What could not be committed stays in memory and `status` says BROKEN.
 """
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 ACK_WAIT_MAX_S = 0.3
 
@@ -41,6 +42,9 @@ class LateAck:
             self._wake.notify()
         self._thread.join()
 
+    def _is_over(self, serving: int) -> bool:
+        return self._closed or self._disarmed >= serving or self._armed != serving
+
     def _run(self) -> None:
         with self._wake:
             while not self._closed:
@@ -48,11 +52,7 @@ class LateAck:
                     self._wake.wait()
                     continue
                 serving = self._armed
-                in_time = self._wake.wait_for(
-                    lambda s=serving: self._closed or self._disarmed >= s or self._armed != s,  # type: ignore[misc]
-                    ACK_WAIT_MAX_S,
-                )
-                if not in_time:
+                if not self._wake.wait_for(partial(self._is_over, serving), ACK_WAIT_MAX_S):
                     self._disarmed = serving
                     self._wake.release()
                     try:

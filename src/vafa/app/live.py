@@ -41,10 +41,9 @@ class Live(msgspec.Struct, frozen=True):
 class SaleTimes(msgspec.Struct, frozen=True):
     """When each step of a sale happened, milliseconds of one monotonic clock; None: it was not seen.
 
-    heard: last byte of the approval; decoded; durable: commit done; acknowledged: our ACK left.
+    heard: the approval was decoded; durable: its commit was done; acknowledged: our ACK had left.
     """
 
     heard_ms: float
-    decoded_ms: float
     durable_ms: float | None = None
     acknowledged_ms: float | None = None

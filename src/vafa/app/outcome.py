@@ -62,7 +62,9 @@ def outcome_at(
         paid.currency, paid.paid_at, seen_before=again, disagrees=disagrees,
     )  # fmt: skip
     if isinstance(event, events.PaymentSeen):
-        return msgspec.structs.replace(outcome, why=Nothing(event.why).name.lower(), programme=event.programme)
+        return msgspec.structs.replace(
+            outcome, why=Nothing(event.why).name.lower(), programme=event.programme
+        )
     assert isinstance(event, events.Award)
     outcome = msgspec.structs.replace(
         outcome, points=event.points, programme=event.programme, known_by=KnownBy(event.known_by)
@@ -70,9 +72,7 @@ def outcome_at(
     if len(event.holder) != MEMBER_ID_BYTES:
         return msgspec.structs.replace(outcome, result="waiting", claim=event.claim)
     shown = event.balance if event.known_by in (KnownBy.PHONE, KnownBy.CARD) else None
-    return msgspec.structs.replace(
-        outcome, result="earned", balance=shown, member=event.holder
-    )
+    return msgspec.structs.replace(outcome, result="earned", balance=shown, member=event.holder)
 
 
 def evidence_against(paid: events.Paid, heard: Payment, tokens: Tokens) -> tuple[str, ...]:

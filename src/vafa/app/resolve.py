@@ -25,7 +25,7 @@ class Verdict(Enum):
 
 
 class Resolution(msgspec.Struct, frozen=True):
-    """`payment` comes with PAID only; `response` is the row's code where a row was found; `why` for people."""
+    """`payment` comes with PAID only; `response` is the code of a row that was found; `why` for people."""
 
     verdict: Verdict
     why: str
@@ -33,7 +33,7 @@ class Resolution(msgspec.Struct, frozen=True):
     response: str = ""
 
 
-def resolve(
+def resolve(  # noqa: PLR0911 - each return is one answer, in the order they are looked for
     asked: Asked,
     rows: Sequence[JournalRow],
     terminal_id: str,
@@ -60,9 +60,13 @@ def resolve(
             why = "one sale of this amount is in the terminal's journal since"
             return Resolution(Verdict.PAID, why, by_amount[0], "00")
         if by_amount:
-            return Resolution(Verdict.UNSURE, f"{len(by_amount)} sales of this amount are in the journal since")
+            return Resolution(
+                Verdict.UNSURE, f"{len(by_amount)} sales of this amount are in the journal since"
+            )
     if customer_may_pay:
-        return Resolution(Verdict.UNSURE, "not in the terminal's journal yet; the customer may still be paying")
+        return Resolution(
+            Verdict.UNSURE, "not in the terminal's journal yet; the customer may still be paying"
+        )
     if not _reaches_back(asked, rows):
         return Resolution(Verdict.UNSURE, "the terminal's journal does not reach back to this sale")
     return Resolution(Verdict.UNPAID, "the terminal's journal does not have it")

@@ -47,6 +47,7 @@ class Asked(msgspec.Struct, frozen=True):
     known_trace: str
     balance: int | None = None
     ended: SaleOutcome | None = None
+    response: str = ""
 
 
 class Sales:
@@ -159,6 +160,12 @@ class Sales:
         return event, holder.shown_balance
 
 
+def _response(connection: sqlite3.Connection, row: SaleRow) -> str:
+    """The terminal's code a sale ended with, '' when it has none."""
+    event = reads.entry(connection, row.ended_seq).event if row.ended_seq else None
+    return event.response if isinstance(event, events.SaleEnded) else ""
+
+
 def asked_sale(connection: sqlite3.Connection, row: SaleRow) -> Asked:
     """The sale of a row, as it stands now."""
     entry = reads.entry(connection, row.seq)
@@ -180,4 +187,5 @@ def asked_sale(connection: sqlite3.Connection, row: SaleRow) -> Asked:
         points_promised=event.points_promised,
         known_trace=event.known_trace,
         ended=SaleOutcome(row.outcome) if row.outcome else None,
+        response=_response(connection, row),
     )

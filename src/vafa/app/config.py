@@ -1,0 +1,214 @@
+"""config.toml: every setting with its type, range, default and meaning, each written once, below.
+
+The structs are the table: the reader finds faults with them, all at once, each with its place
+(`terminal[0].baud`) and the nearest right name; config.example.toml is printed from them; the README's
+settings are theirs. Paths that are not absolute count from the configuration file's own directory.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, Struct
+
+from vafa.model.errors import ConfigError, Fault
+
+MINUTES, HOURS = 60, 3600  # seconds in one
+KEY_CREDENTIAL = "device.key"  # what LoadCredential calls the key in systemd/vafa.service
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError on some builds, an OSError on others
+        return "no such time zone"
+    except KeyError:
+        return "no such time zone"
+    return ""
+
+
+def _address(text: str) -> str:
+    if text.startswith("/"):
+        return ""
+    host, colon, port = text.removeprefix("tcp:").rpartition(":")
+    if text.startswith("tcp:") and colon and host and port.isascii() and port.isdigit():
+        return "" if 0 < int(port) < 65_536 else "a port is a number from 1 to 65535"
+    return 'expected a device path such as "/dev/ttyUSB0", or "tcp:192.0.2.1:8888"'
+
+
+def _terminal_id(text: str) -> str:
+    return "" if text.isascii() and text.isalnum() and len(text) <= 16 else "expected 1 to 16 letters and digits"
+
+
+def _not_empty(text: str) -> str:
+    return "" if text.strip() else "may not be empty"
+
+
+class Shop(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[
+        str, Meta(description="the shop's name as the receipt shows it", extra={"check": _not_empty})
+    ] = "کافه نگین"
+    name_en: Annotated[str, Meta(description='the same in English, for `vafa status`; "" = name')] = ""
+    zone: Annotated[str, Meta(description="time zone of days and windows", extra={"check": _zone})] = (
+        "Asia/Tehran"
+    )
+    calendar: Annotated[
+        Literal["jalali", "gregorian"], Meta(description="calendar of dates on paper and of the club's windows")
+    ] = "jalali"
+    language: Annotated[Literal["fa", "en"], Meta(description="language of the paper")] = "fa"
+
+
+class Ledger(Struct, frozen=True):
+    directory: Annotated[
+        str, Meta(description="where ledger.db lives; a durable disk", extra={"check": _not_empty})
+    ] = "/var/lib/vafa"
+
+
+class Keys(Struct, frozen=True):
+    file: Annotated[
+        str,
+        Meta(
+            description="the device's key file; \"\" = systemd's credential device.key if the unit loads one, "
+            "else keys/device.key in the ledger's directory"
+        ),
+    ] = ""
+
+
+class Local(Struct, frozen=True):
+    socket: Annotated[
+        str, Meta(description="unix socket of the local protocol (docs/local-protocol.md)", extra={"check": _not_empty})
+    ] = "/run/vafa/local.sock"
+    group: Annotated[str, Meta(description='group that may connect; "" = the service\'s own')] = ""
+    key: Annotated[
+        Literal["sender", "rrn"],
+        Meta(description="what makes a payment one payment: the sender's reference, or the switch's RRN"),
+    ] = "sender"
+
+
+class Control(Struct, frozen=True):
+    socket: Annotated[
+        str, Meta(description="unix socket that `vafa status` and the other verbs ask", extra={"check": _not_empty})
+    ] = "/run/vafa/control.sock"
+    group: Annotated[str, Meta(description='group that may ask; "" = the service\'s own')] = ""
+
+
+class Club(Struct, frozen=True):
+    programme: Annotated[
+        str, Meta(description='the club\'s rules, e.g. "programme.toml" beside this file; "" = the plain example')
+    ] = ""
+
+
+class Terminal(Struct, frozen=True, kw_only=True):
+    """One card terminal; a device may serve several."""
+
+    id: Annotated[
+        str, Meta(description="the terminal id (TID) as its receipts print it", extra={"check": _terminal_id})
+    ]
+    protocol: Annotated[Literal["sadad"], Meta(description="what the terminal speaks")] = "sadad"
+    mode: Annotated[
+        Literal["ecr", "local"],
+        Meta(description="ecr: Vafa sends the amount; local: the payment application tells Vafa of each sale"),
+    ] = "ecr"
+    address: Annotated[
+        str, Meta(description='serial line, or "tcp:192.0.2.1:8888"; unused by local', extra={"check": _address})
+    ] = "/dev/ttyUSB0"
+    baud: Annotated[
+        Literal[9600, 19200, 38400, 57600, 115200], Meta(description="bits a second of a serial line, 8N1")
+    ] = 115200
+    card_first: Annotated[
+        bool, Meta(description="ask for the card before the amount, so that the member is known")
+    ] = False
+    text: Annotated[
+        Literal["fa", "en", "off"], Meta(description="language of the points' text on the terminal's slip, or off")
+    ] = "fa"
+    answer_timeout_s: Annotated[
+        int, Meta(ge=10, le=600, description="seconds the customer has to pay; then the sale is unsure")
+    ] = 180
+
+
+class Jobs(Struct, frozen=True):
+    checkpoint_every_min: Annotated[
+        int, Meta(ge=1, le=1440, description="minutes between write-ahead log checkpoints")
+    ] = 60
+    integrity_every_h: Annotated[int, Meta(ge=1, le=720, description="hours between integrity checks")] = 24
+    backup_every_h: Annotated[int, Meta(ge=1, le=720, description="hours between backups")] = 24
+    backup_directory: Annotated[
+        str, Meta(description='where backups go, better another disk; "" = backups in the ledger\'s directory')
+    ] = ""
+    backups_kept: Annotated[int, Meta(ge=1, le=365, description="backups kept, oldest dropped first")] = 7
+
+
+class Log(Struct, frozen=True):
+    format: Annotated[
+        Literal["auto", "journal", "json", "console"],
+        Meta(description="auto: journal under systemd, console on a terminal, else JSON lines; all to stderr"),
+    ] = "auto"
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least level written")] = "info"
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole file. `directory` is where it lies; relative paths count from there."""
+
+    shop: Shop = Shop()
+    ledger: Ledger = Ledger()
+    keys: Keys = Keys()
+    local: Local = Local()
+    control: Control = Control()
+    club: Club = Club()
+    terminal: tuple[Terminal, ...] = ()
+    jobs: Jobs = Jobs()
+    log: Log = Log()
+    directory: Path = Path()
+
+    @property
+    def ledger_directory(self) -> Path:
+        return self.directory / self.ledger.directory
+
+    @property
+    def key_file(self) -> Path:
+        """The file named; else the credential systemd hands in; else the one beside the ledger."""
+        if self.keys.file:
+            return self.directory / self.keys.file
+        credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / KEY_CREDENTIAL
+        if credential.is_absolute() and credential.exists():
+            return credential
+        return self.ledger_directory / "keys" / KEY_CREDENTIAL
+
+    @property
+    def programme_file(self) -> Path | None:
+        """None: the packaged plain example."""
+        return self.directory / self.club.programme if self.club.programme else None
+
+    @property
+    def backup_directory(self) -> Path:
+        named = self.jobs.backup_directory
+        return self.directory / named if named else self.ledger_directory / "backups"
+
+    @property
+    def local_socket(self) -> Path:
+        return self.directory / self.local.socket
+
+    @property
+    def control_socket(self) -> Path:
+        return self.directory / self.control.socket
+
+
+def load(path: Path) -> Config:
+    """The configuration at `path`. ConfigError with every fault; also for a file that cannot be read."""
+    import tomllib
+
+    from vafa.app.config_faults import read_document
+
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        hint = "no such file; copy config.example.toml there"
+        raise ConfigError(str(path), [Fault("file", hint)]) from error
+    except OSError as error:
+        raise ConfigError(str(path), [Fault("file", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), [Fault("file", f"is not UTF-8 at byte {error.start}")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), [Fault("file", f"is not TOML: {error}")]) from error
+    return read_document(document, path)

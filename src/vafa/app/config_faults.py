@@ -1,0 +1,130 @@
+"""Reads a configuration document against the structs of `config`, and finds every fault at once.
+
+msgspec stops at the first fault; a person who edits a file on a shop's counter wants all of them. So each
+setting is converted by itself, and what is wrong with it becomes one Fault at its place.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+from vafa.app.config import Config, Terminal
+from vafa.model.errors import ConfigError, Fault
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One row of the table: what `config`'s annotation says of a setting."""
+
+    name: str
+    type: Any
+    meta: Meta
+    required: bool
+    default: Any
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values allowed, where they are written out; else ()."""
+        bare = get_args(self.type)[0]
+        return get_args(bare) if str(get_origin(bare)) == "typing.Literal" else ()
+
+
+def sections() -> dict[str, type[Struct]]:
+    """Section name -> its struct, in the order of the file; `terminal` stands for [[terminal]]."""
+    found: dict[str, type[Struct]] = {}
+    for field in fields(Config):
+        kind = get_args(field.type)[0] if get_origin(field.type) is tuple else field.type
+        if issubclass(kind, Struct):
+            found[field.name] = kind
+    return found
+
+
+def settings(section: type[Struct]) -> dict[str, Setting]:
+    """Name -> setting, in the order of the file."""
+    return {
+        field.name: Setting(field.name, field.type, get_args(field.type)[1], field.required, field.default)
+        for field in fields(section)
+    }
+
+
+def read_document(document: dict[str, Any], path: Path) -> Config:
+    """The Config of a parsed file; ConfigError names every fault."""
+    known = sections()
+    faults = [_unknown(name, name, known) for name in document if name not in known]
+    values: dict[str, Any] = {}
+    for name, section in known.items():
+        if section is Terminal:
+            values[name] = _read_terminals(document.get(name, []), faults)
+        elif isinstance(document.get(name, {}), dict):
+            values[name] = _read_section(name, section, document.get(name, {}), faults)
+        else:
+            faults.append(Fault(name, f"expected a table [{name}]"))
+    if faults:
+        raise ConfigError(str(path), faults)
+    return Config(directory=path.absolute().parent, **values)
+
+
+def _read_section(place: str, section: type[Struct], table: dict[str, Any], faults: list[Fault]) -> Struct | None:
+    """The section's struct, or None when something was wrong with it."""
+    known = settings(section)
+    before = len(faults)
+    faults += [_unknown(f"{place}.{name}", name, known) for name in table if name not in known]
+    for name, setting in known.items():
+        if name in table:
+            message = _fault_of(setting, table[name])
+            if message:
+                faults.append(Fault(f"{place}.{name}", message, _nearest(table[name], setting.choices)))
+        elif setting.required:
+            faults.append(Fault(f"{place}.{name}", f"is missing: {setting.meta.description}"))
+    return section(**table) if len(faults) == before else None
+
+
+def _read_terminals(tables: object, faults: list[Fault]) -> tuple[Struct | None, ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        faults.append(Fault("terminal", "expected [[terminal]] with two brackets, once for each terminal"))
+        return ()
+    if not tables:
+        faults.append(Fault("terminal", "at least one [[terminal]] is needed"))
+    read = tuple(_read_section(f"terminal[{i}]", Terminal, table, faults) for i, table in enumerate(tables))
+    _refuse_twins(tables, faults)
+    return read
+
+
+def _refuse_twins(tables: list[dict[str, Any]], faults: list[Fault]) -> None:
+    """Two terminals cannot share an id (one payment would be two) nor a line."""
+    for name in ("id", "address"):
+        seen: dict[str, int] = {}
+        for i, table in enumerate(tables):
+            if name == "address" and table.get("mode") == "local":
+                continue
+            value = str(table.get(name, settings(Terminal)[name].default))
+            if value in seen and name in settings(Terminal) and (name == "address" or name in table):
+                faults.append(Fault(f"terminal[{i}].{name}", f"{value!r} is terminal[{seen[value]}]'s already"))
+            seen.setdefault(value, i)
+
+
+def _fault_of(setting: Setting, value: object) -> str:
+    """What is wrong with a value, '' when nothing is."""
+    if setting.choices:
+        if type(value) is type(setting.choices[0]) and value in setting.choices:
+            return ""
+        return "expected one of " + ", ".join(repr(choice) for choice in setting.choices) + f", got {value!r}"
+    try:
+        msgspec.convert(value, setting.type)
+    except msgspec.ValidationError as error:
+        return f"{str(error).replace('`', '').replace('E', 'e', 1)}, got {value!r}".replace(" - at e$", "")
+    check = (setting.meta.extra or {}).get("check")
+    return str(check(value)) if check else ""
+
+
+def _unknown(place: str, name: str, known: Iterable[str]) -> Fault:
+    return Fault(place, "no such setting" if "." in place else "no such section", _nearest(name, known))
+
+
+def _nearest(text: object, right: Iterable[Any]) -> str:
+    near = difflib.get_close_matches(str(text), [str(name) for name in right], n=1, cutoff=0.5)
+    return near[0] if near and near[0] != str(text) else ""

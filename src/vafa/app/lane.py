@@ -1,0 +1,359 @@
+"""One Sadad terminal in mode `ecr`: the thread that leads its conversation and posts what it hears.
+
+`step()` does one round: open the line, begin what waits (unsure sales first, then new ones), read until
+something comes or a deadline passes, act on what the dialogue says. Everything that moves money is written
+down before it is sent, and every end of a sale is a named one.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from vafa.app.counter import Counter
+from vafa.app.late_ack import LateAck
+from vafa.app.line import Line
+from vafa.app.live import LaneState, SaleTimes
+from vafa.app.outcome import Outcome
+from vafa.app.paper import Paper
+from vafa.app.resolve import Verdict, resolve
+from vafa.app.sales import Asked, Sales
+from vafa.app.selling import SaleEnd, Selling, Work
+from vafa.codecs import sadad_dialogue as dialogue
+from vafa.codecs.sadad_frames import Noise, Reader
+from vafa.codecs.sadad_journal import JournalFilter, JournalRequest, JournalRow
+from vafa.codecs.sadad_sale import SaleRequest
+from vafa.model.errors import LedgerError, PortError, VafaError
+from vafa.model.events import SaleOutcome
+from vafa.model.pan import CardHint
+from vafa.model.payment import Payment
+from vafa.ports.clock import Clock
+from vafa.ports.link import Link
+
+IDLE_WAIT_S = 5.0  # how long an idle lane sleeps; bytes and commands wake it at once
+RESOLVE_EVERY_S = 5.0
+REPOST_EVERY_S = 1.0
+TIMES_KEPT_MAX = 500
+
+log = structlog.get_logger()
+
+
+class LaneSettings(msgspec.Struct, frozen=True):
+    """The lane's part of config.toml."""
+
+    terminal_id: str
+    address: str
+    card_first: bool
+    request_text: bool
+    answer_timeout_s: float
+
+
+class Lane:
+    """The desk's Seller for one terminal. `run` is its thread; `sell`, `state` and `stop` are for others."""
+
+    def __init__(
+        self,
+        settings: LaneSettings,
+        counter: Counter,
+        sales: Sales,
+        paper: Paper,
+        clock: Clock,
+        open_line: Callable[[], Link],
+        times: dict[int, SaleTimes],
+    ) -> None:
+        self.settings = settings
+        self.selling = Selling(sales, settings.terminal_id)
+        self._counter = counter
+        self._sales = sales
+        self._paper = paper
+        self._clock = clock
+        self._times = times
+        self._log = log.bind(terminal=settings.terminal_id)
+        self._line = Line(open_line, clock)
+        self._talk = dialogue.Dialogue(settings.terminal_id, counter.tokens.without_pans)
+        self._reader = Reader()
+        self._work: Work | None = None  # the sale in hand
+        self._card = CardHint()  # what card-first told of its card
+        self._with_order_ids = True  # changes each time the terminal refuses the question
+        self._resolve_at = 0.0
+        self._unposted: deque[Payment] = deque()
+        self._repost_at = 0.0
+        self._acknowledging = threading.Lock()
+        self._late_ack = LateAck(self._acknowledge, settings.terminal_id)
+        self._stopping = threading.Event()
+        self._last_frame_at: float | None = None
+        self._trouble = ""
+        self._noise = self._faults = 0
+
+    # For other threads
+
+    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+        """Ask the terminal for a payment and wait for its end, which may be UNSURE; a repeat joins."""
+        return self.selling.sell(request, amount, member, self._wake)
+
+    def state(self) -> LaneState:
+        """How the lane stands now."""
+        seen = self._last_frame_at
+        return LaneState(
+            terminal=self.settings.terminal_id,
+            mode="ecr",
+            address=self.settings.address,
+            line="open" if self._line.is_open else "closed",
+            doing=self._doing(),
+            last_frame_age_s=None if seen is None else self._clock.monotonic() - seen,
+            trouble=self._line.trouble or self._trouble,
+            noise=self._noise,
+            faults=self._faults,
+            unposted=len(self._unposted),
+        )
+
+    def stop(self) -> None:
+        """No new sale begins; `run` returns when the one in hand has ended."""
+        self._stopping.set()
+        self.selling.close()
+        self._wake()
+
+    # The thread
+
+    def run(self) -> None:
+        """Steps until stopped and idle."""
+        while not (self._stopping.is_set() and self._work is None and not self._talk.busy):
+            self.step()
+        self.selling.refuse_waiting()
+        self._late_ack.close()
+        self._line.close()
+
+    def step(self) -> None:
+        """One round; blocks at most IDLE_WAIT_S. A failing disk or line is a state, not an end."""
+        try:
+            self._repost()
+            if self._line.reopen():
+                self._resolve_at, self._reader = 0.0, Reader()
+            if self._line.is_open:
+                self._round()
+            else:
+                self.selling.wait(min(self._line.patience_s, IDLE_WAIT_S))
+                self._act(self._talk.tick(self._clock.monotonic()))
+        except PortError as error:
+            self._line.lost(error)
+            self._late_ack.disarm()
+            self._act(self._talk.link_lost(self._clock.monotonic()))
+        except LedgerError as error:
+            self._trouble = str(error)
+            self._log.error("the ledger does not answer", error=str(error), fix=error.fix)
+            self._stopping.wait(REPOST_EVERY_S)
+
+    def _round(self) -> None:
+        if not self._talk.busy:
+            self._begin()
+        received = self._line.read(self._wait_s())
+        now = self._clock.monotonic()
+        for seen in self._reader.feed(received):
+            if isinstance(seen, Noise):
+                self._noise += 1
+                self._log.warning("noise on the line", bytes=seen.length, why=seen.why)
+            else:
+                self._last_frame_at = now
+            self._act(self._talk.feed(seen, now))
+        self._act(self._talk.tick(self._clock.monotonic()))
+
+    def _begin(self) -> None:
+        """Start the next conversation: an unsure sale's journal before a new sale."""
+        now = self._clock.monotonic()
+        if now >= self._resolve_at and self._unresolved():
+            self._resolve_at = now + RESOLVE_EVERY_S
+            question = JournalRequest(filter=JournalFilter.ALL, with_order_ids=self._with_order_ids)
+            self._act(self._talk.ask_journal(question, now))
+            return
+        work = None if self._stopping.is_set() else self.selling.next()
+        if work is None:
+            return
+        self._work, self._card = work, CardHint()
+        if self.settings.card_first:
+            self._act(self._talk.ask_card(now))
+        else:
+            self._ask_sale()
+
+    def _ask_sale(self) -> None:
+        """Write the sale down, then send it."""
+        work = self._work
+        assert work is not None
+        try:
+            asked = self._sales.ask(
+                self.settings.terminal_id, work.request, work.amount, work.member, self._card
+            )
+            text = self._paper.request_text(asked) if self.settings.request_text else b""
+        except VafaError as error:
+            self._work = None
+            self.selling.fail(work, error)
+            return
+        work.asked = asked
+        self._log.info("sale asked", number=asked.number, rials=asked.amount)
+        request = SaleRequest(
+            amount=asked.amount,
+            order_id=asked.order_id,
+            receipt_text=text,
+            card_hash=self._card.pan_sha256,
+        )
+        self._act(self._talk.sell(request, self._clock.monotonic()))
+
+    def _act(self, outputs: list[dialogue.Output]) -> None:
+        for output in outputs:
+            match output:
+                case dialogue.Send(data):
+                    self._line.write(data)
+                case dialogue.Taken():
+                    self._log.info("customer pays")
+                case dialogue.SaleDone():
+                    self._sale_done(output)
+                case dialogue.Late(payment) | dialogue.Repeat(payment):
+                    self._heard_again(payment)
+                case dialogue.CardSeen(info):
+                    self._card = info.card
+                    self._ask_sale()
+                case dialogue.CardRefused(why):
+                    self._log.warning("no card before the sale", why=why)
+                    self._ask_sale()
+                case dialogue.JournalRows(rows):
+                    self._resolve(rows)
+                case dialogue.JournalRefused(why):
+                    self._log.info("journal refused", why=why, order_ids=self._with_order_ids)
+                    self._with_order_ids = not self._with_order_ids
+                case dialogue.Fault(code, message):
+                    self._faults += 1
+                    self._trouble = message
+                    self._log.warning("terminal fault", code=code, message=message)
+
+    # What ends a sale
+
+    def _sale_done(self, done: dialogue.SaleDone) -> None:
+        work, self._work = self._work, None
+        assert work is not None
+        assert work.asked is not None
+        asked, payment = work.asked, self._with_card(done.payment)
+        self._card = CardHint()
+        self._log.info(
+            "sale ended", number=asked.number, outcome=done.outcome.name.lower(), response=done.response
+        )
+        outcome = self._commit(payment, lambda: self._sales.end(asked, done.outcome, done.response, payment))
+        if done.outcome is SaleOutcome.UNSURE:
+            self._resolve_at = 0.0
+            work.in_doubt.set()
+        elif payment is not None and outcome is None:
+            self.selling.fail(work, LedgerError("the sale is approved; its points are not durable yet"))
+        else:
+            self.selling.end(work, SaleEnd(asked.number, done.outcome, done.response, done.text, outcome))
+
+    def _heard_again(self, payment: Payment | None) -> None:
+        """A RESPONSE nobody waits for: of a sale before a power cut, or whose ACK the terminal missed."""
+        if payment is None:
+            self._acknowledge()
+            return
+        heard = payment
+
+        def post() -> Outcome:
+            same = [sale for sale in self._unresolved() if sale.amount == heard.amount]
+            if len(same) != 1 or self._counter.knows(heard.key):
+                return self._counter.post(heard)
+            outcome = self._sales.end(same[0], SaleOutcome.APPROVED, "00", heard)
+            assert outcome is not None
+            self.selling.resolved(same[0], SaleOutcome.APPROVED, "00", outcome)
+            return outcome
+
+        outcome = self._commit(payment, post)
+        if outcome is not None:
+            self._log.info("payment heard", number=outcome.number, again=outcome.seen_before)
+
+    def _commit(self, payment: Payment | None, post: Callable[[], Outcome | None]) -> Outcome | None:
+        """Make it durable, then acknowledge. A failing disk keeps the payment in memory, and says so."""
+        heard_ms = self._clock.monotonic() * 1000
+        self._late_ack.arm()
+        try:
+            outcome = post()
+        except LedgerError as error:
+            self._trouble = str(error)
+            self._log.error("not durable", error=str(error), fix=error.fix)
+            if payment is not None:
+                self._unposted.append(payment)
+            return None
+        durable_ms = self._clock.monotonic() * 1000
+        self._late_ack.disarm()
+        self._acknowledge()
+        if outcome is not None:
+            acknowledged_ms = self._clock.monotonic() * 1000
+            self._times[outcome.seq] = SaleTimes(heard_ms, durable_ms, acknowledged_ms)
+            while len(self._times) > TIMES_KEPT_MAX:
+                del self._times[next(iter(self._times))]
+        return outcome
+
+    def _with_card(self, payment: Payment | None) -> Payment | None:
+        """The payment with the hash that card-first told, when it was the same card."""
+        if payment is None or not self._card.pan_sha256 or payment.card.mask != self._card.mask:
+            return payment
+        return msgspec.structs.replace(payment, card=self._card)
+
+    def _resolve(self, rows: tuple[JournalRow, ...]) -> None:
+        """Every unsure sale against the journal rows; those it settles get their end."""
+        now_ms = self._clock.wall_ms()
+        for asked in self._unresolved():
+            may_pay = 0 <= now_ms - asked.at_ms < self.settings.answer_timeout_s * 1000
+            found = resolve(
+                asked, rows, self.settings.terminal_id, self._counter.knows, customer_may_pay=may_pay
+            )
+            self._log.info("sale looked up", number=asked.number, verdict=found.verdict.value, why=found.why)
+            if found.verdict is Verdict.UNSURE:
+                if asked.ended is None:
+                    self._sales.end(asked, SaleOutcome.UNSURE, "", None)
+                continue
+            paid = found.verdict is Verdict.PAID
+            ending = SaleOutcome.RESOLVED_PAID if paid else SaleOutcome.RESOLVED_UNPAID
+            outcome = self._sales.end(asked, ending, found.response, found.payment)
+            self.selling.resolved(asked, ending, found.response, outcome)
+
+    def _repost(self) -> None:
+        """Payments a failing disk left in memory, tried again until it takes them."""
+        now = self._clock.monotonic()
+        while self._unposted and now >= self._repost_at:
+            self._repost_at = now + REPOST_EVERY_S
+            self._counter.post(self._unposted[0])
+            self._unposted.popleft()
+            self._repost_at = 0.0
+
+    def _acknowledge(self) -> None:
+        """Send the ACK that is owed, once: by the lane after its commit, or by the late-ack thread."""
+        with self._acknowledging:
+            for output in self._talk.acknowledge(self._clock.monotonic()):
+                assert isinstance(output, dialogue.Send)
+                try:
+                    self._line.write(output.data)
+                except PortError as error:
+                    self._log.warning("ACK not sent", error=str(error))  # the terminal repeats its answer
+
+    def _wake(self) -> None:
+        self._line.interrupt()
+        self.selling.wake()
+
+    def _wait_s(self) -> float:
+        """Until the next deadline of anything."""
+        now = self._clock.monotonic()
+        due = [now + IDLE_WAIT_S]
+        if self._talk.deadline is not None:
+            due.append(self._talk.deadline)
+        elif self.selling.waiting and not self._stopping.is_set():
+            due.append(now)
+        elif self._unresolved():
+            due.append(self._resolve_at)
+        if self._unposted:
+            due.append(self._repost_at)
+        return max(0.0, min(due) - now)
+
+    def _unresolved(self) -> list[Asked]:
+        return self._sales.unresolved(self.settings.terminal_id)
+
+    def _doing(self) -> str:
+        work = self._work
+        if work is not None:
+            return f"{self._talk.state.value} {work.amount:,}"
+        return "resolving" if self._talk.busy else "idle"

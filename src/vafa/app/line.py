@@ -1,0 +1,86 @@
+"""A lane's line: opened with patience, lost without fuss, its state in words for `status`."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from vafa.model.errors import PortError
+from vafa.ports.clock import Clock
+from vafa.ports.link import Link
+
+REOPEN_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to open a lost line; the last one is kept
+
+log = structlog.get_logger()
+
+
+class Line:
+    """One thread opens, reads and loses it; any thread may write or interrupt."""
+
+    def __init__(self, open_line: Callable[[], Link], clock: Clock) -> None:
+        self._open_line = open_line
+        self._clock = clock
+        self._link: Link | None = None
+        self._attempts = 0
+        self._next_attempt_at = 0.0
+        self._writing = threading.Lock()
+        self.trouble = ""
+
+    @property
+    def is_open(self) -> bool:
+        """True while bytes can flow, as far as we know."""
+        return self._link is not None
+
+    def reopen(self) -> bool:
+        """Try to open a closed line when its patience is over. True when it has just opened."""
+        now = self._clock.monotonic()
+        if self._link is not None or now < self._next_attempt_at:
+            return False
+        try:
+            self._link = self._open_line()
+        except PortError as error:
+            self._next_attempt_at = now + REOPEN_S[min(self._attempts, len(REOPEN_S) - 1)]
+            if not self._attempts:
+                log.warning("line cannot be opened", error=str(error), fix=error.fix)
+            self._attempts += 1
+            self.trouble = str(error)
+            return False
+        self._attempts, self.trouble = 0, ""
+        log.info("line open", line=self._link.name)
+        return True
+
+    @property
+    def patience_s(self) -> float:
+        """How long until the next attempt to open it."""
+        return max(0.0, self._next_attempt_at - self._clock.monotonic())
+
+    def read(self, wait_s: float) -> bytes:
+        """What came within `wait_s`, b'' when nothing did. PortError when the line is gone."""
+        if self._link is None:
+            raise PortError("the line is closed")
+        return self._link.read(wait_s)
+
+    def write(self, data: bytes) -> None:
+        """Send `data`; into a closed line it goes nowhere, as into a cut cable. PortError when it breaks."""
+        with self._writing:
+            if self._link is not None:
+                self._link.write(data)
+
+    def interrupt(self) -> None:
+        """Wake a `read`."""
+        link = self._link
+        if link is not None:
+            link.interrupt()
+
+    def lost(self, error: PortError) -> None:
+        """Close what broke; `reopen` tries again."""
+        log.warning("line lost", error=str(error), fix=error.fix)
+        self.trouble = str(error)
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        with self._writing:
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
