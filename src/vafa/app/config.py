@@ -14,17 +14,14 @@ from msgspec import Meta, Struct
 
 from vafa.model.errors import ConfigError, Fault
 
-MINUTES, HOURS = 60, 3600  # seconds in one
 KEY_CREDENTIAL = "device.key"  # what LoadCredential calls the key in systemd/vafa.service
 
 
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError on some builds, an OSError on others
-        return "no such time zone"
-    except KeyError:
-        return "no such time zone"
+    except (KeyError, ValueError, OSError):  # unknown; not a name (../x); a directory (Asia)
+        return 'no such time zone; expected e.g. "Asia/Tehran"'
     return ""
 
 
@@ -38,23 +35,24 @@ def _address(text: str) -> str:
 
 
 def _terminal_id(text: str) -> str:
-    return "" if text.isascii() and text.isalnum() and len(text) <= 16 else "expected 1 to 16 letters and digits"
+    fits = text.isascii() and text.isalnum() and len(text) <= 16
+    return "" if fits else "expected 1 to 16 letters and digits"
 
 
 def _not_empty(text: str) -> str:
     return "" if text.strip() else "may not be empty"
 
 
-class Shop(Struct, frozen=True, forbid_unknown_fields=True):
+class Shop(Struct, frozen=True, kw_only=True):
     name: Annotated[
         str, Meta(description="the shop's name as the receipt shows it", extra={"check": _not_empty})
-    ] = "کافه نگین"
+    ]
     name_en: Annotated[str, Meta(description='the same in English, for `vafa status`; "" = name')] = ""
     zone: Annotated[str, Meta(description="time zone of days and windows", extra={"check": _zone})] = (
         "Asia/Tehran"
     )
     calendar: Annotated[
-        Literal["jalali", "gregorian"], Meta(description="calendar of dates on paper and of the club's windows")
+        Literal["jalali", "gregorian"], Meta(description="calendar of the paper and the club's windows")
     ] = "jalali"
     language: Annotated[Literal["fa", "en"], Meta(description="language of the paper")] = "fa"
 
@@ -69,7 +67,7 @@ class Keys(Struct, frozen=True):
     file: Annotated[
         str,
         Meta(
-            description="the device's key file; \"\" = systemd's credential device.key if the unit loads one, "
+            description='the device\'s key file; "" = the credential device.key if the unit loads one, '
             "else keys/device.key in the ledger's directory"
         ),
     ] = ""
@@ -77,7 +75,7 @@ class Keys(Struct, frozen=True):
 
 class Local(Struct, frozen=True):
     socket: Annotated[
-        str, Meta(description="unix socket of the local protocol (docs/local-protocol.md)", extra={"check": _not_empty})
+        str, Meta(description="unix socket of the local protocol", extra={"check": _not_empty})
     ] = "/run/vafa/local.sock"
     group: Annotated[str, Meta(description='group that may connect; "" = the service\'s own')] = ""
     key: Annotated[
@@ -88,14 +86,15 @@ class Local(Struct, frozen=True):
 
 class Control(Struct, frozen=True):
     socket: Annotated[
-        str, Meta(description="unix socket that `vafa status` and the other verbs ask", extra={"check": _not_empty})
+        str, Meta(description="unix socket that `vafa status` asks", extra={"check": _not_empty})
     ] = "/run/vafa/control.sock"
     group: Annotated[str, Meta(description='group that may ask; "" = the service\'s own')] = ""
 
 
 class Club(Struct, frozen=True):
     programme: Annotated[
-        str, Meta(description='the club\'s rules, e.g. "programme.toml" beside this file; "" = the plain example')
+        str,
+        Meta(description='the club\'s rules, e.g. "programme.toml" beside this file; "" = the plain example'),
     ] = ""
 
 
@@ -108,10 +107,13 @@ class Terminal(Struct, frozen=True, kw_only=True):
     protocol: Annotated[Literal["sadad"], Meta(description="what the terminal speaks")] = "sadad"
     mode: Annotated[
         Literal["ecr", "local"],
-        Meta(description="ecr: Vafa sends the amount; local: the payment application tells Vafa of each sale"),
+        Meta(
+            description="ecr: Vafa sends the amount; local: the payment application tells Vafa of each sale"
+        ),
     ] = "ecr"
     address: Annotated[
-        str, Meta(description='serial line, or "tcp:192.0.2.1:8888"; unused by local', extra={"check": _address})
+        str,
+        Meta(description='serial line, or "tcp:192.0.2.1:8888"; unused by local', extra={"check": _address}),
     ] = "/dev/ttyUSB0"
     baud: Annotated[
         Literal[9600, 19200, 38400, 57600, 115200], Meta(description="bits a second of a serial line, 8N1")
@@ -120,7 +122,7 @@ class Terminal(Struct, frozen=True, kw_only=True):
         bool, Meta(description="ask for the card before the amount, so that the member is known")
     ] = False
     text: Annotated[
-        Literal["fa", "en", "off"], Meta(description="language of the points' text on the terminal's slip, or off")
+        Literal["fa", "off"], Meta(description="the points' text on the terminal's own slip, or off")
     ] = "fa"
     answer_timeout_s: Annotated[
         int, Meta(ge=10, le=600, description="seconds the customer has to pay; then the sale is unsure")
@@ -134,7 +136,8 @@ class Jobs(Struct, frozen=True):
     integrity_every_h: Annotated[int, Meta(ge=1, le=720, description="hours between integrity checks")] = 24
     backup_every_h: Annotated[int, Meta(ge=1, le=720, description="hours between backups")] = 24
     backup_directory: Annotated[
-        str, Meta(description='where backups go, better another disk; "" = backups in the ledger\'s directory')
+        str,
+        Meta(description='where backups go, better another disk; "" = backups in the ledger\'s directory'),
     ] = ""
     backups_kept: Annotated[int, Meta(ge=1, le=365, description="backups kept, oldest dropped first")] = 7
 
@@ -142,15 +145,19 @@ class Jobs(Struct, frozen=True):
 class Log(Struct, frozen=True):
     format: Annotated[
         Literal["auto", "journal", "json", "console"],
-        Meta(description="auto: journal under systemd, console on a terminal, else JSON lines; all to stderr"),
+        Meta(
+            description="auto: journal under systemd, console on a terminal, else JSON lines; all to stderr"
+        ),
     ] = "auto"
-    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least level written")] = "info"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least level written")
+    ] = "info"
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """The whole file. `directory` is where it lies; relative paths count from there."""
 
-    shop: Shop = Shop()
+    shop: Shop
     ledger: Ledger = Ledger()
     keys: Keys = Keys()
     local: Local = Local()

@@ -12,10 +12,10 @@ from vafa.app.config_faults import Setting, sections, settings
 
 _WIDTH = 100
 _HEAD = """\
-# Vafa: every setting with its meaning and its default. Only terminal.id has no default.
-# A setting left out has the value shown here. Check a file with: vafa run --check --config FILE
+# Vafa: every setting with its meaning and its default. Those marked required have none.
+# A setting left out has the value shown here.
 """
-_EXAMPLE_TERMINAL_ID = "40217736"  # invented
+_EXAMPLES = {"id": "40217736", "name": "کافه نگین"}  # invented; settings without a default
 
 
 def example_text() -> str:
@@ -36,7 +36,7 @@ def _setting_text(setting: Setting) -> str:
     if setting.required:
         notes.append("required")
     comment = textwrap.fill("; ".join(notes), _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    value = _EXAMPLE_TERMINAL_ID if setting.required else setting.default
+    value = _EXAMPLES[setting.name] if setting.required else setting.default
     return f"{comment}\n{setting.name} = {json.dumps(value, ensure_ascii=False)}\n"
 
 

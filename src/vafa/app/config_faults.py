@@ -4,7 +4,6 @@ msgspec stops at the first fault; a person who edits a file on a shop's counter 
 setting is converted by itself, and what is wrong with it becomes one Fault at its place.
 """
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -15,6 +14,9 @@ from msgspec.structs import fields
 
 from vafa.app.config import Config, Terminal
 from vafa.model.errors import ConfigError, Fault
+
+# What a terminal has that does not say: its own missing id, and the usual line.
+_LEFT_OUT = {"id": "missing {}", "address": Terminal(id="x").address}
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -68,7 +70,9 @@ def read_document(document: dict[str, Any], path: Path) -> Config:
     return Config(directory=path.absolute().parent, **values)
 
 
-def _read_section(place: str, section: type[Struct], table: dict[str, Any], faults: list[Fault]) -> Struct | None:
+def _read_section(
+    place: str, section: type[Struct], table: dict[str, Any], faults: list[Fault]
+) -> Struct | None:
     """The section's struct, or None when something was wrong with it."""
     known = settings(section)
     before = len(faults)
@@ -101,9 +105,11 @@ def _refuse_twins(tables: list[dict[str, Any]], faults: list[Fault]) -> None:
         for i, table in enumerate(tables):
             if name == "address" and table.get("mode") == "local":
                 continue
-            value = str(table.get(name, settings(Terminal)[name].default))
-            if value in seen and name in settings(Terminal) and (name == "address" or name in table):
-                faults.append(Fault(f"terminal[{i}].{name}", f"{value!r} is terminal[{seen[value]}]'s already"))
+            value = str(table.get(name, _LEFT_OUT[name].format(i)))
+            if value in seen:
+                faults.append(
+                    Fault(f"terminal[{i}].{name}", f"{value!r} is terminal[{seen[value]}]'s already")
+                )
             seen.setdefault(value, i)
 
 
@@ -116,7 +122,7 @@ def _fault_of(setting: Setting, value: object) -> str:
     try:
         msgspec.convert(value, setting.type)
     except msgspec.ValidationError as error:
-        return f"{str(error).replace('`', '').replace('E', 'e', 1)}, got {value!r}".replace(" - at e$", "")
+        return f"{str(error).replace('`', '').replace('Expected', 'expected')}, got {value!r}"
     check = (setting.meta.extra or {}).get("check")
     return str(check(value)) if check else ""
 
@@ -126,5 +132,7 @@ def _unknown(place: str, name: str, known: Iterable[str]) -> Fault:
 
 
 def _nearest(text: object, right: Iterable[Any]) -> str:
+    import difflib  # only a faulty file pays for it
+
     near = difflib.get_close_matches(str(text), [str(name) for name in right], n=1, cutoff=0.5)
     return near[0] if near and near[0] != str(text) else ""
