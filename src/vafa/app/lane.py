@@ -41,12 +41,12 @@ log = structlog.get_logger()
 
 
 class LaneSettings(msgspec.Struct, frozen=True):
-    """The lane's part of config.toml."""
+    """The lane's part of config.toml. `text_language` '' sends no text for the terminal's slip."""
 
     terminal_id: str
     address: str
     card_first: bool
-    request_text: bool
+    text_language: str
     answer_timeout_s: float
 
 
@@ -84,6 +84,7 @@ class Lane:
         self._late_ack = LateAck(self._acknowledge, settings.terminal_id)
         self._stopping = threading.Event()
         self._last_frame_at: float | None = None
+        self.stepped_at = clock.monotonic()
         self._trouble = ""
         self._noise = self._faults = 0
 
@@ -127,6 +128,7 @@ class Lane:
 
     def step(self) -> None:
         """One round; blocks at most IDLE_WAIT_S. A failing disk or line is a state, not an end."""
+        self.stepped_at = self._clock.monotonic()
         try:
             self._repost()
             if self._line.reopen():
@@ -184,7 +186,11 @@ class Lane:
             asked = self._sales.ask(
                 self.settings.terminal_id, work.request, work.amount, work.member, self._card
             )
-            text = self._paper.request_text(asked) if self.settings.request_text else b""
+            text = (
+                self._paper.request_text(asked, self.settings.text_language)
+                if self.settings.text_language
+                else b""
+            )
         except VafaError as error:
             self._work = None
             self.selling.fail(work, error)

@@ -58,9 +58,8 @@ class Paper:
         """The slip's lines in the shop's language or `lang`."""
         return words.text(self.slip(outcome), lang or self.lang, self._zone)
 
-    def request_text(self, asked: Asked) -> bytes:
+    def request_text(self, asked: Asked, lang: str) -> bytes:
         """Sadad's Opt6 for a sale that is about to be asked: worded "if paid", in Iran System bytes."""
         known = Known.UNKNOWN if asked.claim else Known.MEMBER
-        return terminal.opt6(
-            slip_for_promise(self._shop, asked.points_promised, known, claim=asked.claim), "fa", self._zone
-        )
+        slip = slip_for_promise(self._shop, asked.points_promised, known, claim=asked.claim)
+        return terminal.opt6(slip, lang, self._zone)

@@ -1,7 +1,7 @@
 """The device's key: 32 random bytes outside the database, from which every other key is derived.
 
-From a systemd credential (`LoadCredential=vafa.key`) where there is one, else a file of mode 0600 made on
-first use. Losing it makes members unfindable by phone and card; backups carry it sealed.
+A file of mode 0600 made on first use, or a systemd credential. Losing it makes members unfindable by phone
+and card, so it is backed up apart from the ledger.
 """
 
 import hmac
@@ -13,7 +13,6 @@ from pathlib import Path
 from vafa.model.errors import KeyFileError
 
 KEY_BYTES = 32
-CREDENTIAL = "vafa.key"
 
 
 class DeviceKey:
@@ -32,26 +31,16 @@ class DeviceKey:
 
 
 def load_or_create(path: Path) -> DeviceKey:
-    """The key of the systemd credential, else of `path`, else a new one written there durably, 0600."""
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and (Path(credentials) / CREDENTIAL).exists():
-        return _load(Path(credentials) / CREDENTIAL)
+    """The key at `path`, or a new one written there durably with mode 0600."""
     if not path.exists():
         _create(path)
-    if path.stat().st_mode & 0o077:
-        raise KeyFileError(f"{path} can be read by others", fix=f"chmod 600 {path}")
-    return _load(path)
+    elif path.stat().st_mode & 0o007:
+        raise KeyFileError(f"{path} can be read by everybody", fix=f"chmod 600 {path}")
+    return load(path)
 
 
 def load(path: Path) -> DeviceKey:
-    """The key at `path` or of the credential; KeyFileError when there is none (never creates one)."""
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and (Path(credentials) / CREDENTIAL).exists():
-        return _load(Path(credentials) / CREDENTIAL)
-    return _load(path)
-
-
-def _load(path: Path) -> DeviceKey:
+    """The key at `path`; KeyFileError when there is none (never makes one)."""
     try:
         text = path.read_text("ascii").strip()
         material = bytes.fromhex(text)

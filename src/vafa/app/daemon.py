@@ -1,0 +1,216 @@
+"""The daemon's wiring: opens the ledger, joins the rooms, starts the threads, waits for a signal.
+
+Ready for a payment means: ledger open and readable, sockets reachable, lanes running. Only then systemd is
+told READY and the slower parts (the scheduler) are loaded. SIGTERM finishes the payment in hand. A thread that
+dies of our own bug ends the process, so that systemd starts a whole one.
+"""
+
+import secrets
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from vafa import __version__
+from vafa.app.config import Config, Terminal
+from vafa.app.counter import Counter
+from vafa.app.desk import Desk
+from vafa.app.lane import Lane, LaneSettings
+from vafa.app.live import LaneState, Live, SaleTimes
+from vafa.app.members import Members
+from vafa.app.paper import Paper
+from vafa.app.programmes import Programmes
+from vafa.app.sales import Sales
+from vafa.club.programme import Programme, example, parse
+from vafa.keys.device_key import load_or_create
+from vafa.keys.seal import Sealer
+from vafa.keys.tokens import Tokens
+from vafa.ledger.ledger import Ledger
+from vafa.model import events
+from vafa.model.errors import Fault, LedgerError, ProgrammeError
+from vafa.model.payment import Scheme
+from vafa.ports import notify
+from vafa.ports.clock import Clock
+from vafa.ports.line_server import LineServer
+from vafa.ports.link import open_link
+
+EXIT_OUR_BUG = 70  # EX_SOFTWARE: systemd restarts us
+SOCKET_MODE = 0o660
+STATUS_EVERY_S = 10.0
+HUNG_AFTER_S = 60.0  # a lane blocks at most seconds; after this the watchdog is not fed any more
+DEVICE_NUMBER = 1  # until enrolment gives this device its number within the merchant
+
+log = structlog.get_logger()
+
+
+class Daemon:
+    """One run of `vafa run`. Raises the error tree from `start`; afterwards nothing escapes."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._started_at = clock.monotonic()
+        self._wake = threading.Event()
+        self._crashed: str = ""
+        self._threads: list[threading.Thread] = []
+        self._times: dict[int, SaleTimes] = {}
+        self.lanes: dict[str, Lane] = {}
+
+    def start(self) -> None:
+        """Everything a payment needs, then READY."""
+        config, clock = self._config, self._clock
+        directory = config.ledger_directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        except OSError as error:
+            raise LedgerError(
+                f"{directory} cannot be made ({error})", fix="sudo install -d -o vafa it"
+            ) from error
+        key = load_or_create(config.key_file)
+        tokens = Tokens(key)
+        programme = configured_programme(config.programme_file)
+        self.ledger = Ledger(directory, clock.wall_ms)
+        open_epoch(self.ledger, tokens.key_id)
+        self._programmes = Programmes(self.ledger)
+        self._programmes.activate(programme, None)
+        self._counter = Counter(self.ledger, tokens, self._programmes, config.shop.zone)
+        self._members = Members(self.ledger, tokens, Sealer(key))
+        shop = config.shop
+        self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes)
+        self._make_lanes(Sales(self._counter))
+        self._servers = [self._local_server()]
+        for server in self._servers:
+            server.start()
+        for lane in self.lanes.values():
+            self._thread(f"lane {lane.settings.terminal_id}", lane.run)
+        notify.ready(self._summary())
+        log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._wake.set())
+        interval_s = min(notify.watchdog_interval_s() or STATUS_EVERY_S, STATUS_EVERY_S)
+        while not self._wake.wait(interval_s):
+            if self._lanes_live():
+                notify.watchdog()
+            notify.status(self._summary())
+        return self.stop()
+
+    def stop(self) -> int:
+        """Finish the payment in hand, then close. EXIT_OUR_BUG when a thread had died."""
+        notify.stopping()
+        log.info("stopping", crashed=self._crashed)
+        for lane in self.lanes.values():
+            lane.stop()
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(1.0)
+                notify.watchdog()
+        for server in self._servers:
+            server.stop()
+        self.ledger.close()
+        log.info("stopped")
+        return EXIT_OUR_BUG if self._crashed else 0
+
+    def live(self) -> Live:
+        """What only the running daemon knows, for `status`."""
+        local = tuple(
+            LaneState(terminal=t.id, mode="local", address="", line="local", doing="a program tells us")
+            for t in self._config.terminal
+            if t.mode == "local"
+        )
+        return Live(
+            version=__version__,
+            pid=_pid(),
+            up_s=self._clock.monotonic() - self._started_at,
+            lanes=tuple(lane.state() for lane in self.lanes.values()) + local,
+            ledger_failure=self.ledger.failure,
+        )
+
+    def _make_lanes(self, sales: Sales) -> None:
+        for terminal in self._config.terminal:
+            if terminal.mode == "ecr":
+                self.lanes[terminal.id] = Lane(
+                    lane_settings(terminal),
+                    self._counter,
+                    sales,
+                    self._paper,
+                    self._clock,
+                    lambda t=terminal: open_link(t.address, t.baud),  # type: ignore[misc]
+                    self._times,
+                )
+
+    def _local_server(self) -> LineServer:
+        config = self._config
+        desk = Desk(
+            self._counter,
+            self._members,
+            self._paper,
+            self._clock,
+            Scheme.RRN if config.local.key == "rrn" else Scheme.SENDER,
+            tuple(t.id for t in config.terminal if t.mode == "local"),
+            self.lanes,
+        )
+        return LineServer(
+            config.local_socket, SOCKET_MODE, config.local.group, lambda line, _peer: desk.answer(line)
+        )
+
+    def _thread(self, name: str, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:  # our bug: say so, end the process, start whole again
+                log.exception("thread died", thread=name)
+                self._crashed = f"{name}: {type(error).__name__}"
+                self._wake.set()
+
+        thread = threading.Thread(target=guarded, name=name)
+        thread.start()
+        self._threads.append(thread)
+
+    def _lanes_live(self) -> bool:
+        now = self._clock.monotonic()
+        return all(now - lane.stepped_at < HUNG_AFTER_S for lane in self.lanes.values())
+
+    def _summary(self) -> str:
+        closed = [lane.settings.terminal_id for lane in self.lanes.values() if lane.state().line == "closed"]
+        lines = f"{len(closed)} of {len(self.lanes)} lines closed" if closed else "all lines open"
+        return f"{len(self._config.terminal)} terminals, {lines}, journal at {self.ledger.head.seq}"
+
+
+def lane_settings(terminal: Terminal) -> LaneSettings:
+    """A terminal's configuration as its lane needs it."""
+    return LaneSettings(
+        terminal_id=terminal.id,
+        address=terminal.address,
+        card_first=terminal.card_first,
+        text_language="" if terminal.text == "off" else terminal.text,
+        answer_timeout_s=terminal.answer_timeout_s,
+    )
+
+
+def configured_programme(path: Path | None) -> Programme:
+    """The club's rules the configuration names, or the packaged plain example. ProgrammeError."""
+    if path is None:
+        return parse(example(), "the packaged example programme")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProgrammeError(str(path), [Fault("file", f"cannot be read: {error}")]) from error
+    return parse(text, str(path))
+
+
+def open_epoch(ledger: Ledger, key_id: bytes) -> None:
+    """The first row of a new ledger; an existing one goes on in its epoch."""
+    if ledger.head.seq == 0:
+        opened = events.EpochOpened(secrets.token_bytes(16), DEVICE_NUMBER, None, key_id, "a new ledger")
+        ledger.write(lambda tx: tx.post(opened))
+
+
+def _pid() -> int:
+    import os
+
+    return os.getpid()
