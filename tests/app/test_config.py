@@ -120,8 +120,8 @@ def test_systemds_credential_is_the_key_when_the_unit_loads_one(
     config = loaded(tmp_path, LEAST)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert config.key_file == Path("/var/lib/vafa/keys/device.key")
-    (tmp_path / "device.key").touch()
-    assert config.key_file == tmp_path / "device.key"
+    (tmp_path / "vafa.key").touch()
+    assert config.key_file == tmp_path / "vafa.key"
 
 
 def test_the_example_file_is_the_table_printed() -> None:

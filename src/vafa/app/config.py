@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from vafa.model.errors import ConfigError, Fault
 
-KEY_CREDENTIAL = "device.key"  # what LoadCredential calls the key in systemd/vafa.service
+KEY_CREDENTIAL = "vafa.key"  # what LoadCredential calls the key in systemd/vafa.service
 
 
 def _zone(text: str) -> str:
@@ -51,9 +51,6 @@ class Shop(Struct, frozen=True, kw_only=True):
     zone: Annotated[str, Meta(description="time zone of days and windows", extra={"check": _zone})] = (
         "Asia/Tehran"
     )
-    calendar: Annotated[
-        Literal["jalali", "gregorian"], Meta(description="calendar of the paper and the club's windows")
-    ] = "jalali"
     language: Annotated[Literal["fa", "en"], Meta(description="language of the paper")] = "fa"
 
 
@@ -67,7 +64,7 @@ class Keys(Struct, frozen=True):
     file: Annotated[
         str,
         Meta(
-            description='the device\'s key file; "" = the credential device.key if the unit loads one, '
+            description='the device\'s key file; "" = the credential vafa.key if the unit loads one, '
             "else keys/device.key in the ledger's directory"
         ),
     ] = ""
@@ -180,7 +177,7 @@ class Config(Struct, frozen=True, kw_only=True):
         credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / KEY_CREDENTIAL
         if credential.is_absolute() and credential.exists():
             return credential
-        return self.ledger_directory / "keys" / KEY_CREDENTIAL
+        return self.ledger_directory / "keys" / "device.key"
 
     @property
     def programme_file(self) -> Path | None:
