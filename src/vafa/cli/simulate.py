@@ -1,6 +1,7 @@
 """`vafa simulate`: pretend machines for demos, training and tests. One subcommand a machine."""
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -85,7 +86,7 @@ Faults (--fault NAME, NAME=TIMES, NAME=always, NAME@SALE for the third sale: NAM
 )
 @click.option("--seed", default=1, show_default=True, help="Cards and faults of this seed.")
 @click.option("--json", "as_json", is_flag=True, help="Commands and replies as JSON lines.")
-def sadad(  # noqa: PLR0913 - one parameter an option
+def sadad(
     tcp: str | None,
     pty: Path | None,
     tid: str,
@@ -119,6 +120,7 @@ def sadad(  # noqa: PLR0913 - one parameter an option
         terminal.use_card(card_known)
     for text in faults:
         terminal.fault(*read_fault(text))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the line is taken down
     commands = read_script(script.read_text(encoding="utf-8")) if script else []
     with _line(terminal, tcp, pty) as line:
         _play(terminal, commands)

@@ -66,9 +66,10 @@ def obey(terminal: Terminal, command: Command) -> dict[str, Any]:
 
 
 def _do(terminal: Terminal, command: Command) -> dict[str, Any]:
+    reply: dict[str, Any] = {}
     match command.do:
         case "key_sale":
-            return {"record": asdict(terminal.key_sale(command.amount, command.card, command.kind))}
+            reply["record"] = asdict(terminal.key_sale(command.amount, command.card, command.kind))
         case "next":
             terminal.next(command.outcome, code=command.code, text=command.text, card=command.card)
         case "fault":
@@ -76,13 +77,13 @@ def _do(terminal: Terminal, command: Command) -> dict[str, Any]:
         case "pay_after":
             terminal.pay_after_s = command.ms / 1000
         case "journal":
-            return {"journal": [asdict(record) for record in terminal.journal]}
+            reply["journal"] = [asdict(record) for record in terminal.journal]
         case "slips":
-            return {"slips": [asdict(slip) for slip in terminal.slips]}
+            reply["slips"] = [asdict(slip) for slip in terminal.slips]
         case "cards":
-            return {"cards": [card.mask for card in terminal.cards]}
+            reply["cards"] = [card.mask for card in terminal.cards]
         case "status":
-            return {"state": terminal.state.name, "tid": terminal.tid, "faults": terminal.faults.waiting()}
+            reply |= {"state": terminal.state.name, "tid": terminal.tid, "faults": terminal.faults.waiting()}
         case "quit":
-            return {"quit": True}
-    return {}
+            reply["quit"] = True
+    return reply

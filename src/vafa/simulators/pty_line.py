@@ -53,4 +53,5 @@ def _turn(terminal: Speaker, master: int) -> None:
         except BlockingIOError:
             break  # nobody reads: a serial line loses what nobody reads
     if terminal.take_drop():
+        terminal.step(now())
         terminal.link_lost()  # a plugged-out cable: what was half said is gone

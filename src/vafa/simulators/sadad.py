@@ -95,7 +95,8 @@ class Terminal:
         self.sales_asked = 0
         self.on_slip: Callable[[Slip], None] = lambda _slip: None
         self.say: Callable[[str], None] = lambda _text: None
-        self._wall, self._random, self._lock = wall, Random(seed), RLock()  # noqa: S311 - not secret
+        self._wall, self._lock = wall, RLock()
+        self._customers, self._random = Random(seed), Random(seed)  # noqa: S311 - not secret
         self._splitter = wire.Splitter()
         self._out: list[tuple[float, bytes]] = []
         self._ask: wire.SaleAsk | None = None  # None while PAYING: the card is asked for its hash only
@@ -289,7 +290,7 @@ class Terminal:
 
     def _pick(self, number: int | None) -> Card:
         if number is None:
-            return self._random.choice(self.cards)
+            return self._customers.choice(self.cards)
         if not 0 <= number < len(self.cards):
             raise Refused(f"there is no card {number}", fix=f"cards are 0 to {len(self.cards) - 1}")
         return self.cards[number]

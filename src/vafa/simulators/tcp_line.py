@@ -28,6 +28,7 @@ def serve_tcp(terminal: Speaker, host: str = "127.0.0.1", port: int = 0) -> Line
                     continue
                 with client:
                     _talk(terminal, client, stopping)
+                terminal.step(now())  # what was to be said just now is lost with the client
                 terminal.link_lost()
 
     return Line(f"{host}:{listener.getsockname()[1]}", serve)
