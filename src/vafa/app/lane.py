@@ -22,7 +22,7 @@ from vafa.app.resolve import Verdict, resolve
 from vafa.app.sales import Asked, Sales
 from vafa.app.selling import SaleEnd, Selling, Work
 from vafa.codecs import sadad_dialogue as dialogue
-from vafa.codecs.sadad_frames import Noise, Reader
+from vafa.codecs.sadad_frames import QUIET_BEFORE_FLUSH_S, Noise, Reader
 from vafa.codecs.sadad_journal import JournalFilter, JournalRequest, JournalRow
 from vafa.codecs.sadad_sale import SaleRequest
 from vafa.model.errors import LedgerError, PortError, VafaError
@@ -83,6 +83,7 @@ class Lane:
         self._acknowledging = threading.Lock()
         self._late_ack = LateAck(self._acknowledge, settings.terminal_id)
         self._stopping = threading.Event()
+        self._last_byte_at = 0.0
         self._last_frame_at: float | None = None
         self.stepped_at = clock.monotonic()
         self._trouble = ""
@@ -152,7 +153,14 @@ class Lane:
             self._begin()
         received = self._line.read(self._wait_s())
         now = self._clock.monotonic()
-        for seen in self._reader.feed(received):
+        if received:
+            self._last_byte_at = now
+            seen_now = self._reader.feed(received)
+        elif self._reader.pending and now - self._last_byte_at >= QUIET_BEFORE_FLUSH_S:
+            seen_now = self._reader.flush()  # a frame that was cut off must not hold back the next one
+        else:
+            seen_now = []
+        for seen in seen_now:
             if isinstance(seen, Noise):
                 self._noise += 1
                 self._log.warning("noise on the line", bytes=seen.length, why=seen.why)
@@ -345,6 +353,8 @@ class Lane:
         """Until the next deadline of anything."""
         now = self._clock.monotonic()
         due = [now + IDLE_WAIT_S]
+        if self._reader.pending:
+            due.append(self._last_byte_at + QUIET_BEFORE_FLUSH_S)
         if self._talk.deadline is not None:
             due.append(self._talk.deadline)
         elif self.selling.waiting and not self._stopping.is_set():
