@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from vafa.cli.simulate import command
 from vafa.model.errors import PortError
 from vafa.simulators import sadad_bytes as wire
+from vafa.simulators.faults import FAULTS
 from vafa.simulators.pty_line import serve_pty
 from vafa.simulators.sadad import Terminal
 from vafa.simulators.tcp_line import serve_tcp
@@ -141,3 +144,9 @@ def test_a_process_is_driven_by_json_lines_and_keeps_its_state(tmp_path: Path) -
     assert replies[5]["faults"] == {"lost-answer": 1}
     again = simulate("--pty", str(tmp_path / "tty"), "--state", state, commands=[{"do": "journal"}])
     assert again[1] == replies[6]
+
+
+def test_the_help_names_every_fault_with_its_meaning() -> None:
+    shown = CliRunner().invoke(command, ["sadad", "--help"]).output
+    for name, meaning in FAULTS.items():
+        assert f"{name:<22} {meaning}" in shown

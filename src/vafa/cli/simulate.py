@@ -6,17 +6,16 @@ import sys
 import time
 from pathlib import Path
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 import click
 
 from vafa.model.errors import VafaError
-from vafa.simulators.control import Command, obey, obey_line, read_script
-from vafa.simulators.faults import FAULTS, read_fault
-from vafa.simulators.line import Line
-from vafa.simulators.paper import framed
-from vafa.simulators.pty_line import serve_pty
-from vafa.simulators.sadad import Terminal
-from vafa.simulators.tcp_line import serve_tcp
+
+if TYPE_CHECKING:
+    from vafa.simulators.control import Command
+    from vafa.simulators.line import Line
+    from vafa.simulators.sadad import Terminal
 
 
 @click.group()
@@ -24,8 +23,7 @@ def command() -> None:
     """A pretend terminal for demos, training and tests."""
 
 
-_FAULT_LIST = "\n".join(f"  {name:<22} {meaning}" for name, meaning in FAULTS.items())
-_SADAD_HELP = f"""A pretend Sadad (Bank Melli) card terminal.
+_SADAD_HELP = """A pretend Sadad (Bank Melli) card terminal.
 
 Point the daemon's terminal at the address printed below and take a payment: customers pay at once, or
 as told. The terminal keeps a journal of its last 13 transactions and prints its slips here, with the
@@ -45,7 +43,18 @@ line out says where it listens. See --script for the same commands in a file.
 
 \b
 Faults (--fault NAME, NAME=TIMES, NAME=always, NAME@SALE for the third sale: NAME@3):
-{_FAULT_LIST}
+  noise                  random bytes before a message
+  split                  a message arrives in small pieces, over time
+  bad-lrc                an answer with a wrong checksum; a NACK brings it again
+  repeat-response        the answer arrives twice, whatever the cash register said
+  nack                   a request is refused with NACK
+  deaf                   INM is not answered
+  silence-after-request  the customer pays, no answer is ever sent; the journal has it
+  lost-answer            one sending of the answer is lost; the terminal repeats it when its time comes
+  full-pan               old firmware: the answer holds the whole card number
+  drop-link              the line drops after the request was taken; the customer pays all the same
+  wrong-tid              the answer names another terminal
+  no-rrn                 an approval without a reference number
 """
 
 
@@ -101,6 +110,10 @@ def sadad(
     seed: int,
     as_json: bool,  # noqa: FBT001 - click passes a flag so
 ) -> None:
+    from vafa.simulators.control import read_script
+    from vafa.simulators.faults import read_fault
+    from vafa.simulators.sadad import Terminal
+
     if (tcp is None) == (pty is None):
         raise click.UsageError("Say either --tcp HOST:PORT or --pty PATH.")
     try:
@@ -130,7 +143,10 @@ def sadad(
             _talk(terminal, line)
 
 
-def _line(terminal: Terminal, tcp: str | None, pty: Path | None) -> Line:
+def _line(terminal: "Terminal", tcp: str | None, pty: Path | None) -> "Line":
+    from vafa.simulators.pty_line import serve_pty
+    from vafa.simulators.tcp_line import serve_tcp
+
     if pty is not None:
         terminal.tail = b"\n"  # on a serial line 0A follows every message
         return serve_pty(terminal, pty)
@@ -140,8 +156,9 @@ def _line(terminal: Terminal, tcp: str | None, pty: Path | None) -> Line:
     return serve_tcp(terminal, host.strip("[]") or "127.0.0.1", int(port))
 
 
-def _play(terminal: Terminal, commands: list[Command]) -> None:
+def _play(terminal: "Terminal", commands: "list[Command]") -> None:
     """Do a script's commands at their times, beside everything else."""
+    from vafa.simulators.control import obey
 
     def play() -> None:
         started, pause = time.monotonic(), Event()
@@ -155,8 +172,10 @@ def _play(terminal: Terminal, commands: list[Command]) -> None:
         Thread(target=play, name="script", daemon=True).start()
 
 
-def _talk_json(terminal: Terminal, line: Line) -> None:
+def _talk_json(terminal: "Terminal", line: "Line") -> None:
     """One JSON command a line in, one JSON reply a line out, until `quit` or the end of input."""
+    from vafa.simulators.control import obey_line
+
     print(json.dumps({"ok": True, "listening": line.address, "tid": terminal.tid}), flush=True)
     for text in sys.stdin:
         if not text.strip():
@@ -167,8 +186,10 @@ def _talk_json(terminal: Terminal, line: Line) -> None:
             return
 
 
-def _talk(terminal: Terminal, line: Line) -> None:
+def _talk(terminal: "Terminal", line: "Line") -> None:
     """Say what happens and print the slips; take plain words. Runs on when there is no input."""
+    from vafa.simulators.paper import framed
+
     terminal.say = lambda text: click.echo(f"  {time.strftime('%H:%M:%S')}  {text}")
     terminal.on_slip = lambda slip: click.echo(framed(slip))
     click.echo(f"Sadad terminal {terminal.tid} at {line.address}; Ctrl-C stops it, --help says more")
@@ -183,8 +204,10 @@ def _talk(terminal: Terminal, line: Line) -> None:
         click.echo("stopped")
 
 
-def _plain_words(terminal: Terminal, words: list[str]) -> str:
+def _plain_words(terminal: "Terminal", words: list[str]) -> str:
     """Do what a person typed; what to say to them."""
+    from vafa.simulators.faults import read_fault
+
     try:
         match words:
             case ["key", amount, *_] if amount.isdecimal():
