@@ -1,7 +1,4 @@
-"""The tables, made and changed by sqlite-utils migrations; loaded only when a ledger is new or older.
-
-Each migration and the record of it are one transaction. The last step of each sets `user_version`, so an
-opening daemon sees with one PRAGMA that nothing is to be done and need not import sqlite-utils at all.
+"""The tables of a ledger, as SQL.
 
 Why this shape: 1 KiB pages and natural ordered keys write five times less flash than 4 KiB pages with random
 keys; an award writes three rows (journal, payment, member). The journal is a rowid table keyed by its
@@ -9,13 +6,8 @@ sequence number, so it only ever appends at its right end.
 """
 
 import sqlite3
-from pathlib import Path
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
-migrations = Migrations("vafa")
-
+SCHEMA_VERSION = 1
 TABLES = """
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY,
@@ -88,24 +80,6 @@ CREATE TABLE secret (
 """
 
 
-@migrations()
-def m001_first_tables(db: Database) -> None:
-    """The journal, the books derived from it, and the sealed phones beside them."""
-    for statement in TABLES.strip().split(";\n"):
-        if statement.strip(" ;\n"):
-            db.execute(statement)
-    db.execute("PRAGMA user_version = 1")
-
-
-def migrate(path: Path) -> None:
-    """Bring the ledger at `path` (an existing SQLite file in WAL mode) to the newest schema."""
-    db = Database(sqlite3.connect(path))
-    try:
-        migrations.apply(db)
-    finally:
-        db.close()
-
-
-def memory_books(connection: sqlite3.Connection) -> None:
-    """Create the same tables in a scratch database that verify rebuilds the books in."""
+def scratch_tables(connection: sqlite3.Connection) -> None:
+    """Create the newest tables in a scratch database, such as the one verify rebuilds the books in."""
     connection.executescript(TABLES)

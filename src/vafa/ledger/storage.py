@@ -9,9 +9,9 @@ import os
 import sqlite3
 from pathlib import Path
 
+from vafa.ledger.schema import SCHEMA_VERSION
 from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
 
-SCHEMA_VERSION = 1
 SQLITE_MIN = (3, 37, 0)  # STRICT tables
 PAGE_BYTES = 1024
 WAL_PAGES_AUTOCHECKPOINT = 4_000
@@ -52,7 +52,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             code="LED-004",
         )
     if version < SCHEMA_VERSION:
-        from vafa.ledger.schema import migrate
+        from vafa.ledger.migrations import migrate
 
         if version == 0:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
