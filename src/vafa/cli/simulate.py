@@ -110,6 +110,7 @@ def sadad(
     seed: int,
     as_json: bool,  # noqa: FBT001 - click passes a flag so
 ) -> None:
+    """Serve one pretend terminal until told to stop; the words for people stand in _SADAD_HELP."""
     from vafa.simulators.control import read_script
     from vafa.simulators.faults import read_fault
     from vafa.simulators.sadad import Terminal

@@ -35,6 +35,8 @@ _OTHER_TID = "99999999"
 
 
 class State(Enum):
+    """Where the terminal stands in its conversation."""
+
     IDLE = "idle"
     PAYING = "a customer is paying"
     ANSWERING = "waiting for the ACK"
