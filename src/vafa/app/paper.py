@@ -1,8 +1,10 @@
 """From an outcome to the paper: joins what the ledger says with the receipt's content model."""
 
+from typing import Protocol
+
 from vafa.app.outcome import Outcome
-from vafa.app.programmes import Programmes
 from vafa.app.sales import Asked
+from vafa.club.programme import Programme
 from vafa.model.events import KnownBy, Nothing
 from vafa.receipt import terminal, words
 from vafa.receipt.slip import (
@@ -23,10 +25,18 @@ _KNOWN = {
 }
 
 
+class Versions(Protocol):
+    """Programme versions by id: the daemon's, or those a read-only connection finds."""
+
+    def by_id(self, programme: bytes) -> Programme:
+        """The version an award names."""
+        ...
+
+
 class Paper:
     """The shop's paper: its name, language and zone."""
 
-    def __init__(self, name_fa: str, name_en: str, lang: str, zone: str, programmes: Programmes) -> None:
+    def __init__(self, name_fa: str, name_en: str, lang: str, zone: str, programmes: Versions) -> None:
         self.shop = name_fa or name_en
         self.lang = lang
         self._shop = Shop(name_fa or name_en, name_en)

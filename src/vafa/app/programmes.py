@@ -1,6 +1,7 @@
 """The programme versions this ledger holds, parsed, and which one covers a sale."""
 
 import sqlite3
+from collections.abc import Sequence
 
 from vafa.club.programme import Programme, document, parse
 from vafa.ledger import reads
@@ -37,10 +38,8 @@ class Programmes:
 
     def at(self, instant: int) -> Programme | None:
         """The version that covers a UTC second: the newest that had begun, else the first; None if none."""
-        covering = [version for version, start in self._order if start is None or start <= instant]
-        if not covering:
-            covering = [version for version, _ in self._order[:1]]
-        return self._parsed[covering[-1]] if covering else None
+        version = covering(self._order, instant)
+        return self._parsed[version] if version else None
 
     def by_id(self, programme: bytes) -> Programme:
         """A version an award names. NotFound when it was never activated here."""
@@ -54,6 +53,17 @@ class Programmes:
             if row.id not in self._parsed:
                 self._parsed[row.id] = parsed(connection, row.id)
         self._order = [(row.id, row.from_at) for row in rows]
+
+
+def covering(versions: Sequence[tuple[bytes, int | None]], instant: int) -> bytes:
+    """Of (id, from) in activation order, the one that covers a UTC second: the newest begun, else the first.
+
+    b'' when there is none.
+    """
+    begun = [version for version, start in versions if start is None or start <= instant]
+    if begun:
+        return begun[-1]
+    return versions[0][0] if versions else b""
 
 
 def parsed(connection: sqlite3.Connection, programme: bytes) -> Programme:

@@ -1,0 +1,277 @@
+"""What the control socket is asked and answers: newline-delimited JSON, `do` says what, `is` says which.
+
+Types only, so that a command that asks one question does not load what answers it. The socket's permission
+is its protection: whoever may connect may read and write all of this.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from vafa.app import messages
+from vafa.app.standing import Status
+
+JOURNAL_ROWS_MAX = 500
+
+Text = Annotated[str, Meta(max_length=200)]
+Language = Annotated[str, Meta(pattern="^(fa|en)$")]
+
+
+class Question(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True, kw_only=True):
+    """What all requests share."""
+
+
+class GetStatus(Question, frozen=True, tag="status"):
+    """How do things stand?"""
+
+
+class Why(Question, frozen=True, tag="why"):
+    """One sale as a time line. `sale`: any of its numbers, or AMOUNT@HH:MM."""
+
+    sale: Text
+
+
+class Explain(Question, frozen=True, tag="explain"):
+    """The arithmetic of a sale's points."""
+
+    sale: Text
+    lang: Language = "en"
+
+
+class Receipt(Question, frozen=True, tag="receipt"):
+    """The paper's lines again; lang None takes the shop's."""
+
+    sale: Text
+    lang: Language | None = None
+
+
+class Journal(Question, frozen=True, tag="journal"):
+    """A page of events after journal row `after`, of all kinds or the named ones (`award`)."""
+
+    after: Annotated[int, Meta(ge=0)] = 0
+    kinds: tuple[Text, ...] = ()
+    limit: Annotated[int, Meta(ge=1, le=JOURNAL_ROWS_MAX)] = JOURNAL_ROWS_MAX
+
+
+class MemberAdd(Question, frozen=True, tag="member add"):
+    phone: Text
+    name: Text = ""
+
+
+class MemberShow(Question, frozen=True, tag="member show"):
+    """`who`: a phone, or a member id in hex."""
+
+    who: Text
+
+
+class MemberFind(Question, frozen=True, tag="member find"):
+    """`text`: a phone, its last four digits, or a member id in hex."""
+
+    text: Text
+
+
+class MemberBind(Question, frozen=True, tag="member bind"):
+    """Bind the card of a sale to a phone's member."""
+
+    phone: Text
+    sale: Text
+
+
+class Claim(Question, frozen=True, tag="claim"):
+    """Give what waits under `code` to a phone's member."""
+
+    code: Text
+    phone: Text
+
+
+class Sell(Question, frozen=True, tag="sell"):
+    """Ask a terminal for a payment; answered when the sale has an end, which may be `unsure`."""
+
+    request: messages.Reference
+    amount: Annotated[int, Meta(ge=1, le=messages.AMOUNT_MAX)]
+    terminal: messages.TerminalId | None = None
+    phone: Text | None = None
+    lang: Language | None = None
+
+
+class ProgrammeShow(Question, frozen=True, tag="programme show"):
+    """The versions this ledger holds."""
+
+
+class ProgrammeActivate(Question, frozen=True, tag="programme activate"):
+    """Make a document the club's rules from UTC second `from_at` on (None: from now)."""
+
+    document: Annotated[str, Meta(max_length=65_536)]
+    from_at: int | None = None
+
+
+AnyQuestion = (
+    GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
+    | Sell | ProgrammeShow | ProgrammeActivate
+)  # fmt: skip
+
+
+class Reply(Struct, frozen=True, tag_field="is", kw_only=True):
+    """What all answers share."""
+
+
+class Failure(Reply, frozen=True, tag="failure"):
+    """It was not done: `code` to look up, `message` for a person, `fix` what to do."""
+
+    code: str
+    message: str
+    fix: str = ""
+
+
+class StatusIs(Reply, frozen=True, tag="status"):
+    status: Status
+
+
+class Match(Struct, frozen=True):
+    """One of several sales a text could mean."""
+
+    number: str
+    terminal: str
+    amount: int
+    at: str
+
+
+class Several(Reply, frozen=True, tag="several"):
+    """The text could mean any of these: ask again by number."""
+
+    matches: tuple[Match, ...]
+
+
+class Moment(Struct, frozen=True):
+    """One step of a sale. `ms` since the first step on the device's wall clock; `row` its journal row."""
+
+    at: str
+    ms: float
+    what: str
+    detail: str = ""
+    row: int = 0
+
+
+class WhyIs(Reply, frozen=True, tag="why"):
+    """A sale's time line, the arithmetic behind its points, and how they stand now.
+
+    mismatch  what the stored result contradicts; '' when the rules give the stored points
+    """
+
+    number: str
+    terminal: str
+    amount: int
+    at: str
+    result: str
+    moments: tuple[Moment, ...]
+    steps: tuple[str, ...] = ()
+    programme: str = ""
+    programme_from: str = ""
+    mismatch: str = ""
+
+
+class Explained(Reply, frozen=True, tag="explained"):
+    """The arithmetic in `lines`, recomputed; `mismatch` as in WhyIs."""
+
+    number: str
+    points: int
+    programme: str
+    lines: tuple[str, ...]
+    mismatch: str = ""
+
+
+class Lines(Reply, frozen=True, tag="lines"):
+    """The paper's lines; empty where the paper says nothing."""
+
+    number: str
+    lines: tuple[str, ...]
+
+
+class Page(Reply, frozen=True, tag="page"):
+    """Journal rows in order, as `app.journal_page` words them. `next` is the `after` of the next page."""
+
+    rows: tuple[dict[str, Any], ...]
+    next: int
+    more: bool
+
+
+class HistoryLine(Struct, frozen=True):
+    """A purchase of a member."""
+
+    number: str
+    at: str
+    amount: int
+    points: int
+
+
+class Member(Struct, frozen=True):
+    """A member as people may see them: the phone masked, the id a keyed token in hex."""
+
+    id: str
+    phone: str
+    name: str
+    balance: int
+    debt: int
+    visits: int
+    spent: int
+    cards: tuple[str, ...]
+    history: tuple[HistoryLine, ...] = ()
+
+
+class MemberIs(Reply, frozen=True, tag="member"):
+    """A member; `created`: they joined by this request."""
+
+    member: Member
+    created: bool = False
+
+
+class MembersAre(Reply, frozen=True, tag="members"):
+    """All members a text could mean."""
+
+    members: tuple[Member, ...]
+
+
+class ClaimIs(Reply, frozen=True, tag="claim"):
+    """What a claim brought; `seen_before`: this member had claimed it already."""
+
+    member: Member
+    payments: int
+    points: int
+    seen_before: bool
+
+
+class SoldIs(Reply, frozen=True, tag="sold"):
+    """How the sale ended, in the local protocol's words. `note`: what the cashier should know."""
+
+    sold: messages.Sold
+    note: str = ""
+
+
+class Version(Struct, frozen=True):
+    """A programme version. `since` ISO time or '' (from the beginning); `active`: covers a sale now."""
+
+    id: str
+    hash: str
+    since: str
+    row: int
+    active: bool
+    document: str
+
+
+class ProgrammesAre(Reply, frozen=True, tag="programmes"):
+    """The versions held, in the order they were activated; `changed`: this request added one."""
+
+    versions: tuple[Version, ...]
+    changed: bool = False
+
+
+AnyReply = (
+    Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
+    | ProgrammesAre
+)  # fmt: skip
+
+
+def encode(message: Question | Reply) -> bytes:
+    """One line, without the newline."""
+    return msgspec.json.encode(message)

@@ -1,0 +1,153 @@
+"""Recomputes what journal rows say from their stored inputs, under the programme of the hash they name.
+
+The chain shows that a row was altered, unless whoever altered it computed the chain anew; the books show that
+a row cannot follow the one before it. This shows that the rules never gave what the row says. It is what
+`verify` calls for each row, and what `explain` and `why` print.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from fractions import Fraction
+from math import gcd
+
+from vafa.app.programmes import covering
+from vafa.club.explain import Mismatch, Step, explain, explain_nothing
+from vafa.club.programme import CURRENCIES, Programme, document, parse
+from vafa.ledger import reads
+from vafa.model import events
+from vafa.model.errors import VafaError
+from vafa.model.events import Nothing
+
+Arithmetic = tuple[Step, ...] | str
+
+
+def arithmetic(
+    event: events.Award | events.PaymentSeen, programme_of: Callable[[bytes], Programme]
+) -> Arithmetic:
+    """The steps from the stored inputs to the stored result, or the fault that lies between them."""
+    if event.paid.amount < 0:
+        return f"the amount is {event.paid.amount}"
+    try:
+        programme = programme_of(event.programme) if event.programme else None
+    except VafaError as error:
+        return str(error)
+    found = _of_award(event, programme) if isinstance(event, events.Award) else _of_nothing(event, programme)
+    return str(found) if isinstance(found, Mismatch) else found
+
+
+def _of_award(event: events.Award, programme: Programme | None) -> tuple[Step, ...] | Mismatch | str:
+    if programme is None:
+        return "the award names no programme"
+    for name in ("contribution", "carry"):
+        if not _proper(getattr(event, name)):
+            return f"the {name} {getattr(event, name)} is no fraction in lowest terms"
+    if event.paid.currency != CURRENCIES[programme.currency]:
+        return f"the programme has no rate for currency {event.paid.currency}"
+    if not event.holder and (event.carry != (0, 1) or event.balance):
+        return "points that wait on their payment have no carry and no balance"
+    return explain(
+        programme,
+        event.paid.amount,
+        event.eligible,
+        Fraction(*event.carry),
+        Fraction(*event.contribution),
+        event.points,
+    )
+
+
+def _of_nothing(event: events.PaymentSeen, programme: Programme | None) -> tuple[Step, ...] | Mismatch | str:
+    try:
+        why = Nothing(event.why)
+    except ValueError:
+        return f"it earned nothing for a reason this Vafa does not know ({event.why})"
+    if why is Nothing.BELOW_MINIMUM and programme is None:
+        return "it was below the minimum of no programme"
+    rated = programme is not None and event.paid.currency == CURRENCIES[programme.currency]
+    if why is Nothing.NO_PROGRAMME and rated:
+        return "it earned nothing although its programme has a rate"
+    return explain_nothing(programme, event.paid.amount, why)
+
+
+class Recheck:
+    """`verify`'s recheck: called with every event of a journal in order, from the first one on.
+
+    Programmes are taken from their own rows as they come by, never from a table. `connection` reads the
+    payments a claim names.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._programmes: dict[bytes, Programme] = {}
+        self._versions: list[tuple[bytes, int | None]] = []
+
+    def __call__(self, event: events.Event) -> str:
+        """What is wrong with the row, '' when nothing is."""
+        match event:
+            case events.ProgrammeActivated():
+                return self._activated(event)
+            case events.Award() | events.PaymentSeen():
+                found = arithmetic(event, self._programme)
+                fault = found if isinstance(found, str) else self._wrong_version(event)
+                return f"payment {event.paid.key}: {fault}" if fault else ""
+            case events.Claim():
+                faults = (self._claimed(event.token, part) for part in event.parts)
+                return next((fault for fault in faults if fault), "")
+            case _:
+                return ""
+
+    def _activated(self, event: events.ProgrammeActivated) -> str:
+        try:
+            programme = parse(event.document, "the programme's document")
+        except VafaError as error:
+            return str(error)
+        if (programme.hash, programme.id) != (event.hash, event.programme):
+            return f"the document of programme {event.programme.hex()} is not of its hash"
+        if document(programme) != event.document:
+            return f"the document of programme {event.programme.hex()} is not in canonical form"
+        self._programmes[programme.id] = programme
+        self._versions = [each for each in self._versions if each[0] != programme.id]
+        self._versions.append((programme.id, event.from_at))
+        return ""
+
+    def _programme(self, programme: bytes) -> Programme:
+        if programme not in self._programmes:
+            raise VafaError(f"no programme {programme.hex()} was active before this row")
+        return self._programmes[programme]
+
+    def _wrong_version(self, event: events.Award | events.PaymentSeen) -> str:
+        """A payment with a time of its own is under the version that covers it.
+
+        One that was being posted while a new version was activated may be under the one before.
+        """
+        at = event.paid.paid_at
+        if at is None or not event.programme:
+            return ""
+        if event.programme in (covering(self._versions, at), covering(self._versions[:-1], at)):
+            return ""
+        return f"programme {event.programme.hex()} did not cover the time of the payment"
+
+    def _claimed(self, token: bytes, part: events.Claimed) -> str:
+        """A claim takes what its payments' awards say, no more and no less."""
+        total, eligible, points = Fraction(0), 0, 0
+        for key in part.keys:
+            row = reads.payment(self._connection, key)
+            award = reads.entry(self._connection, row.seq).event if row else None
+            if not isinstance(award, events.Award):
+                return f"claim: there is no award of payment {key}"
+            if (award.programme, award.holder) != (part.programme, token):
+                return f"claim: payment {key} did not wait there under this programme"
+            total += Fraction(*award.contribution)
+            eligible += award.eligible
+            points += award.points
+        stored = (part.contribution, part.eligible, part.points_out)
+        computed = ((total.numerator, total.denominator), eligible, points)
+        names = ("contribution", "eligible", "points_out")
+        for name, told, is_so in zip(names, stored, computed, strict=True):
+            if told != is_so:
+                return f"claim: {name}: stored {told}, its awards give {is_so}"
+        return ""
+
+
+def _proper(fraction: tuple[int, int]) -> bool:
+    numerator, denominator = fraction
+    return denominator > 0 and numerator >= 0 and gcd(numerator, denominator) == 1

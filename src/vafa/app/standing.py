@@ -1,0 +1,121 @@
+"""How things stand, as `vafa status` shows it and `--json` prints it: plain values, nothing else.
+
+Apart from `app.status`, which finds them out, so that the command which only shows them loads in
+milliseconds. Instants are ISO 8601 in UTC, ages and spans in seconds, ids text.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+SCHEMA = 1
+
+Verdict = Literal["ok", "degraded", "broken"]
+
+
+class Trouble(Struct, frozen=True):
+    """One thing that is not as it should be; `fix` is what to do, `code` what support looks up."""
+
+    level: Literal["degraded", "broken"]
+    message: str
+    fix: str
+    code: str
+
+
+class TerminalFacts(Struct, frozen=True):
+    """A terminal. `state`: answering, silent, closed, local, or unknown while the daemon is down."""
+
+    terminal: str
+    mode: str
+    address: str
+    state: str
+    doing: str = ""
+    last_frame_age_s: float | None = None
+    noise: int = 0
+    faults: int = 0
+
+
+class ClockFacts(Struct, frozen=True):
+    """The device's own clock; nobody vouches for it yet. `behind_s`: how far behind the newest row."""
+
+    time: str
+    zone: str
+    attested: bool = False
+    jumps: int = 0
+    behind_s: int = 0
+
+
+class Queue(Struct, frozen=True):
+    """Nothing is sent anywhere yet, so there is no queue: `kept` events lie on this device."""
+
+    enrolled: bool
+    kept: int
+
+
+class Today(Struct, frozen=True):
+    """Sales since `since`, local midnight: those a member has, those that wait for one, those too small.
+
+    points  what all of them earned
+    """
+
+    since: str
+    sales: int = 0
+    awarded: int = 0
+    waiting: int = 0
+    nothing: int = 0
+    points: int = 0
+
+
+class OpenSale(Struct, frozen=True):
+    """A sale without a certain end: `in_hand` or `unsure`."""
+
+    number: str
+    terminal: str
+    amount: int
+    at: str
+    age_s: float
+    state: Literal["in_hand", "unsure"]
+
+
+class Gap(Struct, frozen=True):
+    """Sales of a terminal may be missing since `at`."""
+
+    number: str
+    terminal: str
+    at: str
+    why: str
+
+
+class Job(Struct, frozen=True):
+    """A recurring job's last run."""
+
+    name: str
+    ok: bool
+    age_s: float
+    words: str
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The answer to: is it working, and if not, what do I do?
+
+    running       whether the daemon answered; when False the rest was read from the ledger
+    backup_age_s  of the newest backup file, None when there is none
+    """
+
+    schema: int = SCHEMA
+    verdict: Verdict
+    running: bool
+    checked_at: str
+    shop: str
+    version: str
+    pid: int = 0
+    up_s: float = 0.0
+    trouble: tuple[Trouble, ...] = ()
+    terminals: tuple[TerminalFacts, ...] = ()
+    clock: ClockFacts
+    queue: Queue
+    today: Today
+    open_sales: tuple[OpenSale, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    backup_age_s: float | None = None

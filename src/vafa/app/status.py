@@ -1,0 +1,309 @@
+"""Finds out how things stand: what the books say, what the running daemon knows, and a verdict on both.
+
+Trouble is only what a person can act on, each with what to do. `broken` means that sales are not being
+turned into durable points now; `degraded` that something needs a look while sales go on.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from vafa import __version__
+from vafa.app.live import LaneState, Live
+from vafa.app.standing import (
+    ClockFacts,
+    Gap,
+    Job,
+    OpenSale,
+    Queue,
+    Status,
+    TerminalFacts,
+    Today,
+    Trouble,
+    Verdict,
+)
+from vafa.ledger import reads
+from vafa.model import events
+from vafa.model.calendar import local_time
+from vafa.model.errors import NotFound
+from vafa.model.events import Kind, Nothing, SaleOutcome
+
+IN_HAND_S_MAX = 900  # the longest answer_timeout_s and a queue before it; a sale open longer is stuck
+CLOCK_BEHIND_S_MAX = 3_600
+BACKUPS_LATE = 3  # a backup may be missed; this many periods without one is trouble
+OLDER_ROWS_MAX = 200  # so many rows before midnight in a row end today's count: clocks may have been set back
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the configuration says, as far as `status` shows it.
+
+    terminals  (terminal id, mode, address) of each
+    backup_ms  UTC milliseconds of the newest backup file, None when there is none
+    """
+
+    shop: str
+    zone: str
+    terminals: tuple[tuple[str, str, str], ...]
+    backup_ms: int | None = None
+    backup_every_h: int = 24
+
+
+class Books(msgspec.Struct, frozen=True):
+    """What the ledger says."""
+
+    rows: int
+    newest_at_ms: int
+    today: Today
+    open_sales: tuple[OpenSale, ...]
+    gaps: tuple[Gap, ...]
+
+
+def status(
+    connection: sqlite3.Connection | None, live: Live | None, facts: Facts, now_ms: int, unreadable: str = ""
+) -> Status:
+    """How things stand now. live None: the daemon is down; connection None: `unreadable` says why."""
+    since = midnight(now_ms, facts.zone)
+    empty = Books(0, 0, Today(iso(since)), (), ())
+    books = empty if connection is None else read_books(connection, since, now_ms)
+    behind_s = max(0, (books.newest_at_ms - now_ms) // 1000)
+    trouble = [
+        *_of_the_ledger(live, unreadable),
+        *_of_the_daemon(live),
+        *_of_terminals(live),
+        *_of_sales(books),
+        *_of_jobs(live, facts, now_ms),
+        *_of_the_clock(behind_s),
+    ]
+    trouble.sort(key=lambda each: each.level != "broken")
+    return Status(
+        verdict=verdict(trouble),
+        running=live is not None,
+        checked_at=iso(now_ms),
+        shop=facts.shop,
+        version=live.version if live else __version__,
+        pid=live.pid if live else 0,
+        up_s=live.up_s if live else 0.0,
+        trouble=tuple(trouble),
+        terminals=_terminals(live, facts),
+        clock=ClockFacts(
+            iso(now_ms), facts.zone, jumps=live.clock_jumps if live else 0, behind_s=max(0, behind_s)
+        ),
+        queue=Queue(enrolled=False, kept=books.rows),
+        today=books.today,
+        open_sales=books.open_sales,
+        gaps=books.gaps,
+        jobs=tuple(Job(name, *run) for name, run in sorted(live.jobs.items())) if live else (),
+        backup_age_s=None if facts.backup_ms is None else max(0.0, (now_ms - facts.backup_ms) / 1000),
+    )
+
+
+def verdict(trouble: list[Trouble]) -> Verdict:
+    """The worst level of what is wrong."""
+    levels = {each.level for each in trouble}
+    return "broken" if "broken" in levels else "degraded" if levels else "ok"
+
+
+def newest_backup_ms(directory: Path) -> int | None:
+    """When the newest backup in `directory` was written, UTC milliseconds; None when there is none to see."""
+    try:
+        written = [path.stat().st_mtime for path in directory.glob("*.db") if path.is_file()]
+    except OSError:
+        return None
+    return int(max(written) * 1000) if written else None
+
+
+def read_books(connection: sqlite3.Connection, since_ms: int, now_ms: int) -> Books:
+    """The ledger's part, on a reading connection."""
+    head = connection.execute("SELECT seq, at FROM journal ORDER BY seq DESC LIMIT 1").fetchone() or (0, 0)
+    device = reads.device(connection)
+    if device is None:
+        return Books(0, 0, Today(iso(since_ms)), (), ())
+    return Books(
+        rows=head[0],
+        newest_at_ms=head[1],
+        today=_today(connection, since_ms),
+        open_sales=tuple(_open_sales(connection, device.device, now_ms)),
+        gaps=tuple(_gaps(connection, device.device)),
+    )
+
+
+def midnight(now_ms: int, zone: str) -> int:
+    """UTC milliseconds of the last local midnight."""
+    local = local_time(now_ms // 1000, zone)
+    return int(local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) * 1000
+
+
+def iso(at_ms: int) -> str:
+    """`2026-11-23T12:02:07.105Z`; a clock beyond the year 9999 shows the last moment there is."""
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    except OverflowError:
+        moment = datetime.max.replace(tzinfo=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _today(connection: sqlite3.Connection, since_ms: int) -> Today:
+    """Counts today's rows, newest first, until it is plain that older ones begin."""
+    until_ms = since_ms + 86_400_000
+    awarded = waiting = nothing = points = older = 0
+    for entry in reads.newest(connection, (Kind.AWARD, Kind.PAYMENT), reads.RECENT_ROWS_MAX):
+        if not since_ms <= entry.row.at < until_ms:
+            older += 1
+            if older == OLDER_ROWS_MAX:
+                break
+            continue
+        older = 0
+        if isinstance(entry.event, events.Award):
+            points += entry.event.points
+            awarded += not entry.event.claim
+            waiting += bool(entry.event.claim)
+        elif isinstance(entry.event, events.PaymentSeen):
+            nothing += entry.event.why not in (Nothing.NOT_A_SALE, Nothing.BASELINE)
+    return Today(iso(since_ms), awarded + waiting + nothing, awarded, waiting, nothing, points)
+
+
+def _open_sales(connection: sqlite3.Connection, device: int, now_ms: int) -> Iterator[OpenSale]:
+    for row in reads.open_sales(connection):
+        entry = reads.entry(connection, row.seq)
+        assert isinstance(entry.event, events.SaleAsked)
+        yield OpenSale(
+            reads.short_number(device, entry.row.epoch, row.seq),
+            row.tid,
+            entry.event.amount,
+            iso(entry.row.at),
+            max(0.0, (now_ms - entry.row.at) / 1000),
+            "unsure" if row.outcome == SaleOutcome.UNSURE else "in_hand",
+        )
+
+
+def _gaps(connection: sqlite3.Connection, device: int) -> Iterator[Gap]:
+    for row in reads.open_gaps(connection):
+        try:
+            entry = reads.entry(connection, row.seq)
+        except NotFound:
+            continue  # pruned behind a checkpoint: `verify` looks after such rows
+        assert isinstance(entry.event, events.GapDetected)
+        number = reads.short_number(device, entry.row.epoch, row.seq)
+        yield Gap(number, row.tid, iso(entry.row.at), entry.event.why)
+
+
+def _terminals(live: Live | None, facts: Facts) -> tuple[TerminalFacts, ...]:
+    if live is None:
+        return tuple(TerminalFacts(*terminal, "unknown") for terminal in facts.terminals)
+    return tuple(
+        TerminalFacts(
+            lane.terminal,
+            lane.mode,
+            lane.address,
+            _line_state(lane),
+            lane.doing,
+            lane.last_frame_age_s,
+            lane.noise,
+            lane.faults,
+        )
+        for lane in live.lanes
+    )
+
+
+def _line_state(lane: LaneState) -> str:
+    if lane.line != "open":
+        return lane.line
+    return "silent" if lane.last_frame_age_s is None else "answering"
+
+
+def _of_the_ledger(live: Live | None, unreadable: str) -> Iterator[Trouble]:
+    failure = (live.ledger_failure if live else "") or unreadable
+    if failure:
+        yield Trouble(
+            "broken",
+            f"The ledger does not answer: {failure}.",
+            "Check disk space (df) and the disk; then: vafa verify. Sales at the terminal go on.",
+            "LED-001",
+        )
+    for lane in live.lanes if live else ():
+        if lane.unposted:
+            yield Trouble(
+                "broken",
+                f"{lane.unposted} paid sales of terminal {lane.terminal} are not on the disk yet.",
+                "Free disk space. Do not switch this device off until they are written.",
+                "LED-007",
+            )
+
+
+def _of_the_daemon(live: Live | None) -> Iterator[Trouble]:
+    if live is None:
+        yield Trouble(
+            "broken",
+            "The daemon is not running: sales earn nothing now.",
+            "sudo systemctl start vafa; if it stops again: journalctl -u vafa -n 50",
+            "RUN-001",
+        )
+
+
+def _of_terminals(live: Live | None) -> Iterator[Trouble]:
+    lanes = live.lanes if live else ()
+    heard = any(lane.line != "closed" for lane in lanes)
+    for lane in lanes:
+        if lane.line == "closed":
+            yield Trouble(
+                "degraded" if heard else "broken",
+                f"Terminal {lane.terminal} cannot be reached: {lane.trouble or 'its line is closed'}.",
+                f"Check its power and its cable at {lane.address}; vafa tries again by itself.",
+                "SER-001",
+            )
+        elif lane.trouble:
+            yield Trouble(
+                "degraded",
+                f"Terminal {lane.terminal}: {lane.trouble}.",
+                "Try one sale. If it comes back, call support with this code.",
+                "TRM-001",
+            )
+
+
+def _of_sales(books: Books) -> Iterator[Trouble]:
+    for sale in books.open_sales:
+        if sale.state == "unsure" or sale.age_s > IN_HAND_S_MAX:
+            yield Trouble(
+                "degraded",
+                f"Sale {sale.number}: nobody knows yet whether {sale.amount:,} rial were paid.",
+                f"Look for {sale.amount:,} in the last transactions of terminal {sale.terminal} before "
+                "asking the customer to pay again. It settles itself when the terminal answers.",
+                "TRM-008",
+            )
+    for gap in books.gaps:
+        yield Trouble(
+            "degraded",
+            f"Sales of terminal {gap.terminal} may be missing ({gap.why}).",
+            f"Compare the terminal's own list with: vafa journal --kind award   (gap {gap.number})",
+            "TRM-009",
+        )
+
+
+def _of_jobs(live: Live | None, facts: Facts, now_ms: int) -> Iterator[Trouble]:
+    for name, (ok, _, words) in sorted(live.jobs.items()) if live else ():
+        if ok:
+            continue
+        if name == "integrity":
+            fix = "Stop vafa, keep the files, restore the last good backup; then: vafa verify"
+            yield Trouble("broken", f"The ledger file is damaged: {words}.", fix, "LED-003")
+        else:
+            yield Trouble(
+                "degraded", f"The {name} job failed: {words}.", "journalctl -u vafa -n 50", "JOB-001"
+            )
+    late_ms = BACKUPS_LATE * facts.backup_every_h * 3_600_000
+    if facts.backup_ms is not None and now_ms - facts.backup_ms > late_ms:
+        fix = "Is the backup directory there and writable, and is there space on its disk?"
+        yield Trouble("degraded", "There has been no backup for days.", fix, "JOB-002")
+
+
+def _of_the_clock(behind_s: int) -> Iterator[Trouble]:
+    if behind_s > CLOCK_BEHIND_S_MAX:
+        yield Trouble(
+            "degraded",
+            f"The clock is {behind_s // 3600} h behind the newest sale: it lost its time.",
+            "sudo timedatectl set-ntp true; a flat clock battery does this at each power cut.",
+            "CLK-001",
+        )

@@ -1,0 +1,239 @@
+"""What support asks about one sale: why, explain, receipt; on the daemon's connection or a read-only one.
+
+Every answer is derived anew from the journal: the time line from its rows, the arithmetic from stored inputs
+and the programme of the stored hash, the paper from the outcome the first answer was made of.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+import msgspec
+
+from vafa.app.live import SaleTimes
+from vafa.app.outcome import Outcome, outcome_at
+from vafa.app.paper import Paper
+from vafa.app.programmes import parsed
+from vafa.app.questions import Explained, Lines, Moment, Several, WhyIs
+from vafa.app.recheck import arithmetic
+from vafa.app.sale_search import Sale, find, result, several
+from vafa.app.status import iso
+from vafa.books.rows import PaymentState
+from vafa.club.explain import Code, Step
+from vafa.club.programme import Programme
+from vafa.ledger import reads
+from vafa.ledger.reads import Entry
+from vafa.model import events
+from vafa.model.errors import NotFound
+from vafa.model.events import Kind, KnownBy, SaleOutcome
+from vafa.model.identity import MEMBER_ID_BYTES, is_strong
+from vafa.model.pan import mask_pans
+from vafa.model.payment import Source
+from vafa.receipt import words
+from vafa.receipt.numerals import identifier, number
+from vafa.receipt.slip import Number, Slip
+
+_HEARD = {
+    Source.LIVE: "the terminal's answer",
+    Source.POLLED: "the terminal's journal",
+    Source.LOCAL: "the local protocol",
+    Source.RECORDED: "entered by hand",
+}
+_KNOWN = {
+    KnownBy.PHONE: "named by phone",
+    KnownBy.CARD: "known by the card",
+    KnownBy.HINT: "guessed from the card's first six and last four digits",
+}
+# {0} claim code, {1} purchases, {2} points
+_CLAIMED = {
+    "fa": "با کد عضویت {0}، {1} خرید با هم {2} امتیاز آورد؛ گویی از آغاز عضو بوده است",
+    "en": "claimed with code {0}: {1} purchase(s) brought {2} points, as if a member from the start",
+}
+
+
+class Versions:
+    """Programme versions out of the journal of a connection: Paper's source when there is no daemon."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def by_id(self, programme: bytes) -> Programme:
+        """The version an award names. NotFound."""
+        return parsed(self._connection, programme)
+
+
+def why(
+    connection: sqlite3.Connection, text: str, zone: str, now_ms: int, times: Mapping[int, SaleTimes]
+) -> WhyIs | Several:
+    """One sale as a time line. `times`: journal row -> when the daemon heard and wrote it."""
+    sales = find(connection, text, zone, now_ms)
+    if len(sales) > 1:
+        return several(sales)
+    sale = sales[0]
+    start_ms = sale.first.row.at
+    moments = tuple(
+        Moment(iso(int(at_ms)), round(at_ms - start_ms, 1), what, detail, row)
+        for at_ms, what, detail, row in _moments(connection, sale, times)
+    )
+    answer = WhyIs(
+        number=sale.number,
+        terminal=sale.terminal,
+        amount=sale.amount,
+        at=iso(start_ms),
+        result=result(sale),
+        moments=moments,
+    )
+    if sale.paid is None:
+        return answer
+    steps, mismatch = _steps(connection, sale.paid)
+    programme = _programme_id(sale.paid)
+    return msgspec.structs.replace(
+        answer,
+        steps=tuple(words.step(step.code, step.values, "en") for step in steps),
+        mismatch=mismatch,
+        programme=programme.hex(),
+        programme_from=_programme_from(connection, programme),
+    )
+
+
+def explain(
+    connection: sqlite3.Connection, text: str, lang: str, zone: str, now_ms: int
+) -> Explained | Several:
+    """The arithmetic of a payment's points in words, recomputed; and of the claim that moved them."""
+    sales = find(connection, text, zone, now_ms)
+    if len(sales) > 1:
+        return several(sales)
+    paid = _paid(sales[0])
+    steps, mismatch = _steps(connection, paid)
+    lines = [*words.text(Slip((Number(sales[0].number),)), lang, zone)]
+    lines += [words.step(step.code, step.values, lang) for step in steps]
+    claim = _claim_of(connection, paid)
+    if claim is not None and not mismatch:
+        lines += _claim_lines(claim, paid, lang)
+    return Explained(
+        number=sales[0].number,
+        points=paid.event.points if isinstance(paid.event, events.Award) else 0,
+        programme=_programme_id(paid).hex(),
+        lines=tuple(lines),
+        mismatch=mismatch,
+    )
+
+
+def receipt(
+    connection: sqlite3.Connection, text: str, lang: str | None, paper: Paper, zone: str, now_ms: int
+) -> Lines | Several:
+    """What the paper said, from the outcome the first answer was made of."""
+    sales = find(connection, text, zone, now_ms)
+    if len(sales) > 1:
+        return several(sales)
+    outcome: Outcome = outcome_at(connection, _paid(sales[0]))
+    return Lines(number=outcome.number, lines=paper.lines(outcome, lang))
+
+
+def _paid(sale: Sale) -> Entry:
+    if sale.paid is None:
+        raise NotFound(
+            f"sale {sale.number} has no payment: it is {result(sale)}", fix=f"vafa why {sale.number}"
+        )
+    return sale.paid
+
+
+Line = tuple[float, str, str, int]
+
+
+def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, SaleTimes]) -> Iterator[Line]:
+    """The steps of a sale in order: (UTC ms, what, detail, journal row or 0)."""
+    if sale.asked is not None:
+        yield _asked_moment(sale.asked)
+    if sale.paid is not None:
+        yield from _paid_moments(sale.paid, times.get(sale.paid.row.seq))
+    if sale.row is not None and sale.row.ended_seq:
+        entry = reads.entry(connection, sale.row.ended_seq)
+        assert isinstance(entry.event, events.SaleEnded)
+        word = SaleOutcome(entry.event.outcome).name.lower().replace("_", " ")
+        response = f"the terminal's code {entry.event.response}" if entry.event.response else ""
+        yield entry.row.at, f"ended: {word}", response, entry.row.seq
+    claim = _claim_of(connection, sale.paid) if sale.paid else None
+    if claim is not None:
+        assert isinstance(claim.event, events.Claim)
+        detail = f"by member {claim.event.member.hex()}, {claim.event.by}"
+        yield claim.row.at, "claimed", detail, claim.row.seq
+
+
+def _asked_moment(asked: Entry) -> Line:
+    event = asked.event
+    assert isinstance(event, events.SaleAsked)
+    claim = f", claim code {event.claim} drawn" if event.claim else ""
+    detail = f"request {mask_pans(event.request)}, order {event.order_id}, promised {event.points_promised}"
+    return asked.row.at, "asked the terminal", detail + claim, asked.row.seq
+
+
+def _paid_moments(entry: Entry, times: SaleTimes | None) -> Iterator[Line]:
+    paid = reads.paid_of(entry.event)
+    source = _HEARD[Source(paid.source)] if paid.source in list(Source) else f"source {paid.source}"
+    trace = f", trace {paid.trace}" if paid.trace else ""
+    yield entry.row.at, "heard", f"{source}: {paid.key.ref}{trace}", 0
+    yield entry.row.at, *_decided(entry.event), entry.row.seq
+    if times is not None and times.durable_ms is not None:
+        yield entry.row.at + times.durable_ms - times.heard_ms, "durable", "on the disk", 0
+    if times is not None and times.acknowledged_ms is not None:
+        yield entry.row.at + times.acknowledged_ms - times.heard_ms, "acknowledged", "to the terminal", 0
+
+
+def _decided(event: events.Event) -> tuple[str, str]:
+    """What was posted, and for whom."""
+    if isinstance(event, events.PaymentSeen):
+        return "earned nothing", events.Nothing(event.why).name.lower().replace("_", " ")
+    assert isinstance(event, events.Award)
+    if len(event.holder) == MEMBER_ID_BYTES:
+        known = _KNOWN.get(KnownBy(event.known_by), "")
+        return f"awarded {event.points:,} points", f"member {event.holder.hex()}, {known}"
+    where = "the card" if is_strong(event.holder) else "this payment"
+    return f"kept {event.points:,} points", f"on {where}, claim code {event.claim}"
+
+
+def _claim_of(connection: sqlite3.Connection, paid: Entry) -> Entry | None:
+    """The Claim that took a payment's points from where they waited."""
+    event = paid.event
+    if not isinstance(event, events.Award) or not event.claim:
+        return None
+    payment = reads.payment(connection, event.paid.key)
+    if payment is None or payment.state != PaymentState.EARNED:
+        return None
+    for entry in reads.entries(connection, paid.row.seq, (Kind.CLAIM,)):
+        parts = entry.event.parts if isinstance(entry.event, events.Claim) else ()
+        if any(event.paid.key in part.keys for part in parts):
+            return entry
+    return None
+
+
+def _claim_lines(claim: Entry, paid: Entry, lang: str) -> list[str]:
+    """What the claim made of the payment's contribution and those that waited with it."""
+    assert isinstance(claim.event, events.Claim)
+    key = reads.paid_of(paid.event).key
+    part = next(part for part in claim.event.parts if key in part.keys)
+    carry, contribution = Fraction(*part.carry), Fraction(*part.contribution)
+    head = _CLAIMED[lang].format(
+        identifier(claim.event.code, lang), number(len(part.keys), lang), number(part.points_in, lang)
+    )
+    if not carry:
+        return [head]
+    return [head, words.step(Code.SUM, (carry, contribution, carry + contribution), lang)]
+
+
+def _steps(connection: sqlite3.Connection, paid: Entry) -> tuple[tuple[Step, ...], str]:
+    """(steps, '') or ((), what does not agree)."""
+    assert isinstance(paid.event, events.Award | events.PaymentSeen)
+    found = arithmetic(paid.event, Versions(connection).by_id)
+    return ((), found) if isinstance(found, str) else (found, "")
+
+
+def _programme_id(paid: Entry) -> bytes:
+    assert isinstance(paid.event, events.Award | events.PaymentSeen)
+    return paid.event.programme
+
+
+def _programme_from(connection: sqlite3.Connection, programme: bytes) -> str:
+    """Since when the version holds; '' from the beginning, or when there is none."""
+    found = [row for row in reads.programmes(connection) if row.id == programme]
+    return iso(found[0].from_at * 1000) if found and found[0].from_at is not None else ""
