@@ -1,8 +1,8 @@
 """The daemon's wiring: opens the ledger, joins the rooms, starts the threads, waits for a signal.
 
 Ready for a payment means: ledger open and readable, sockets reachable, lanes running. Only then systemd is
-told READY and the slower parts (the scheduler) are loaded. SIGTERM finishes the payment in hand. A thread that
-dies of our own bug ends the process, so that systemd starts a whole one.
+told READY and the slower parts (the scheduler) are loaded. SIGTERM finishes the payment in hand. A thread
+that dies of our own bug ends the process, so that systemd starts a whole one.
 """
 
 import secrets
@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -28,13 +29,17 @@ from vafa.keys.device_key import load_or_create
 from vafa.keys.seal import Sealer
 from vafa.keys.tokens import Tokens
 from vafa.ledger.ledger import Ledger
+from vafa.ledger.verify import chain_faults
 from vafa.model import events
-from vafa.model.errors import Fault, LedgerError, ProgrammeError
+from vafa.model.errors import Fault, LedgerError, ProgrammeError, VafaError
 from vafa.model.payment import Scheme
 from vafa.ports import notify
 from vafa.ports.clock import Clock
 from vafa.ports.line_server import LineServer
 from vafa.ports.link import open_link
+
+if TYPE_CHECKING:
+    from vafa.app.jobs import Jobs
 
 EXIT_OUR_BUG = 70  # EX_SOFTWARE: systemd restarts us
 SOCKET_MODE = 0o660
@@ -55,6 +60,8 @@ class Daemon:
         self._wake = threading.Event()
         self._crashed: str = ""
         self._threads: list[threading.Thread] = []
+        self._servers: list[LineServer] = []
+        self._jobs: Jobs | None = None
         self._times: dict[int, SaleTimes] = {}
         self.lanes: dict[str, Lane] = {}
 
@@ -80,13 +87,22 @@ class Daemon:
         shop = config.shop
         self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes)
         self._make_lanes(Sales(self._counter))
-        self._servers = [self._local_server()]
-        for server in self._servers:
-            server.start()
+        self._open_sockets()
         for lane in self.lanes.values():
             self._thread(f"lane {lane.settings.terminal_id}", lane.run)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
+        self._start_jobs()
+
+    def _open_sockets(self) -> None:
+        """All of them or none: a socket that cannot be opened ends the start, and the process with it."""
+        for server in (self._local_server(),):
+            try:
+                server.start()
+            except VafaError:
+                self._close()
+                raise
+            self._servers.append(server)
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; the exit code."""
@@ -109,11 +125,16 @@ class Daemon:
             while thread.is_alive():
                 thread.join(1.0)
                 notify.watchdog()
+        if self._jobs is not None:
+            self._jobs.stop()
+        self._close()
+        log.info("stopped")
+        return EXIT_OUR_BUG if self._crashed else 0
+
+    def _close(self) -> None:
         for server in self._servers:
             server.stop()
         self.ledger.close()
-        log.info("stopped")
-        return EXIT_OUR_BUG if self._crashed else 0
 
     def live(self) -> Live:
         """What only the running daemon knows, for `status`."""
@@ -128,7 +149,23 @@ class Daemon:
             up_s=self._clock.monotonic() - self._started_at,
             lanes=tuple(lane.state() for lane in self.lanes.values()) + local,
             ledger_failure=self.ledger.failure,
+            jobs=self._jobs_seen(),
         )
+
+    def _start_jobs(self) -> None:
+        """Upkeep of the ledger; the scheduler is loaded here, after READY."""
+        from vafa.app.jobs import Jobs, ledger_jobs
+        from vafa.ledger import upkeep
+
+        settings, path, backups = self._config.jobs, self.ledger.path, self._config.backup_directory
+        jobs = ledger_jobs(
+            settings,
+            checkpoint=lambda: upkeep.checkpoint(path),
+            check_integrity=lambda: upkeep.check_integrity(path, chain_faults),
+            backup=lambda: upkeep.backup(path, backups, settings.backups_kept, chain_faults),
+        )
+        self._jobs = Jobs(jobs, self._clock)
+        self._jobs.start()
 
     def _make_lanes(self, sales: Sales) -> None:
         for terminal in self._config.terminal:
@@ -157,6 +194,15 @@ class Daemon:
         return LineServer(
             config.local_socket, SOCKET_MODE, config.local.group, lambda line, _peer: desk.answer(line)
         )
+
+    def _jobs_seen(self) -> dict[str, tuple[bool, float, str]]:
+        now_ms = self._clock.wall_ms()
+        if self._jobs is None:
+            return {}
+        return {
+            name: (not ran.fault, (now_ms - ran.at_ms) / 1000, ran.fault)
+            for name, ran in self._jobs.outcomes.items()
+        }
 
     def _thread(self, name: str, work: Callable[[], None]) -> None:
         def guarded() -> None:
