@@ -11,7 +11,7 @@ from vafa.ledger.ledger import Ledger, Transaction
 from vafa.ledger.storage import connect_reader
 from vafa.ledger.verify import Verified, verify
 from vafa.model import events
-from vafa.model.errors import LedgerBusy, LedgerError
+from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
 from vafa.model.payment import PaymentKey, Scheme
 
 MEMBER = b"\1\2" + b"m" * 8
@@ -128,6 +128,13 @@ def test_a_ledger_of_a_newer_version_is_refused_with_words(tmp_path: Path, ledge
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(LedgerError, match="newer Vafa"):
+        Ledger(tmp_path, lambda: 1)
+
+
+def test_a_ledger_whose_newest_row_was_altered_is_not_written_on(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.read(lambda c: c.execute("UPDATE journal SET at = at + 1 WHERE seq = 2"))
+    ledger.close()
+    with pytest.raises(LedgerDamaged, match="newest journal row 2"):
         Ledger(tmp_path, lambda: 1)
 
 

@@ -22,12 +22,12 @@ from vafa.books.till import TillSums
 from vafa.ledger import storage
 from vafa.ledger.tables import SQL, find_row
 from vafa.model import events
-from vafa.model.chain import NO_HASH, chain_hash
+from vafa.model.chain import NO_HASH, Row, chain_hash
 from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
 
 T = TypeVar("T")
 _INSERT = "INSERT INTO journal (seq, epoch, at, kind, body, till, state, hash) VALUES (?,?,?,?,?,?,?,?)"
-_HEAD = "SELECT seq, epoch, hash, till, state FROM journal ORDER BY seq DESC LIMIT 1"
+_NEWEST_TWO = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal ORDER BY seq DESC LIMIT 2"
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -175,11 +175,18 @@ class Ledger:
 
 
 def _read_head(connection: sqlite3.Connection) -> Head:
-    row = connection.execute(_HEAD).fetchone()
-    if row is None:
+    """The head as the disk has it. LedgerDamaged when the newest row does not chain to the one before."""
+    rows = [Row(*columns) for columns in connection.execute(_NEWEST_TWO)]
+    if not rows:
         return Head()
-    seq, epoch, row_hash, till, state = row
-    try:
-        return Head(seq, epoch, row_hash, tills.unpack(till), int.from_bytes(state, "big"))
-    except msgspec.ValidationError as error:
-        raise LedgerDamaged(f"journal row {seq} cannot be read ({error})", fix="vafa verify") from error
+    newest = rows[0]
+    before = rows[1].hash if len(rows) == 2 else NO_HASH
+    columns = (newest.epoch, newest.seq, newest.at, newest.kind, newest.body, newest.till, newest.state)
+    if chain_hash(before, *columns) != newest.hash:
+        raise LedgerDamaged(
+            f"the newest journal row {newest.seq} does not follow the one before",
+            fix="vafa verify; then restore the newest good backup",
+        )
+    return Head(
+        newest.seq, newest.epoch, newest.hash, tills.unpack(newest.till), int.from_bytes(newest.state, "big")
+    )
