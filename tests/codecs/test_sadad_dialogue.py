@@ -263,6 +263,15 @@ def test_the_customer_has_three_minutes() -> None:
     assert done(dialogue.tick(180)).outcome is SaleOutcome.UNSURE
 
 
+def test_the_customer_has_as_long_as_the_shop_allows() -> None:
+    dialogue = Dialogue(TID, pay_s=10)
+    dialogue.sell(SALE, 0)
+    dialogue.feed(ACK, 0)
+    dialogue.feed(ACK, 1)
+    assert dialogue.tick(10.9) == []
+    assert done(dialogue.tick(11)).outcome is SaleOutcome.UNSURE
+
+
 def test_another_code_is_a_decline_with_the_terminals_words() -> None:
     ended = done(in_state(State.PAYING).feed(response(response="51", rrn="", text="موجودی کافی نیست"), 5))
     assert ended == SaleDone(SaleOutcome.DECLINED, "51", None, "موجودی کافی نیست")

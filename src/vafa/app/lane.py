@@ -72,7 +72,9 @@ class Lane:
         self._times = times
         self._log = log.bind(terminal=settings.terminal_id)
         self._line = Line(open_line, clock)
-        self._talk = dialogue.Dialogue(settings.terminal_id, counter.tokens.without_pans)
+        self._talk = dialogue.Dialogue(
+            settings.terminal_id, counter.tokens.without_pans, settings.answer_timeout_s
+        )
         self._reader = Reader()
         self._work: Work | None = None  # the sale in hand
         self._card = CardHint()  # what card-first told of its card
@@ -293,6 +295,7 @@ class Lane:
                 self._unposted.append(payment)
             return None
         durable_ms = self._clock.monotonic() * 1000
+        self._trouble = ""  # a sale went through: what was wrong is over (its own faults come after this)
         self._late_ack.disarm()
         self._acknowledge()
         if outcome is not None:

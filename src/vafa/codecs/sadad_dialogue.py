@@ -164,10 +164,11 @@ class Dialogue:
 
     terminal_id  the configured one; a RESPONSE by another is a Fault
     tokenise     what stands for a card number in a reference or order id; masked without it
+    pay_s        how long the customer may take
     """
 
-    def __init__(self, terminal_id: str, tokenise: Tokenise | None = None) -> None:
-        self.terminal_id = terminal_id
+    def __init__(self, terminal_id: str, tokenise: Tokenise | None = None, pay_s: float = RESPONSE_S) -> None:
+        self.terminal_id, self._pay_s = terminal_id, pay_s
         self.state = State.IDLE
         self.deadline: float | None = None
         self._tokenise = tokenise
@@ -278,7 +279,7 @@ class Dialogue:
                 return [Send(self._request)]
             case State.PAYING:
                 journal = isinstance(self._asked, JournalRequest)
-                self.deadline = now + (JOURNAL_ANSWER_S if journal else RESPONSE_S)
+                self.deadline = now + (JOURNAL_ANSWER_S if journal else self._pay_s)
                 return [Taken()] if isinstance(self._asked, SaleRequest) else []
             case State.CANCELLING:
                 self.deadline = now + CANCEL_ANSWER_S
