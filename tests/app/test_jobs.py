@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 import structlog
@@ -99,6 +99,19 @@ def test_no_run_is_later_than_one_interval_and_none_is_caught_up(
     assert 6 <= len(shop.runs["checkpoint"]) <= 8
     assert max(gaps(shop.runs["checkpoint"])) <= 3600 + WATCH_EVERY_S
     assert len(shop.runs["backup"]) <= 1  # it may come early, once
+
+
+def test_a_scheduler_that_wakes_before_the_watch_sees_one_run_not_half_a_million(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop = Simulation(monkeypatch, checkpoint=3600.0)
+    shop.clock.jump(YEARS_56_S)
+    now = datetime.fromtimestamp(shop.clock.wall_ms() / 1000, UTC)
+    planned = shop.scheduler.get_job("checkpoint")
+    assert len(planned._get_run_times(now)) == 1
+    shop.scheduler._process_jobs()
+    assert len(shop.runs["checkpoint"]) == 1
+    assert shop.scheduler.get_job("checkpoint").next_run_time == now + timedelta(hours=1)
 
 
 def test_a_clock_that_jumps_all_day_starves_no_job(monkeypatch: pytest.MonkeyPatch) -> None:

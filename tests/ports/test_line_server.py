@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,19 @@ def test_a_flood_is_slowed_and_harms_nobody(shop: Shop, good: Client) -> None:
             taken += flood.socket.send(b"flood\n" * 1000)
     assert taken < 100_000_000
     assert good.ask(b"meanwhile") == b"heard meanwhile"
+
+
+def test_a_flood_is_served_no_faster_than_its_allowance(tmp_path: Path) -> None:
+    limits = Limits(burst_requests=10, requests_per_s=200.0)
+    server = LineServer(tmp_path / "x.sock", 0o600, "", lambda line, peer: line, limits)
+    server.start()
+    started = time.monotonic()
+    flood = Client(server.path)
+    flood.socket.sendall(b"flood\n" * 50)
+    assert [flood.lines.readline() for _ in range(50)] == [b"flood\n"] * 50
+    assert 50 <= 10 + 200.0 * (time.monotonic() - started) + 1
+    flood.close()
+    server.stop()
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\x80", b"\0\0\0", b"", b"\r", bytes(range(11, 256))])

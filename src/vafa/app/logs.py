@@ -1,8 +1,9 @@
 """What the daemon writes to its log, and what it never writes.
 
 Lines go to stderr: to journald as text with its priority prefix (sd-daemon(3)), else as JSON lines, or
-for people on a terminal. The last processor before the writer masks card numbers and phones in every text and
-replaces bytes by their length: callers do not log such things, and when one does it still never lands on disk.
+for people on a terminal. The last processor before the writer masks card numbers and phones in every text
+and replaces bytes by their length: callers do not log such things, and when one does it still never lands
+on disk.
 
 structlog's import costs what it does because its package start imports asyncio; importing single modules
 of it runs the same start, so nothing is to be won by picking.
