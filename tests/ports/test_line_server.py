@@ -141,7 +141,7 @@ def test_a_flood_is_served_no_faster_than_its_allowance(tmp_path: Path) -> None:
     flood = Client(server.path)
     flood.socket.sendall(b"flood\n" * 50)
     assert [flood.lines.readline() for _ in range(50)] == [b"flood\n"] * 50
-    assert 50 <= 10 + 200.0 * (time.monotonic() - started) + 1
+    assert 10 + 200.0 * (time.monotonic() - started) + 1 >= 50
     flood.close()
     server.stop()
 
