@@ -117,7 +117,7 @@ class Desk:
             outcome = self._counter.post(payment, self._who(request, payment.key.ref))
         if outcome.disagrees:
             log.warning("evidence disagrees", number=outcome.number, fields=outcome.disagrees)
-        return self.paid(outcome, request.lang)
+        return paid_in_words(outcome, self._paper, request.lang)
 
     def _payment_of(self, request: messages.Payment) -> Payment:
         without_pans = self._counter.tokens.without_pans
@@ -137,20 +137,10 @@ class Desk:
         )
 
     def _sell(self, request: messages.Sell) -> messages.Answer:
-        tid = request.terminal or (next(iter(self._sellers)) if len(self._sellers) == 1 else "")
-        seller = self._sellers.get(tid)
-        if seller is None:
-            known = ", ".join(self._sellers) or "none"
-            raise Refused(f"say which terminal is to be asked (mode ecr: {known})", code="ASK-003")
+        seller = seller_for(self._sellers, request.terminal)
         end = seller.sell(request.request, request.amount, self._who(request, request.request))
-        return messages.Sold(
-            request=self._counter.tokens.without_pans(request.request),
-            outcome=end.outcome.name.lower(),
-            number=end.number,
-            response=end.response,
-            text=end.text,
-            paid=self.paid(end.paid, request.lang) if end.paid else None,
-        )
+        name = self._counter.tokens.without_pans(request.request)
+        return sold_in_words(end, name, self._paper, request.lang)
 
     def _identify(self, request: messages.Identify) -> messages.Answer:
         member = self._members.id_of(request.member)
@@ -190,21 +180,44 @@ class Desk:
                 log.warning("customer not known", reason=str(error))
         return NO_MEMBER
 
-    def paid(self, outcome: Outcome, lang: str | None) -> messages.Paid:
-        """An outcome in the protocol's words, with the receipt's lines."""
-        return messages.Paid(
-            result=outcome.result,
-            number=outcome.number,
-            check=outcome.check,
-            amount=outcome.amount,
-            points=outcome.points,
-            lines=self._paper.lines(outcome, lang),
-            terminal=outcome.key.tid,
-            ref=outcome.key.ref,
-            claim=outcome.claim,
-            why=outcome.why,
-            balance=outcome.balance,
-        )
+
+def seller_for(sellers: Mapping[str, Seller], terminal: str | None) -> Seller:
+    """The lane of `terminal`, or the only one there is. Refused when that leaves a choice or nothing."""
+    tid = terminal or (next(iter(sellers)) if len(sellers) == 1 else "")
+    seller = sellers.get(tid)
+    if seller is None:
+        known = ", ".join(sellers) or "none"
+        raise Refused(f"say which terminal is to be asked (mode ecr: {known})", code="ASK-003")
+    return seller
+
+
+def sold_in_words(end: SaleEnd, request: str, paper: Paper, lang: str | None) -> messages.Sold:
+    """How a sale ended in the protocol's words; `request` without card numbers."""
+    return messages.Sold(
+        request=request,
+        outcome=end.outcome.name.lower(),
+        number=end.number,
+        response=end.response,
+        text=end.text,
+        paid=paid_in_words(end.paid, paper, lang) if end.paid else None,
+    )
+
+
+def paid_in_words(outcome: Outcome, paper: Paper, lang: str | None) -> messages.Paid:
+    """An outcome in the protocol's words, with the receipt's lines."""
+    return messages.Paid(
+        result=outcome.result,
+        number=outcome.number,
+        check=outcome.check,
+        amount=outcome.amount,
+        points=outcome.points,
+        lines=paper.lines(outcome, lang),
+        terminal=outcome.key.tid,
+        ref=outcome.key.ref,
+        claim=outcome.claim,
+        why=outcome.why,
+        balance=outcome.balance,
+    )
 
 
 def known(view: MemberView) -> messages.Known:

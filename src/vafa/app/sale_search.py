@@ -1,7 +1,7 @@
 """Finds the sale a caller means by whatever they read off paper, with both its halves.
 
-A sale we asked a terminal for is a SaleAsked row and, once it was paid, a payment; a sale of a local program or
-of the terminal's own keypad is a payment alone.
+A sale we asked a terminal for is a SaleAsked row and, once it was paid, a payment; a sale of a local
+program or of the terminal's own keypad is a payment alone.
 """
 
 import re
