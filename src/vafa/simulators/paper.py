@@ -1,5 +1,6 @@
 """A slip as it would leave the pretend terminal's printer, drawn for a screen."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from unicodedata import combining
 
@@ -11,6 +12,7 @@ WIDTH = 40
 _PERSIAN_DIGITS = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 # Each line of the slip is isolated, so that the frame stays where it is on a screen that reorders text.
 _RIGHT_TO_LEFT_ISOLATE, _END_ISOLATE = "\u2067", "\u2069"
+_NO_WIDTH = "\u200c\u2066\u2067\u2068\u2069"  # the joiner's opposite, and isolates inside a line
 
 
 def slip_lines(slip: Slip) -> list[str]:
@@ -32,13 +34,17 @@ def slip_lines(slip: Slip) -> list[str]:
 
 def framed(slip: Slip) -> str:
     """The slip in a frame, its lines at the right edge as Persian paper has them."""
+    return boxed(slip_lines(slip))
+
+
+def boxed(lines: Iterable[str]) -> str:
+    """Lines of Persian paper in a frame, at the right edge."""
     edge = "─" * (WIDTH + 2)
     body = [
-        f"│ {' ' * (WIDTH - _columns(line))}{_RIGHT_TO_LEFT_ISOLATE}{line}{_END_ISOLATE} │"
-        for line in slip_lines(slip)
+        f"│ {' ' * (WIDTH - _columns(line))}{_RIGHT_TO_LEFT_ISOLATE}{line}{_END_ISOLATE} │" for line in lines
     ]
     return "\n".join([f"┌{edge}┐", *body, f"└{edge}┘"])
 
 
 def _columns(text: str) -> int:
-    return min(WIDTH, sum(1 for c in text if not combining(c) and c != "\u200c"))
+    return min(WIDTH, sum(1 for c in text if not combining(c) and c not in _NO_WIDTH))
