@@ -44,6 +44,8 @@ def _not_empty(text: str) -> str:
 
 
 class Shop(Struct, frozen=True, kw_only=True):
+    """Who sells, and in whose calendar and language."""
+
     name: Annotated[
         str, Meta(description="the shop's name as the receipt shows it", extra={"check": _not_empty})
     ]
@@ -55,12 +57,16 @@ class Shop(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Struct, frozen=True):
+    """Where the ledger lies."""
+
     directory: Annotated[
         str, Meta(description="where ledger.db lives; a durable disk", extra={"check": _not_empty})
     ] = "/var/lib/vafa"
 
 
 class Keys(Struct, frozen=True):
+    """The key that turns phones and cards into tokens."""
+
     file: Annotated[
         str,
         Meta(
@@ -71,6 +77,8 @@ class Keys(Struct, frozen=True):
 
 
 class Local(Struct, frozen=True):
+    """The socket of the payment application on this device."""
+
     socket: Annotated[
         str, Meta(description="unix socket of the local protocol", extra={"check": _not_empty})
     ] = "/run/vafa/local.sock"
@@ -82,6 +90,8 @@ class Local(Struct, frozen=True):
 
 
 class Control(Struct, frozen=True):
+    """The socket of the command line."""
+
     socket: Annotated[
         str, Meta(description="unix socket that `vafa status` asks", extra={"check": _not_empty})
     ] = "/run/vafa/control.sock"
@@ -89,6 +99,8 @@ class Control(Struct, frozen=True):
 
 
 class Club(Struct, frozen=True):
+    """The rules."""
+
     programme: Annotated[
         str,
         Meta(description='the club\'s rules, e.g. "programme.toml" beside this file; "" = the plain example'),
@@ -127,6 +139,8 @@ class Terminal(Struct, frozen=True, kw_only=True):
 
 
 class Jobs(Struct, frozen=True):
+    """Upkeep of the ledger (see jobs)."""
+
     checkpoint_every_min: Annotated[
         int, Meta(ge=1, le=1440, description="minutes between write-ahead log checkpoints")
     ] = 60
@@ -140,6 +154,8 @@ class Jobs(Struct, frozen=True):
 
 
 class Log(Struct, frozen=True):
+    """What is written to the log, and how."""
+
     format: Annotated[
         Literal["auto", "journal", "json", "console"],
         Meta(

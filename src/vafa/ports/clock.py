@@ -9,6 +9,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """What everything that needs a time is given."""
+
     def wall_ms(self) -> int:
         """UTC milliseconds since 1970 as the device believes them; shown, never used for order."""
         ...
