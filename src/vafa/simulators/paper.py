@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from textwrap import wrap
 from unicodedata import combining
 
 from vafa.model.calendar import to_jalali
@@ -38,10 +39,12 @@ def framed(slip: Slip) -> str:
 
 
 def boxed(lines: Iterable[str]) -> str:
-    """Lines of Persian paper in a frame, at the right edge."""
+    """Lines of Persian paper in a frame, at the right edge; too long ones go on in the next."""
     edge = "─" * (WIDTH + 2)
     body = [
-        f"│ {' ' * (WIDTH - _columns(line))}{_RIGHT_TO_LEFT_ISOLATE}{line}{_END_ISOLATE} │" for line in lines
+        f"│ {' ' * (WIDTH - _columns(part))}{_RIGHT_TO_LEFT_ISOLATE}{part}{_END_ISOLATE} │"
+        for line in lines
+        for part in wrap(line, WIDTH)
     ]
     return "\n".join([f"┌{edge}┐", *body, f"└{edge}┘"])
 
