@@ -1,0 +1,104 @@
+"""Opens what a power cut left and says whether every acknowledged thing is there, once, and the shop goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from crash.disk import Image, write_image
+from vafa.app.counter import Counter
+from vafa.app.outcome import Outcome
+from vafa.app.programmes import Programmes
+from vafa.club.programme import parse
+from vafa.keys.device_key import load_or_create
+from vafa.keys.tokens import Tokens
+from vafa.ledger import reads
+from vafa.ledger.ledger import Ledger
+from vafa.ledger.storage import connect_reader
+from vafa.ledger.verify import verify
+from vafa.model import events
+from vafa.model.errors import VafaError
+from vafa.model.payment import Payment, PaymentKey, Scheme, Source
+from shop import PROGRAMME
+
+KEY_PATH = Path("keys/device.key")
+
+
+def acknowledged(data: bytes) -> dict[str, Any] | None:
+    """The award or enrolment that a reply confirms, None for any other bytes."""
+    if not data.startswith(b'{"answer":'):
+        return None
+    answer: dict[str, Any] = msgspec.json.decode(data)
+    return answer if answer["answer"] in ("paid", "known") else None
+
+
+def fault_of(image: Image, answers: list[dict[str, Any]], directory: Path) -> str:
+    """'' when the image holds all that `answers` promised and the ledger goes on; else what is wrong."""
+    directory.mkdir(parents=True)
+    write_image(image, directory)
+    if answers and str(KEY_PATH) not in image:
+        return "the device key is gone, though tokens made with it were acknowledged"
+    try:
+        ledger = Ledger(directory, lambda: 1_800_000_000_000)
+    except VafaError as error:
+        return f"the ledger does not open: {error}"
+    try:
+        return _lost(ledger, answers) or _doubled(ledger) or _stuck(ledger, directory) or _altered(ledger)
+    except VafaError as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        ledger.close()
+
+
+def _lost(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
+    """An acknowledged award that is not there as it was told."""
+    for answer in answers:
+        if answer["answer"] != "paid":
+            continue
+        key = PaymentKey(Scheme.SENDER, answer["terminal"], answer["ref"])
+        row = ledger.read(lambda c, k=key: reads.payment(c, k))
+        if row is None:
+            return f"{answer['ref']} was acknowledged and is gone"
+        if answer["number"].rpartition("-")[2] != str(row.seq) or answer["amount"] != row.amount:
+            return f"{answer['ref']} is not where it was acknowledged"
+    phones = {answer["phone"][-4:] for answer in answers if answer["answer"] == "known"}
+    found = ledger.read(lambda c: {row[0] for row in c.execute("SELECT last4 FROM member")})
+    sealed, active = ledger.read(
+        lambda c: c.execute(
+            "SELECT (SELECT count(*) FROM secret), (SELECT count(*) FROM member WHERE state = 1)"
+        ).fetchone()
+    )
+    if sealed != active:
+        return f"{active} members have {sealed} sealed phones"
+    return "" if phones <= found else "an acknowledged member is gone"
+
+
+def _doubled(ledger: Ledger) -> str:
+    """A payment that the journal has twice."""
+    kinds = (events.Kind.AWARD, events.Kind.PAYMENT)
+    keys = ledger.read(lambda c: [reads.paid_of(each.event).key for each in reads.entries(c, 0, kinds)])
+    return "" if len(keys) == len(set(keys)) else "a payment is in the journal twice"
+
+
+def _stuck(ledger: Ledger, directory: Path) -> str:
+    """The next payment is taken, and answered the same again."""
+    tokens = Tokens(load_or_create(directory / KEY_PATH))
+    if ledger.head.seq == 0:
+        ledger.write(lambda tx: tx.post(events.EpochOpened(b"L" * 16, 1, None, tokens.key_id, "test")))
+    programmes = Programmes(ledger)
+    programmes.activate(parse(PROGRAMME), None)
+    counter = Counter(ledger, tokens, programmes, "Asia/Tehran")
+    next_one = Payment(key=PaymentKey(Scheme.SENDER, "C0000301", "next"), amount=777, source=Source.LOCAL)
+    first: Outcome = counter.post(next_one)
+    again = counter.post(next_one)
+    same = msgspec.structs.replace(again, seen_before=False) == first and again.seen_before
+    return "" if same and not first.seen_before else "the next payment is not taken once"
+
+
+def _altered(ledger: Ledger) -> str:
+    """Chain, till sums, state hashes and every row of the books, recomputed."""
+    reader = connect_reader(ledger.path)
+    try:
+        return "; ".join(str(bad) for bad in verify(reader, lambda _event: "", scratch=Path("/dev/shm")).bad)
+    finally:
+        reader.close()

@@ -1,0 +1,143 @@
+"""A shop's morning under strace: the daemon is driven over its socket, killed, started again and stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from crash.strace_log import TRACED, StraceLog
+
+_START_S = 30.0
+_EXIT_S = 30.0
+
+
+class Daemon:
+    """One run of a command under strace, with its local socket as a client sees it."""
+
+    def __init__(self, command: Sequence[str], socket_path: Path, log: Path) -> None:
+        self._socket_path = socket_path
+        strace = ["strace", "-f", "-qq", "-xx", "-s", "1000000", "-o", str(log), "-e", f"trace={TRACED}"]
+        strace += ["-e", "signal=none", "--seccomp-bpf"]
+        self._output = log.with_suffix(".out").open("wb")
+        self._strace = subprocess.Popen([*strace, *command], stdout=self._output, stderr=subprocess.STDOUT)
+        self._client: socket.socket | None = None
+        self._rest = b""
+        self._asked = 0
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """One request, its answer. Connects anew now and then: a connection has an allowance."""
+        if self._client is None:
+            self._client = self._connect()
+        self._client.sendall(msgspec.json.encode(request) + b"\n")
+        while b"\n" not in self._rest:
+            received = self._client.recv(65_536)
+            assert received, self.said()
+            self._rest += received
+        line, _, self._rest = self._rest.partition(b"\n")
+        self._asked += 1
+        if self._asked % 90 == 0:
+            self._client.close()
+            self._client = None
+        answer: dict[str, Any] = msgspec.json.decode(line)
+        assert answer["answer"] != "failure", answer
+        return answer
+
+    def end(self, how: signal.Signals) -> None:
+        """Send a signal to the daemon itself and wait until it is gone."""
+        os.kill(self._pid(), how)
+        self._strace.wait(_EXIT_S)
+        if self._client is not None:
+            self._client.close()
+        self._output.close()
+
+    def abandon(self) -> None:
+        """After a failed test: nothing may go on running."""
+        if self._strace.poll() is None:
+            self.end(signal.SIGKILL)
+
+    def said(self) -> str:
+        """What the daemon wrote to its outputs."""
+        return Path(self._output.name).read_text("utf-8", "replace")
+
+    def _connect(self) -> socket.socket:
+        until = time.monotonic() + _START_S
+        while True:
+            assert self._strace.poll() is None, self.said()
+            client = socket.socket(socket.AF_UNIX)
+            try:
+                client.connect(str(self._socket_path))
+            except OSError:
+                client.close()
+                assert time.monotonic() < until, self.said()
+                time.sleep(0.02)  # a process starts: there is nothing to wait on but its socket
+                continue
+            client.settimeout(_EXIT_S)
+            return client
+
+    def _pid(self) -> int:
+        children = Path(f"/proc/{self._strace.pid}/task/{self._strace.pid}/children").read_text().split()
+        return int(children[0])
+
+
+TID = "C0000301"
+PHONES = ("09121236789", "09351112233")
+CONFIG = """
+[shop]
+name = "کافه نگین"
+[ledger]
+directory = "{0}/state"
+[local]
+socket = "{0}/local.sock"
+[control]
+socket = "{0}/control.sock"
+[[terminal]]
+id = "C0000301"
+protocol = "sadad"
+mode = "local"
+[jobs]
+checkpoint_every_min = 1
+integrity_every_h = 1
+backup_every_h = 1
+"""
+UNALTERED = (sys.executable, "-m", "vafa.cli.main")
+
+
+def altered(how: str) -> tuple[str, ...]:
+    """The command with one thing altered, see altered.py."""
+    return (sys.executable, str(Path(__file__).with_name("altered.py")), how)
+
+
+def payment(number: int, **more: Any) -> dict[str, Any]:
+    """A payment of the morning: its number says all."""
+    card = {"mask": f"621986******{number % 7:04d}", "sha256": f"{number % 5 + 1:064x}" if number % 3 else ""}
+    given = {"op": "payment", "terminal": TID, "ref": f"sale-{number:04d}", "amount": 1_000 + number}
+    return given | {"card": card} | more
+
+
+def morning(vafa: Sequence[str], directory: Path, payments: int) -> StraceLog:
+    """Half the payments, a kill -9, a start, repeats, the other half, and an orderly end."""
+    state = directory / "state"
+    state.mkdir()
+    config = directory / "config.toml"
+    config.write_text(CONFIG.format(directory))
+    log = StraceLog(state)
+    for run in (0, 1):
+        path = directory / f"run{run}.strace"
+        daemon = Daemon((*vafa, "run", "--config", str(config)), directory / "local.sock", path)
+        try:
+            daemon.ask(op="member", member=PHONES[run], name="Sara")
+            first = run * payments // 2
+            for number in (*range(max(0, first - 3), first), *range(first, first + payments // 2)):
+                daemon.ask(**payment(number, **({"member": PHONES[0]} if number % 4 == 0 else {})))
+            daemon.end(signal.SIGTERM if run else signal.SIGKILL)
+        finally:
+            daemon.abandon()
+        log.read(path)
+    return log

@@ -1,0 +1,208 @@
+"""What a process did to its files and what it told its clients, read from `strace -f -xx`.
+
+Each finished system call becomes one step, in the order the calls returned. Two exceptions keep the reading
+sound with several threads: an answer counts from the moment its call began (the client may have it already),
+and a sync covers only what had returned before the sync began. A call that changes a file in a way this
+reader does not know is an error, never silently left out; a kind of sync it does not know merely makes the
+disk model more pessimistic.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+TRACED = (
+    "open,openat,creat,close,dup,dup2,dup3,lseek,write,writev,pwrite64,pwritev,pwritev2,ftruncate,truncate,"
+    "fallocate,copy_file_range,sendfile,fsync,fdatasync,unlink,unlinkat,rename,renameat,renameat2,link,linkat,"
+    "symlink,symlinkat,sendto,sendmsg"
+)
+_CALL = re.compile(r"^(\d+) +(\w+)\((.*?)(?:\) += (-?\d+).*| <unfinished \.\.\.>)$", re.DOTALL)
+_RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)\) += (-?\d+)")
+_ARGUMENT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"|([^,\s"]+)')
+_UNKNOWN_CHANGES = frozenset(
+    "dup dup2 dup3 writev pwritev pwritev2 truncate fallocate copy_file_range sendfile link linkat symlink "
+    "symlinkat".split()
+)
+
+
+class Create(NamedTuple):
+    """A name that was not there got a new, empty file; `truncated` when it was there and is emptied."""
+
+    path: str
+    truncated: bool
+
+
+class Write(NamedTuple):
+    path: str
+    offset: int
+    data: bytes
+
+
+class Truncate(NamedTuple):
+    path: str
+    size: int
+
+
+class Unlink(NamedTuple):
+    path: str
+
+
+class Rename(NamedTuple):
+    old: str
+    new: str
+
+
+class Sync(NamedTuple):
+    """All steps numbered below `before` that touch this file (or this directory's names) are durable."""
+
+    path: str
+    before: int
+
+
+class Answer(NamedTuple):
+    """Bytes a client may have seen."""
+
+    data: bytes
+
+
+Step = Create | Write | Truncate | Unlink | Rename | Sync | Answer
+
+
+class _Open(NamedTuple):
+    path: str
+    append: bool
+
+
+class StraceLog:
+    """Reads the logs of one or more runs over the same directory, one after the other."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = str(directory.resolve())
+        self._files: dict[int, _Open] = {}
+        self._position: dict[int, int] = {}
+        self._sizes: dict[str, int] = {}
+        self._begun: dict[str, tuple[int, str]] = {}
+        self.steps: list[Step] = []
+
+    def read(self, log: Path) -> None:
+        """Append the steps of one run; its descriptors are forgotten when it ends."""
+        self._files.clear()
+        self._position.clear()
+        self._begun.clear()
+        with log.open(encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                self._line(line.rstrip("\n"))
+
+    def _line(self, line: str) -> None:
+        call = _CALL.match(line)
+        if call:
+            thread, name, arguments, result = call.groups()
+            if result is None:
+                self._begin(thread, name, arguments)
+                return
+            begun = len(self.steps)
+            if name in ("sendto", "sendmsg"):
+                self._answer(arguments)
+            else:
+                self._end(name, arguments, int(result), begun)
+            return
+        resumed = _RESUMED.match(line)
+        if resumed:
+            thread, name, rest, result = resumed.groups()
+            begun, arguments = self._begun.pop(thread)
+            if name not in ("sendto", "sendmsg", "close"):
+                self._end(name, arguments + rest, int(result), begun)
+
+    def _begin(self, thread: str, name: str, arguments: str) -> None:
+        self._begun[thread] = (len(self.steps), arguments)
+        if name in ("sendto", "sendmsg"):
+            self._answer(arguments)
+        elif name == "close":
+            self._end(name, arguments, 0, len(self.steps))
+
+    def _answer(self, arguments: str) -> None:
+        data = b"".join(_bytes(text) for text in re.findall(r'"((?:\\x[0-9a-f]{2})+)"', arguments))
+        self.steps.append(Answer(data))
+
+    def _end(self, name: str, arguments: str, result: int, begun: int) -> None:
+        if result < 0:
+            return
+        args = [text if hexed is None else _bytes(hexed) for hexed, text in _split(arguments)]
+        if name in ("open", "openat", "creat"):
+            self._opened(args, result)
+        elif name in ("unlink", "unlinkat", "rename", "renameat", "renameat2"):
+            self._named(name, [self._ours(arg) for arg in args if isinstance(arg, bytes)])
+        elif name == "close":
+            self._files.pop(int(args[0]), None)
+        elif args[0].isdigit() and int(args[0]) in self._files:
+            self._on_file(name, self._files[int(args[0])], args, result, begun)
+
+    def _opened(self, args: list[str | bytes], descriptor: int) -> None:
+        path = self._ours(next(arg for arg in args if isinstance(arg, bytes)))
+        flags = next((arg for arg in args if isinstance(arg, str) and arg.startswith("O_")), "O_RDONLY")
+        assert isinstance(flags, str)
+        self._files.pop(descriptor, None)
+        if path is None:
+            return
+        words = flags.split("|")
+        self._files[descriptor] = _Open(path, "O_APPEND" in words)
+        self._position[descriptor] = 0
+        new = "O_CREAT" in words and path not in self._sizes
+        if new or ("O_TRUNC" in words and path in self._sizes):
+            self._sizes[path] = 0
+            self.steps.append(Create(path, truncated=not new))
+
+    def _named(self, name: str, paths: list[str | None]) -> None:
+        if name.startswith("unlink"):
+            (path,) = paths
+            if path is not None:
+                self._sizes.pop(path, None)
+                self.steps.append(Unlink(path))
+            return
+        old, new = paths
+        assert (old is None) == (new is None), "a file was moved into or out of the directory"
+        if old is not None and new is not None:
+            if old in self._sizes:
+                self._sizes[new] = self._sizes.pop(old)
+            self.steps.append(Rename(old, new))
+
+    def _on_file(self, name: str, file: _Open, args: list[str | bytes], result: int, begun: int) -> None:
+        path, descriptor = file.path, int(args[0])
+        match name:
+            case "fsync" | "fdatasync":
+                self.steps.append(Sync(path, begun))
+            case "ftruncate":
+                self._sizes[path] = int(args[1])
+                self.steps.append(Truncate(path, int(args[1])))
+            case "lseek":
+                self._position[descriptor] = result
+            case "write" | "pwrite64":
+                data = args[1]
+                assert isinstance(data, bytes)
+                size = self._sizes.get(path, 0)
+                here = size if file.append else self._position[descriptor]
+                offset = int(args[3]) if name == "pwrite64" else here
+                if name == "write":
+                    self._position[descriptor] = offset + result
+                self._sizes[path] = max(size, offset + result)
+                self.steps.append(Write(path, offset, data[:result]))
+            case _:
+                assert name not in _UNKNOWN_CHANGES, f"{name} on {path} is not in the disk model"
+
+    def _ours(self, path: bytes) -> str | None:
+        """The path inside the directory ('' for the directory itself); None for other files."""
+        text = path.decode()
+        assert text.startswith("/") or not text.startswith(self._directory)
+        if text == self._directory:
+            return ""
+        return text.removeprefix(self._directory + "/") if text.startswith(self._directory + "/") else None
+
+
+def _split(arguments: str) -> Iterator[tuple[str | None, str]]:
+    for found in _ARGUMENT.finditer(arguments):
+        yield found.group(1), found.group(2) or ""
+
+
+def _bytes(hexed: str) -> bytes:
+    return bytes.fromhex(hexed.replace("\\x", ""))
