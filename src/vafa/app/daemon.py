@@ -17,7 +17,7 @@ import structlog
 from vafa import __version__
 from vafa.app.config import Config, Terminal
 from vafa.app.counter import Counter
-from vafa.app.desk import Desk
+from vafa.app.desk import Desk, refusal
 from vafa.app.lane import Lane, LaneSettings
 from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.members import Members
@@ -66,7 +66,9 @@ class Daemon:
         self.lanes: dict[str, Lane] = {}
 
     def start(self) -> None:
-        """Everything a payment needs, then READY."""
+        """Everything a payment needs, then READY. From its first line on SIGTERM means an orderly end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._wake.set())
         config, clock = self._config, self._clock
         directory = config.ledger_directory
         try:
@@ -106,8 +108,6 @@ class Daemon:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._wake.set())
         interval_s = min(notify.watchdog_interval_s() or STATUS_EVERY_S, STATUS_EVERY_S)
         while not self._wake.wait(interval_s):
             if self._lanes_live():
@@ -192,7 +192,11 @@ class Daemon:
             self.lanes,
         )
         return LineServer(
-            config.local_socket, SOCKET_MODE, config.local.group, lambda line, _peer: desk.answer(line)
+            config.local_socket,
+            SOCKET_MODE,
+            config.local.group,
+            lambda line, _peer: desk.answer(line),
+            refuse=refusal,
         )
 
     def _jobs_seen(self) -> dict[str, tuple[bool, float, str]]:

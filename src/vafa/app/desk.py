@@ -242,6 +242,11 @@ def failure(error: VafaError) -> messages.Failure:
     return messages.Failure(code=error.code, message=mask_pans(str(error)), fix=error.fix)
 
 
+def refusal(code: str, message: str) -> bytes:
+    """What the socket itself refuses, in the protocol's words."""
+    return msgspec.json.encode(messages.Failure(code=code, message=message))
+
+
 def not_understood(error: Exception) -> messages.Failure:
     """A line that is no request: says where it fails, never what it held."""
     place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "the line"

@@ -179,7 +179,7 @@ class LineServer:
                 return
         with connection, contextlib.suppress(OSError):
             connection.settimeout(0)  # a fresh socket's buffer takes a line; never wait for a stranger
-            connection.send(self._refuse("too_many_connections", "close some, then try again") + b"\n")
+            connection.send(self._refuse("SRV-001", "too many connections; close some, then try again") + b"\n")
 
     def _serve(self, connection: socket.socket, peer: Peer) -> None:
         """A connection's thread: its outermost boundary."""
@@ -210,7 +210,7 @@ class LineServer:
             return self._handle(line, peer)
         except Exception:  # a thread's boundary: our bug costs one answer, not the server
             log.exception("request_crashed", socket=self.path.name, pid=peer.pid)
-            return self._refuse("internal", "an error of Vafa's own; it is in the log")
+            return self._refuse("SRV-003", "an error of Vafa's own; it is in the log")
 
     def _lines(self, connection: socket.socket) -> Iterator[bytes]:
         """Complete lines. One that was cut off by the end of the stream is no request and is dropped."""
@@ -226,7 +226,7 @@ class LineServer:
             if len(rest) > self._limits.line_bytes:
                 connection.settimeout(self._limits.write_s)
                 too_long = f"a line may have {self._limits.line_bytes} bytes"
-                connection.sendall(self._refuse("line_too_long", too_long) + b"\n")
+                connection.sendall(self._refuse("SRV-002", too_long) + b"\n")
                 return
 
 
