@@ -1,0 +1,117 @@
+"""`vafa bench`: this device against the numbers to reach, one run, each figure beside its floor."""
+
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from vafa.cli.measure.figures import Measured
+
+EXIT_MISSED = 1
+SCHEMA = 1
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    awards: int
+    checkpoint_cycles: int
+    sales: int
+    starts: int
+    status_times: int
+
+
+FULL = Size(awards=6_000, checkpoint_cycles=6, sales=300, starts=9, status_times=15)
+QUICK = Size(awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.option("--quick", is_flag=True, help="Fewer rounds: a first look, noisier.")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="Where to measure: a directory on the disk the ledger is to live on; this one by default.",
+)
+def command(directory: Path, *, as_json: bool, quick: bool) -> None:
+    """Measure this device against the numbers to reach; exit 1 when one is missed.
+
+    As root the flash is counted on a small disk of its own. Leaves nothing behind.
+    """
+    from vafa.cli.measure.figures import GOALS, judged, missed, table
+    from vafa.cli.measure.machine import machine_of
+
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was mounted is unmounted
+    try:
+        figures = judged(measure_all(directory, QUICK if quick else FULL, _tell), GOALS)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    wanting = missed(figures)
+    if as_json:
+        result = {"schema": SCHEMA, "ok": not wanting, "quick": quick, "machine": machine_of(directory)}
+        click.echo(msgspec.json.format(msgspec.json.encode({**result, "figures": figures}), indent=2))
+    else:
+        for name, value in msgspec.structs.asdict(machine_of(directory)).items():
+            click.echo(f"{name:<12} {value}")
+        click.echo(table(figures))
+    if wanting:
+        sys.exit(EXIT_MISSED)
+
+
+def measure_all(directory: Path, size: Size, tell: Callable[[str], None]) -> "list[Measured]":
+    """Every figure, in a temporary directory under `directory` that is gone afterwards."""
+    from vafa.cli.measure.awards import measure_awards
+    from vafa.cli.measure.flash import measure_flash
+    from vafa.cli.measure.stage import Stage
+
+    found: list[Measured] = []
+    with tempfile.TemporaryDirectory(prefix="vafa-bench-", dir=directory.resolve()) as place:
+        here = Path(place)
+        tell(f"a shop with its members, then {size.awards:,} awards beside floor writes")
+        stage = Stage(here / "state")
+        try:
+            stage.enrol_members()
+            stage.warm_up()
+            found += measure_awards(stage, here, size.awards)
+        finally:
+            stage.close()
+        tell(f"flash and flushes over {size.checkpoint_cycles} checkpoint cycles")
+        found += measure_flash(here, size.checkpoint_cycles)
+        found += _measure_daemon(here, size, tell)
+    return found
+
+
+def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "list[Measured]":
+    """What needs the real daemon: lines, memory, status; then its starts; then a first start."""
+    from vafa.cli.measure import running
+    from vafa.cli.measure.lines import measure_lines, terminal_line
+
+    found: list[Measured] = []
+    config = running.write_config(here, "state", here / "tty")
+    with terminal_line(here / "tty") as line:
+        with running.daemon(config) as daemon:
+            tell(f"{size.sales} sales through the daemon")
+            found.append(measure_lines(daemon, line, size.sales))
+            tell("the daemon at rest")
+            found.append(running.measure_memory("memory_at_rest", daemon))
+            tell(f"vafa status, {size.status_times} times")
+            found.append(running.measure_status(config, size.status_times))
+        tell(f"{size.starts} starts")
+        found.append(running.measure_start(config, size.starts))
+        tell("the first start of a new device")
+        fresh = here / "fresh"
+        fresh.mkdir()
+        with running.daemon(running.write_config(fresh, "state", here / "tty")) as daemon:
+            found.append(running.measure_memory("memory_first_start", daemon))
+    return found
+
+
+def _tell(text: str) -> None:
+    click.echo(f"measuring: {text}", err=True)

@@ -1,0 +1,36 @@
+"""How long a durable award takes beside a floor write, the two taking turns so that noise hits both."""
+
+import time
+from pathlib import Path
+from statistics import fmean, median
+
+from vafa.cli.measure.figures import Measured, percentile
+from vafa.cli.measure.floor import Floor
+from vafa.cli.measure.stage import Stage
+
+
+def measure_awards(stage: Stage, directory: Path, awards: int) -> list[Measured]:
+    """`awards` pairs of a floor write and an award, on a ledger in its steady state."""
+    floor = Floor(directory)
+    floors_s, awards_s = [], []
+    try:
+        for _ in range(awards):
+            response = stage.response()
+            floors_s.append(floor.write())
+            started = time.perf_counter()
+            stage.award(response)
+            awards_s.append(time.perf_counter() - started)
+    finally:
+        floor.close()
+    mean_s, floor_mean_s = fmean(awards_s), fmean(floors_s)
+    p99_s, floor_p99_s = percentile(awards_s, 0.99), percentile(floors_s, 0.99)
+    middle = f"medians {median(awards_s) * 1000:.3f} on {median(floors_s) * 1000:.3f} ms"
+    note = f"award {mean_s * 1000:.3f} ms, {middle}"
+    return [
+        Measured(
+            "award_mean", mean_s / floor_mean_s, floor_mean_s * 1000, "ms", f"{note}; {awards:,} awards"
+        ),
+        Measured(
+            "award_p99", p99_s / floor_p99_s, floor_p99_s * 1000, "ms", f"award {p99_s * 1000:.3f} ms at p99"
+        ),
+    ]

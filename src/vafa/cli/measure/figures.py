@@ -1,0 +1,123 @@
+"""The numbers to reach, and what a measurement says beside its goal and its floor.
+
+Machines differ and are noisy, so a speed is a ratio of the thing to its floor, measured side by side in one
+run. The floor of a durable record is 512 B written into a preallocated file plus fdatasync, on the same file
+system; the floor of a process is the bare interpreter.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Goal(Struct, frozen=True):
+    """At most `at_most`, better `stretch`, in `unit`. `floor` says what the floor beside it is."""
+
+    about: str
+    unit: str
+    at_most: float
+    stretch: float
+    floor: str
+
+
+_RECORD = "512 B pwrite + fdatasync, interleaved"
+_BARE = "python -c pass"
+
+GOALS: dict[str, Goal] = {
+    "award_mean": Goal("durable award, decode to commit, mean", "x floor", 1.5, 1.3, _RECORD),
+    "award_p99": Goal("durable award, decode to commit, p99", "x floor p99", 2.0, 1.5, _RECORD),
+    "award_flushes": Goal("flushes per award, checkpoints counted", "flushes", 1.05, 1.0, _RECORD),
+    "award_flash": Goal("flash bytes per award, checkpoints counted", "bytes", 10_300, 8_600, _RECORD),
+    "lines_p99": Goal("receipt lines after the last byte of an approval, p99", "ms", 20.0, 5.0, _RECORD),
+    "memory_at_rest": Goal("memory of the daemon at rest, never synced", "MB", 36.0, 30.0, _BARE),
+    "memory_first_start": Goal("the same after a first start, ledger just made", "MB", 36.0, 30.0, _BARE),
+    "start_cpu": Goal("CPU from start to ready for a payment", "x bare python", 18.0, 10.0, _BARE),
+    "status_wall": Goal("vafa status, median", "ms", 100.0, 60.0, _BARE),
+}  # fmt: skip
+
+
+class Measured(Struct, frozen=True):
+    """What one measurement found. `value` in the goal's unit; `floor` beside it, in the unit it names.
+
+    value None: it could not be measured here, `note` says why; else `note` holds facts worth knowing.
+    """
+
+    name: str
+    value: float | None
+    floor: float | None = None
+    floor_unit: str = ""
+    note: str = ""
+
+
+class Figure(Struct, frozen=True):
+    """A line of the result. `ok` is None when nothing was measured: seen, but no miss."""
+
+    name: str
+    about: str
+    value: float | None
+    unit: str
+    goal: float
+    stretch: float
+    ok: bool | None
+    stretch_ok: bool | None
+    floor: float | None
+    floor_unit: str
+    floor_is: str
+    note: str | UnsetType = UNSET
+
+
+def judged(measured: Sequence[Measured], goals: Mapping[str, Goal]) -> list[Figure]:
+    """Every goal's figure, in the goals' order; one that nobody measured says so."""
+    found = {each.name: each for each in measured}
+    return [
+        _figure(goal, found.get(name, Measured(name, None, note="not measured")))
+        for name, goal in goals.items()
+    ]
+
+
+def _figure(goal: Goal, measured: Measured) -> Figure:
+    value = measured.value
+    return Figure(
+        name=measured.name,
+        about=goal.about,
+        value=None if value is None else _rounded(value),
+        unit=goal.unit,
+        goal=goal.at_most,
+        stretch=goal.stretch,
+        ok=None if value is None else value <= goal.at_most,
+        stretch_ok=None if value is None else value <= goal.stretch,
+        floor=None if measured.floor is None else _rounded(measured.floor),
+        floor_unit=measured.floor_unit,
+        floor_is=goal.floor,
+        note=measured.note or UNSET,
+    )
+
+
+def missed(figures: Sequence[Figure]) -> list[Figure]:
+    """Those that were measured and found wanting."""
+    return [figure for figure in figures if figure.ok is False]
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures for a person, 80 columns: verdict, value, goal, floor."""
+    lines = [f"{'':25}{'value':>9}{'goal':>8}{'stretch':>8}  {'unit':<14}floor"]
+    for each in figures:
+        verdict = {True: "ok", False: "MISSED", None: "-"}[each.ok]
+        value = "-" if each.value is None else f"{each.value:,g}"
+        floor = "-" if each.floor is None else f"{each.floor:,g} {each.floor_unit}"
+        numbers = f"{value:>9}{each.goal:>8,g}{each.stretch:>8,g}"
+        lines.append(f"{verdict:<7}{each.name:<18}{numbers}  {each.unit:<14}{floor}")
+        if each.note:
+            lines.append(f"{'':7}{each.note}")
+    return "\n".join(lines)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` (0 to 1) of `values` do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _rounded(value: float) -> float:
+    """Three figures behind the point below ten, one below a thousand: what such a measurement is good for."""
+    return round(value, 3 if value < 10 else 1 if value < 1000 else 0)
