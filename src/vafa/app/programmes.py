@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
+from vafa.app.questions import Version
+from vafa.app.status import iso
 from vafa.club.programme import Programme, document, parse
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
@@ -72,3 +74,20 @@ def parsed(connection: sqlite3.Connection, programme: bytes) -> Programme:
     if version.id != programme:
         raise LedgerDamaged(f"the document of programme {programme.hex()} was altered", fix="vafa verify")
     return version
+
+
+def versions(connection: sqlite3.Connection, now_s: int) -> tuple[Version, ...]:
+    """The versions a ledger holds, in the order they were activated."""
+    rows = reads.programmes(connection)
+    active = covering([(row.id, row.from_at) for row in rows], now_s)
+    return tuple(
+        Version(
+            id=row.id.hex(),
+            hash=row.hash.hex(),
+            since="" if row.from_at is None else iso(row.from_at * 1000),
+            row=row.seq,
+            active=row.id == active,
+            document=reads.programme_document(connection, row.id),
+        )
+        for row in rows
+    )

@@ -13,9 +13,13 @@ from math import gcd
 from vafa.app.programmes import covering
 from vafa.club.explain import Mismatch, Step, explain, explain_nothing
 from vafa.club.programme import CURRENCIES, Programme, document, parse
+from vafa.keys.device_key import DeviceKey
+from vafa.keys.seal import Sealer
+from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
+from vafa.ledger.verify import Bad
 from vafa.model import events
-from vafa.model.errors import VafaError
+from vafa.model.errors import KeyFileError, VafaError
 from vafa.model.events import Nothing
 
 Arithmetic = tuple[Step, ...] | str
@@ -151,3 +155,25 @@ class Recheck:
 def _proper(fraction: tuple[int, int]) -> bool:
     numerator, denominator = fraction
     return denominator > 0 and numerator >= 0 and gcd(numerator, denominator) == 1
+
+
+def seal_faults(connection: sqlite3.Connection, key: DeviceKey) -> tuple[int, list[Bad]]:
+    """(how many sealed phones there are, the first that is not its member's). They lie beside the journal."""
+    sealer, tokens = Sealer(key), Tokens(key)
+    rows = connection.execute(
+        "SELECT member, wrapped_key, phone, name, last4 FROM secret LEFT JOIN member ON id = member "
+        "ORDER BY member"
+    ).fetchall()
+    for member, wrapped, sealed, sealed_name, last4 in rows:
+        place = f"secret {member.hex()}"
+        try:
+            phone = sealer.open(wrapped, member, sealed)
+            if sealed_name is not None:
+                sealer.open(wrapped, member, sealed_name)
+        except KeyFileError as error:
+            return len(rows), [Bad(place, str(error))]
+        if member[: len(tokens.key_id)] == tokens.key_id and tokens.member_id(phone) != member:
+            return len(rows), [Bad(place, "the sealed phone is another member's")]
+        if last4 != phone[-4:]:
+            return len(rows), [Bad(place, "the member's last four digits are not those of the sealed phone")]
+    return len(rows), []

@@ -11,7 +11,7 @@ import msgspec
 
 from vafa.app.questions import Match, Several
 from vafa.app.status import iso, midnight
-from vafa.books.rows import SaleRow
+from vafa.books.rows import PaymentState, SaleRow
 from vafa.ledger import reads
 from vafa.ledger.reads import Entry
 from vafa.model import events
@@ -27,12 +27,13 @@ _SHORT_NUMBER = re.compile(r"(?:(?:\d{1,9}-)?\d{1,9}-)?(\d{1,15})")
 
 
 class Sale(msgspec.Struct, frozen=True):
-    """What a person means: a sale we asked for, its payment, or both."""
+    """What a person means: a sale we asked for, its payment, or both. `waiting`: for a claim, still."""
 
     number: str
     row: SaleRow | None
     asked: Entry | None
     paid: Entry | None
+    waiting: bool = False
 
     @property
     def first(self) -> Entry:
@@ -99,7 +100,7 @@ def result(sale: Sale) -> str:
     if sale.paid is not None:
         event = sale.paid.event
         if isinstance(event, events.Award):
-            return "points wait for a claim" if event.claim else "awarded"
+            return "points wait for a claim" if sale.waiting else "claimed" if event.claim else "awarded"
         return "paid, earned nothing"
     assert sale.row is not None
     if not sale.row.outcome:
@@ -120,7 +121,9 @@ def _sale(connection: sqlite3.Connection, entry: Entry) -> Sale:
         if paid is None and row is not None and row.ended_seq:
             paid = _payment_of(connection, row)
     shown = paid or entry
-    return Sale(reads.short_number(device.device, shown.row.epoch, shown.row.seq), row, asked, paid)
+    payment = reads.payment(connection, reads.paid_of(paid.event).key) if paid else None
+    waiting = payment is not None and payment.state == PaymentState.WAITING
+    return Sale(reads.short_number(device.device, shown.row.epoch, shown.row.seq), row, asked, paid, waiting)
 
 
 def _payment_of(connection: sqlite3.Connection, row: SaleRow) -> Entry | None:

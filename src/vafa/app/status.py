@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,11 +26,15 @@ from vafa.app.standing import (
     Trouble,
     Verdict,
 )
+from vafa.books.rows import PaymentState
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.calendar import local_time
 from vafa.model.errors import NotFound
 from vafa.model.events import Kind, Nothing, SaleOutcome
+
+if TYPE_CHECKING:
+    from vafa.app.config import Config
 
 IN_HAND_S_MAX = 900  # the longest answer_timeout_s and a queue before it; a sale open longer is stuck
 CLOCK_BEHIND_S_MAX = 3_600
@@ -100,6 +105,17 @@ def status(
     )
 
 
+def facts(config: "Config") -> Facts:
+    """What `status` shows of the configuration; the newest backup is looked for anew each time."""
+    return Facts(
+        shop=config.shop.name_en or config.shop.name,
+        zone=config.shop.zone,
+        terminals=tuple((each.id, each.mode, each.address) for each in config.terminal),
+        backup_ms=newest_backup_ms(config.backup_directory),
+        backup_every_h=config.jobs.backup_every_h,
+    )
+
+
 def verdict(trouble: list[Trouble]) -> Verdict:
     """The worst level of what is wrong."""
     levels = {each.level for each in trouble}
@@ -158,11 +174,18 @@ def _today(connection: sqlite3.Connection, since_ms: int) -> Today:
         older = 0
         if isinstance(entry.event, events.Award):
             points += entry.event.points
-            awarded += not entry.event.claim
-            waiting += bool(entry.event.claim)
+            waits = bool(entry.event.claim) and _waits(connection, entry.event)
+            awarded += not waits
+            waiting += waits
         elif isinstance(entry.event, events.PaymentSeen):
             nothing += entry.event.why not in (Nothing.NOT_A_SALE, Nothing.BASELINE)
     return Today(iso(since_ms), awarded + waiting + nothing, awarded, waiting, nothing, points)
+
+
+def _waits(connection: sqlite3.Connection, award: events.Award) -> bool:
+    """True until the claim code that was printed for the award comes back."""
+    payment = reads.payment(connection, award.paid.key)
+    return payment is not None and payment.state == PaymentState.WAITING
 
 
 def _open_sales(connection: sqlite3.Connection, device: int, now_ms: int) -> Iterator[OpenSale]:

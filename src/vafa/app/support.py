@@ -164,8 +164,9 @@ def _asked_moment(asked: Entry) -> Line:
     event = asked.event
     assert isinstance(event, events.SaleAsked)
     claim = f", claim code {event.claim} drawn" if event.claim else ""
-    detail = f"request {mask_pans(event.request)}, order {event.order_id}, promised {event.points_promised}"
-    return asked.row.at, "asked the terminal", detail + claim, asked.row.seq
+    promised = f"{event.points_promised:,} points promised{claim}"
+    detail = f"request {mask_pans(event.request)}, order {event.order_id}, {promised}"
+    return asked.row.at, "asked", detail, asked.row.seq
 
 
 def _paid_moments(entry: Entry, times: SaleTimes | None) -> Iterator[Line]:
@@ -175,7 +176,7 @@ def _paid_moments(entry: Entry, times: SaleTimes | None) -> Iterator[Line]:
     yield entry.row.at, "heard", f"{source}: {paid.key.ref}{trace}", 0
     yield entry.row.at, *_decided(entry.event), entry.row.seq
     if times is not None and times.durable_ms is not None:
-        yield entry.row.at + times.durable_ms - times.heard_ms, "durable", "on the disk", 0
+        yield entry.row.at + times.durable_ms - times.heard_ms, "durable", "committed to the disk", 0
     if times is not None and times.acknowledged_ms is not None:
         yield entry.row.at + times.acknowledged_ms - times.heard_ms, "acknowledged", "to the terminal", 0
 
@@ -187,9 +188,9 @@ def _decided(event: events.Event) -> tuple[str, str]:
     assert isinstance(event, events.Award)
     if len(event.holder) == MEMBER_ID_BYTES:
         known = _KNOWN.get(KnownBy(event.known_by), "")
-        return f"awarded {event.points:,} points", f"member {event.holder.hex()}, {known}"
+        return "awarded", f"{event.points:,} points to member {event.holder.hex()}, {known}"
     where = "the card" if is_strong(event.holder) else "this payment"
-    return f"kept {event.points:,} points", f"on {where}, claim code {event.claim}"
+    return "awarded", f"{event.points:,} points wait on {where}, claim code {event.claim}"
 
 
 def _claim_of(connection: sqlite3.Connection, paid: Entry) -> Entry | None:

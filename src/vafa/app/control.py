@@ -1,0 +1,234 @@
+"""Answers the control socket: support's questions and what people do at the counter without a cash register.
+
+Questions are read on a connection of their own, so that a long one never keeps a sale waiting. Answers and
+errors hold no card number: what the journal holds has none, and what a person typed is masked before it is
+said back.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from vafa.app import journal_page, questions, support
+from vafa.app.counter import Counter
+from vafa.app.desk import Seller, masked_name, seller_for, sold_in_words
+from vafa.app.live import Live, SaleTimes
+from vafa.app.member_reads import in_words
+from vafa.app.members import Members
+from vafa.app.paper import Paper
+from vafa.app.programmes import Programmes, versions
+from vafa.app.sale_search import find, several
+from vafa.app.status import Facts, status
+from vafa.club.programme import parse
+from vafa.ledger.ledger import Ledger
+from vafa.ledger.storage import connect_reader
+from vafa.model.errors import LedgerDamaged, LedgerError, NotFound, Refused, VafaError
+from vafa.model.identity import NO_MEMBER, ascii_digits, phone_e164
+from vafa.model.pan import mask_pans
+from vafa.ports.clock import Clock
+
+log = structlog.get_logger()
+
+
+class Control:
+    """`answer(line)` never raises for what a line holds or the world does; one serves every connection.
+
+    live   what the daemon knows now; `times` its ring, journal row -> when a sale was heard and written
+    facts  what the configuration says, looked at anew for each status (the newest backup is a fact)
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        counter: Counter,
+        members: Members,
+        paper: Paper,
+        programmes: Programmes,
+        sellers: Mapping[str, Seller],
+        live: Callable[[], Live],
+        times: Mapping[int, SaleTimes],
+        facts: Callable[[], Facts],
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._counter = counter
+        self._members = members
+        self._paper = paper
+        self._programmes = programmes
+        self._sellers = sellers
+        self._live = live
+        self._times = times
+        self._facts = facts
+        self._clock = clock
+        self._zone = counter.zone
+        self._decoder = msgspec.json.Decoder(questions.AnyQuestion)
+        self._handlers: dict[type[Any], Callable[[Any, str], questions.Reply]] = {
+            questions.GetStatus: self._status,
+            questions.Why: self._why,
+            questions.Explain: self._explain,
+            questions.Receipt: self._receipt,
+            questions.Journal: self._journal,
+            questions.MemberAdd: self._member_add,
+            questions.MemberShow: self._member_show,
+            questions.MemberFind: self._member_find,
+            questions.MemberBind: self._member_bind,
+            questions.Claim: self._claim,
+            questions.Sell: self._sell,
+            questions.ProgrammeShow: self._programme_show,
+            questions.ProgrammeActivate: self._programme_activate,
+        }
+
+    def answer(self, line: bytes, by: str = "support") -> bytes:
+        """One request line to one answer line, both without the newline. `by`: who asks, for the journal."""
+        try:
+            question = self._decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return questions.encode(_not_understood(error))
+        try:
+            return questions.encode(self._handlers[type(question)](question, by))
+        except VafaError as error:
+            return questions.encode(failure(error))
+
+    def _status(self, _question: questions.GetStatus, _by: str) -> questions.Reply:
+        live, facts, now_ms = self._live(), self._facts(), self._clock.wall_ms()
+        try:
+            with self._reading() as connection:
+                return questions.StatusIs(status=status(connection, live, facts, now_ms))
+        except LedgerError as error:
+            return questions.StatusIs(status=status(None, live, facts, now_ms, str(error)))
+
+    def _why(self, question: questions.Why, _by: str) -> questions.Reply:
+        with self._reading() as connection:
+            return support.why(
+                connection, question.sale, self._zone, self._clock.wall_ms(), dict(self._times)
+            )
+
+    def _explain(self, question: questions.Explain, _by: str) -> questions.Reply:
+        with self._reading() as connection:
+            return support.explain(
+                connection, question.sale, question.lang, self._zone, self._clock.wall_ms()
+            )
+
+    def _receipt(self, question: questions.Receipt, _by: str) -> questions.Reply:
+        with self._reading() as connection:
+            return support.receipt(
+                connection, question.sale, question.lang, self._paper, self._zone, self._clock.wall_ms()
+            )
+
+    def _journal(self, question: questions.Journal, _by: str) -> questions.Reply:
+        with self._reading() as connection:
+            return journal_page.page(connection, question.after, question.kinds, question.limit)
+
+    def _member_add(self, question: questions.MemberAdd, by: str) -> questions.Reply:
+        view = self._members.add(question.phone, mask_pans(question.name), by)
+        return questions.MemberIs(member=in_words(view), created=view.created)
+
+    def _member_show(self, question: questions.MemberShow, _by: str) -> questions.Reply:
+        view = self._members.show(self._member_id(question.who))
+        return questions.MemberIs(member=in_words(view))
+
+    def _member_find(self, question: questions.MemberFind, _by: str) -> questions.Reply:
+        found = (in_words(view) for view in self._members.find(question.text))
+        return questions.MembersAre(members=tuple(with_masked_name(member) for member in found))
+
+    def _member_bind(self, question: questions.MemberBind, by: str) -> questions.Reply:
+        member = self._members.known_id(question.phone)
+        with self._reading() as connection:
+            sales = find(connection, question.sale, self._zone, self._clock.wall_ms())
+        if len(sales) > 1:
+            return several(sales)
+        view = self._members.bind(member, sales[0].number, by)
+        return questions.MemberIs(member=with_masked_name(in_words(view)))
+
+    def _claim(self, question: questions.Claim, by: str) -> questions.Reply:
+        claimed = self._members.claim(question.code, self._members.known_id(question.phone), by)
+        return questions.ClaimIs(
+            member=with_masked_name(in_words(claimed.member)),
+            payments=claimed.payments,
+            points=claimed.points,
+            seen_before=claimed.seen_before,
+        )
+
+    def _sell(self, question: questions.Sell, _by: str) -> questions.Reply:
+        member, note = self._customer(question.phone)
+        seller = seller_for(self._sellers, question.terminal)
+        end = seller.sell(question.request, question.amount, member)
+        request = self._counter.tokens.without_pans(question.request)
+        return questions.SoldIs(sold=sold_in_words(end, request, self._paper, question.lang), note=note)
+
+    def _customer(self, phone: str | None) -> tuple[bytes, str]:
+        """The member of a phone and what the cashier should know: a loyalty failure never stops a payment."""
+        if phone is None:
+            return NO_MEMBER, ""
+        try:
+            return self._members.known_id(phone), ""
+        except (NotFound, Refused) as error:
+            log.warning("customer not known", reason=str(error))
+            return NO_MEMBER, f"{error}; the points go by the card"
+
+    def _programme_show(self, _question: questions.ProgrammeShow, _by: str) -> questions.Reply:
+        with self._reading() as connection:
+            held = versions(connection, self._clock.wall_ms() // 1000)
+        return questions.ProgrammesAre(versions=held)
+
+    def _programme_activate(self, question: questions.ProgrammeActivate, by: str) -> questions.Reply:
+        programme = parse(question.document, "the programme")
+        changed = self._programmes.activate(programme, question.from_at)
+        log.info("programme", id=programme.id.hex(), changed=changed, by=by)
+        with self._reading() as connection:
+            held = versions(connection, self._clock.wall_ms() // 1000)
+        return questions.ProgrammesAre(versions=held, changed=changed)
+
+    def _member_id(self, who: str) -> bytes:
+        if phone_e164(who):
+            return self._members.known_id(who)
+        try:
+            return bytes.fromhex(ascii_digits(who).strip())
+        except ValueError:
+            raise Refused("give a phone or a member id", fix="vafa member find LAST-FOUR-DIGITS") from None
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with explained():
+            connection = connect_reader(self._ledger.path)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """What SQLite or a row that cannot be read says, as the error tree's word for it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"the ledger cannot be read ({error})", fix="check the disk; then: vafa verify"
+        ) from error
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise LedgerDamaged(f"a journal row cannot be read ({error})", fix="vafa verify") from error
+
+
+def with_masked_name(member: questions.Member) -> questions.Member:
+    """The member where their name was not what was asked for: its first letters only."""
+    return msgspec.structs.replace(member, name=masked_name(member.name))
+
+
+def failure(error: VafaError) -> questions.Failure:
+    """An error of the tree as an answer."""
+    return questions.Failure(code=error.code, message=mask_pans(str(error)), fix=mask_pans(error.fix))
+
+
+def _not_understood(error: Exception) -> questions.Failure:
+    """A line that is no request: says where it fails, never what it held."""
+    place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "the line"
+    return questions.Failure(
+        code="ASK-004",
+        message=f"not a question of this daemon: {mask_pans(place)}",
+        fix="are command and daemon of the same version? systemctl restart vafa",
+    )

@@ -1,0 +1,70 @@
+"""Members out of a read-only ledger, while the daemon is down: nothing sealed is opened.
+
+A phone is found by its keyed id where the device's key may be read; its last four digits need no key.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from vafa.app.members import MemberView, member_view
+from vafa.app.questions import HistoryLine, Member, MemberIs, MembersAre
+from vafa.app.status import iso
+from vafa.books.rows import MemberRow, MemberState
+from vafa.keys.device_key import load
+from vafa.keys.tokens import Tokens
+from vafa.ledger import reads
+from vafa.ledger.tables import find_row
+from vafa.model.errors import NotFound
+from vafa.model.identity import ascii_digits, last4_masked, phone_e164
+
+
+def found(connection: sqlite3.Connection, key_file: Path, text: str) -> MembersAre:
+    """Members by phone, the last four digits of one, or the id in hex. A phone needs the key."""
+    rows = [row for row in _rows(connection, key_file, text) if row.state == MemberState.ACTIVE]
+    return MembersAre(members=tuple(_member(connection, row) for row in rows))
+
+
+def shown(connection: sqlite3.Connection, key_file: Path, who: str) -> MemberIs:
+    """The one member of a phone or an id. NotFound."""
+    members = found(connection, key_file, who).members
+    if len(members) != 1:
+        raise NotFound("no one member is known by that", fix="vafa member find LAST-FOUR-DIGITS")
+    return MemberIs(member=members[0])
+
+
+def in_words(view: MemberView) -> Member:
+    """A member as the command line shows them."""
+    history = tuple(
+        HistoryLine(line.number, iso(line.at_ms), line.amount, line.points) for line in view.history
+    )
+    return Member(
+        id=view.id,
+        phone=view.phone,
+        name=view.name,
+        balance=view.balance,
+        debt=view.debt,
+        visits=view.visits,
+        spent=view.spent,
+        cards=view.cards,
+        history=history,
+    )
+
+
+def _rows(connection: sqlite3.Connection, key_file: Path, text: str) -> list[MemberRow]:
+    digits = ascii_digits(text).strip()
+    if len(digits) == 4 and digits.isdigit():
+        return reads.members_ending(connection, digits)
+    phone = phone_e164(digits)
+    if phone:
+        member: bytes = Tokens(load(key_file)).member_id(phone)
+    else:
+        try:
+            member = bytes.fromhex(digits)
+        except ValueError:
+            return []
+    row = find_row(connection, MemberRow, (member,))
+    return [row] if row else []
+
+
+def _member(connection: sqlite3.Connection, row: MemberRow) -> Member:
+    return in_words(member_view(connection, row, last4_masked(row.last4), ""))

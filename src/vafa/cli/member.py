@@ -1,0 +1,125 @@
+"""`vafa member`: add, show, find and bind members. Adding and binding need the daemon; looking does not."""
+
+from collections.abc import Iterator
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vafa.cli.asking import answered, ask, asked, config_option, json_option, print_json, shop_zone
+from vafa.cli.why import local, one_sale
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from vafa.app.config import Config
+    from vafa.app.questions import Member, Reply
+
+
+@click.group("member")
+def command() -> None:
+    """Add, show, find and bind members.
+
+    Phones in any spelling, Persian digits too; they are stored sealed and shown masked.
+    """
+
+
+@command.command("add")
+@click.argument("phone")
+@click.option("--name", default="", help="The customer's name; stored sealed.")
+@config_option
+@json_option
+def add(phone: str, name: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """A customer joins. Adding a member again changes nothing and shows them."""
+    from vafa.app import questions
+
+    answer = ask(config_path, questions.MemberAdd(phone=phone, name=name), questions.MemberIs)
+    if as_json:
+        print_json(answer)
+        return
+    click.echo("joined now" if answer.created else "is a member already")
+    _tell([answer.member], shop_zone(config_path))
+
+
+@command.command("show")
+@click.argument("who", metavar="PHONE|ID")
+@config_option
+@json_option
+def show(who: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """A member with balance, cards and last purchases."""
+    from vafa.app import questions
+
+    def read(connection: "sqlite3.Connection", config: "Config") -> "Reply":
+        from vafa.app.member_reads import shown
+
+        return shown(connection, config.key_file, who)
+
+    answer = answered(config_path, questions.MemberShow(who=who), read)
+    assert isinstance(answer, questions.MemberIs)
+    if as_json:
+        print_json(answer)
+    else:
+        _tell([answer.member], shop_zone(config_path))
+
+
+@command.command("find")
+@click.argument("text", metavar="TEXT")
+@config_option
+@json_option
+def find(text: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Members by phone, the last four digits of one, or a member id. Exit 1 when there is none."""
+    from vafa.app import questions
+
+    def read(connection: "sqlite3.Connection", config: "Config") -> "Reply":
+        from vafa.app.member_reads import found
+
+        return found(connection, config.key_file, text)
+
+    answer = answered(config_path, questions.MemberFind(text=text), read)
+    assert isinstance(answer, questions.MembersAre)
+    if as_json:
+        print_json(answer)
+    else:
+        _tell(list(answer.members), shop_zone(config_path))
+    if not answer.members:
+        click.echo("no member is known by that", err=True)
+        raise SystemExit(1)
+
+
+@command.command("bind")
+@click.argument("phone")
+@click.argument("sale", metavar="ID")
+@config_option
+@json_option
+def bind(phone: str, sale: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Make the card of a sale the member's: its next purchases earn for them. ID as for `vafa why`."""
+    from vafa.app import questions
+
+    answer = one_sale(
+        asked(config_path, questions.MemberBind(phone=phone, sale=sale)), config_path, as_json=as_json
+    )
+    assert isinstance(answer, questions.MemberIs)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo("the card is bound")
+        _tell([answer.member], shop_zone(config_path))
+
+
+def _tell(members: "list[Member]", zone: tzinfo) -> None:
+    for member in members:
+        for line in screen(member, zone):
+            click.echo(line)
+
+
+def screen(member: "Member", zone: tzinfo) -> Iterator[str]:
+    """A member's lines."""
+    name = f"  \u2068{member.name}\u2069" if member.name else ""
+    yield f"{member.phone}{name}   member {member.id}"
+    debt = f", owes {member.debt:,}" if member.debt else ""
+    yield f"  {member.balance:,} points{debt}; {member.visits:,} purchases of {member.spent:,} rial in all"
+    if member.cards:
+        yield f"  cards: {', '.join(member.cards)}"
+    for line in member.history:
+        yield f"  {local(line.at, zone)}  {line.number:<10} {line.amount:>15,} rial {line.points:>8,} points"

@@ -1,0 +1,200 @@
+"""`vafa status`: is it working, and if not, what do I do?
+
+Verdict on line 1, trouble before facts, each fact with its age. With the daemon down the same screen is read
+from the ledger, read-only, and says so.
+"""
+
+import os
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vafa.cli.asking import config_option, print_json
+from vafa.model.errors import LedgerError, NotRunning
+
+if TYPE_CHECKING:
+    from vafa.app.standing import Status, TerminalFacts
+
+COLUMNS = 80
+EXIT_CODES = {"ok": 0, "degraded": 10, "broken": 20}
+EXIT_NOT_RUNNING = 3
+REDRAW_S = 1.0
+_HEADS = {"ok": "● OK   ", "degraded": "▲ DEGRADED ", "broken": "■ BROKEN ", "down": "○ NOT RUNNING "}
+_COLOURS = {"ok": "green", "degraded": "yellow", "broken": "red", "down": "red"}
+_CLEAR = "\x1b[H\x1b[2J"
+_FSI, _PDI = "\u2068", "\u2069"  # a Persian name keeps its own direction and moves nothing else
+
+
+@click.command("status")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="For scripts; has `schema` and `verdict`.")
+@click.option("--watch", is_flag=True, help="Redraw once a second until Ctrl-C.")
+@click.option("--exit-when-ok", is_flag=True, help="Ask once a second until all is well, then end with 0.")
+def command(config_path: Path, as_json: bool, watch: bool, exit_when_ok: bool) -> None:  # noqa: FBT001
+    """Is it working, and if not, what do I do?
+
+    Exit codes: 0 OK, 10 degraded, 20 broken, 3 the daemon is not running, 2 usage or configuration.
+    The codes in brackets are explained in docs/operations.md.
+    """
+    pause = threading.Event()
+    try:
+        while True:
+            status = standing(config_path)
+            if watch or not exit_when_ok:
+                _show(status, as_json=as_json, redraw=watch and sys.stdout.isatty())
+            if exit_when_ok and exit_code(status) == 0:
+                break
+            if not (watch or exit_when_ok):
+                break
+            pause.wait(REDRAW_S)
+    except KeyboardInterrupt:
+        click.echo()
+    sys.exit(exit_code(status))
+
+
+def standing(config_path: Path) -> "Status":
+    """How things stand, from the daemon, else from the ledger."""
+    from vafa.app.questions import GetStatus, StatusIs
+    from vafa.cli.asking import ask
+
+    try:
+        return ask(config_path, GetStatus(), StatusIs).status
+    except NotRunning:
+        return _standing_without_daemon(config_path)
+
+
+def _standing_without_daemon(config_path: Path) -> "Status":
+    from vafa.app.status import facts, status
+    from vafa.cli.asking import loaded, now_ms, reading
+
+    try:
+        with reading(config_path) as (connection, config):
+            return status(connection, None, facts(config), now_ms())
+    except LedgerError as error:
+        return status(None, None, facts(loaded(config_path)), now_ms(), str(error))
+
+
+def exit_code(status: "Status") -> int:
+    """The process exit code of a status."""
+    return EXIT_CODES[status.verdict] if status.running else EXIT_NOT_RUNNING
+
+
+def _show(status: "Status", *, as_json: bool, redraw: bool) -> None:
+    if redraw:
+        click.echo(_CLEAR, nl=False)
+    if as_json:
+        print_json(status)
+        return
+    head, *rest = screen(status)
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(click.style(head, fg=_COLOURS[_look(status)], bold=True) if colour else head)
+    for line in rest:
+        click.echo(click.style(line, bold=True) if colour and line.startswith("! ") else line)
+
+
+def screen(status: "Status") -> list[str]:
+    """The screen's lines, at most 80 columns each, without colour."""
+    lines = [_head(status), ""]
+    for trouble in status.trouble:
+        lines += _wrapped(trouble.message) + _wrapped(f"{trouble.fix}   [{trouble.code}]")
+        lines.append("")
+    lines += [_row(*cells) for cells in _facts(status)]
+    return lines
+
+
+def _look(status: "Status") -> str:
+    return status.verdict if status.running else "down"
+
+
+def _head(status: "Status") -> str:
+    ids = ", ".join(terminal.terminal for terminal in status.terminals) or "none"
+    plural = "s" if len(status.terminals) > 1 else ""
+    shop = status.shop if status.shop.isascii() else f"{_FSI}{status.shop}{_PDI}"
+    parts = [f"terminal{plural} {ids}", shop, f"vafa {status.version}"]
+    if status.running:
+        parts.append(f"up {span(status.up_s)}")
+    return cut(_HEADS[_look(status)] + " " + " · ".join(parts), COLUMNS)
+
+
+def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
+    """(label, what, how it is, since when) of each fact."""
+    for terminal in status.terminals:
+        yield _terminal(terminal)
+    local = datetime.fromisoformat(status.clock.time.replace("Z", "+00:00"))
+    if status.clock.zone:
+        from zoneinfo import ZoneInfo
+
+        local = local.astimezone(ZoneInfo(status.clock.zone))
+    yield "Clock", f"{local:%H:%M:%S} {status.clock.zone}", "not attested"
+    kept = f"{status.queue.kept:,} events kept on this device"
+    yield "Queue", "enrolled" if status.queue.enrolled else "not enrolled", kept
+    today = status.today
+    counts = f"{today.sales:,} sales   {today.awarded:,} awarded  {today.waiting:,} wait for a claim"
+    small = f"  {today.nothing:,} earned nothing" if today.nothing else ""
+    yield "Today", f"{counts}{small}   {today.points:,} points"
+    for sale in status.open_sales:
+        words = {"unsure": "unsure", "in_hand": "in hand"}[sale.state]
+        yield "Sale", f"{sale.number}  {sale.amount:,} rial", words, "since", ago(sale.age_s)
+    if status.backup_age_s is not None:
+        yield "Backup", "ledger", "written", "last", ago(status.backup_age_s)
+    else:
+        yield "Backup", "none yet"
+
+
+def _terminal(terminal: "TerminalFacts") -> tuple[str, ...]:
+    state = terminal.state
+    if terminal.doing not in ("", "idle") and state != "local":
+        state = terminal.doing
+    what = terminal.address.removeprefix("/dev/") or f"{terminal.terminal} by local protocol"
+    if terminal.last_frame_age_s is None:
+        return "Terminal", what, state
+    return "Terminal", what, state, "last frame", ago(terminal.last_frame_age_s)
+
+
+def _row(label: str, what: str, state: str = "", since: str = "", age: str = "") -> str:
+    if not state:
+        return cut(f"  {label:<9} {what}", COLUMNS)
+    line = f"  {label:<9} {cut(what, 23):<23} {cut(state, 18) if since else state:<18}"
+    return cut(f"{line} {since:<10} {age:>12}" if since else line, COLUMNS).rstrip()
+
+
+def _wrapped(text: str) -> list[str]:
+    return ["! " + line for line in textwrap.wrap(text, COLUMNS - 2, break_on_hyphens=False)]
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns. Isolates take no column, and are closed again."""
+    if len(text.replace(_FSI, "").replace(_PDI, "")) <= width:
+        return text
+    kept, columns = "", 0
+    for letter in text:
+        columns += letter not in (_FSI, _PDI)
+        if columns == width:
+            break
+        kept += letter
+    open_isolates = kept.count(_FSI) - kept.count(_PDI)
+    return kept + _PDI * open_isolates + "…"
+
+
+def ago(seconds: float) -> str:
+    """`4 s ago`, `38 min ago`, `7 h ago`, `3 d ago`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size * 1.5:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def span(seconds: float) -> str:
+    """`3d 04h`, `2h 05m`, `12m`, `40s`."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if days:
+        return f"{days:.0f}d {hours % 24:02.0f}h"
+    if hours:
+        return f"{hours:.0f}h {minutes % 60:02.0f}m"
+    return f"{minutes:.0f}m" if minutes else f"{seconds:.0f}s"
