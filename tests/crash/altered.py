@@ -28,7 +28,7 @@ def lazy() -> None:
 def hasty() -> None:
     """A long day in a short one: the log starts over again and again, backups are made between sales."""
     storage.WAL_PAGES_AUTOCHECKPOINT = 60
-    jobs._MINUTE_S = jobs._HOUR_S = 0.4
+    jobs._MINUTE_S = jobs._HOUR_S = 0.06
 
 
 if __name__ == "__main__":

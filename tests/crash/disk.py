@@ -6,8 +6,8 @@ The model of the file system:
   file for its content and length, of the directory for its names. A sync of a new file does not make its name
   durable (some file systems do more; none that is used does less).
 * Each write or truncation that was not synced is, independently of the others, on the disk or not; so later
-  ones may be there without earlier ones, and between files there is no order at all. Where a kept write begins
-  beyond the end, zeros fill the hole.
+  ones may be there without earlier ones, and between files there is no order at all. Where a kept write
+  begins beyond the end, zeros fill the hole.
 * A write may be torn: any subset of its 512-byte sectors (as they lie in the file) or any prefix of its bytes
   is there. Bytes beside the written ones do not change (SQLite calls it powersafe overwrite).
 * Names change in order, as in every journalling file system: some prefix of the unsynced creations, removals
@@ -21,7 +21,7 @@ import random
 from pathlib import Path
 from typing import NamedTuple
 
-from crash.strace_log import Create, Rename, Step, Sync, Truncate, Unlink, Write
+from crash.strace_log import Answer, Create, Rename, Step, Sync, Truncate, Unlink, Write
 
 SECTOR_BYTES = 512
 _NOT_ON_DISK = ("-shm", ".lock", ".sock")
@@ -88,6 +88,8 @@ class Disk:
                     self._rename(Renaming(number, new, self.names[old], gone=old))
             case Sync(path, before):
                 self._sync(path, before)
+            case Answer():
+                return
 
     def _rename(self, change: Renaming) -> None:
         _apply_name(self.names, change)

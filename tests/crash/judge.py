@@ -1,11 +1,13 @@
-"""Opens what a power cut left and says whether every acknowledged thing is there, once, and the shop goes on."""
+"""Opens what a power cut left: is every acknowledged thing there, once, and does the shop go on?"""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-
 from crash.disk import Image, write_image
+from shop import PROGRAMME
+
 from vafa.app.counter import Counter
 from vafa.app.outcome import Outcome
 from vafa.app.programmes import Programmes
@@ -15,11 +17,11 @@ from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
 from vafa.ledger.storage import connect_reader
-from vafa.ledger.verify import verify
+from vafa.ledger.upkeep import check_integrity
+from vafa.ledger.verify import chain_faults, verify
 from vafa.model import events
 from vafa.model.errors import VafaError
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
-from shop import PROGRAMME
 
 KEY_PATH = Path("keys/device.key")
 
@@ -43,7 +45,13 @@ def fault_of(image: Image, answers: list[dict[str, Any]], directory: Path) -> st
     except VafaError as error:
         return f"the ledger does not open: {error}"
     try:
-        return _lost(ledger, answers) or _doubled(ledger) or _stuck(ledger, directory) or _altered(ledger)
+        return (
+            _lost(ledger, answers)
+            or _doubled(ledger)
+            or _stuck(ledger, directory)
+            or _altered(ledger)
+            or _bad_backup(directory)
+        )
     except VafaError as error:
         return f"{type(error).__name__}: {error}"
     finally:
@@ -56,7 +64,7 @@ def _lost(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
         if answer["answer"] != "paid":
             continue
         key = PaymentKey(Scheme.SENDER, answer["terminal"], answer["ref"])
-        row = ledger.read(lambda c, k=key: reads.payment(c, k))
+        row = ledger.read(partial(reads.payment, key=key))
         if row is None:
             return f"{answer['ref']} was acknowledged and is gone"
         if answer["number"].rpartition("-")[2] != str(row.seq) or answer["amount"] != row.amount:
@@ -99,6 +107,18 @@ def _altered(ledger: Ledger) -> str:
     """Chain, till sums, state hashes and every row of the books, recomputed."""
     reader = connect_reader(ledger.path)
     try:
-        return "; ".join(str(bad) for bad in verify(reader, lambda _event: "", scratch=Path("/dev/shm")).bad)
+        return "; ".join(
+            str(bad) for bad in verify(reader, lambda _event: "", scratch=ledger.path.parent).bad
+        )
     finally:
         reader.close()
+
+
+def _bad_backup(directory: Path) -> str:
+    """A backup that has its name is whole."""
+    problems = [
+        problem
+        for backup in sorted(directory.glob("backups/ledger-*.db"))
+        for problem in check_integrity(backup, chain_faults)
+    ]
+    return "; ".join(problems)

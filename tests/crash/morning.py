@@ -1,6 +1,7 @@
 """A shop's morning under strace: the daemon is driven over its socket, killed, started again and stopped."""
 
-import os
+import ctypes
+import platform
 import signal
 import socket
 import subprocess
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
 from crash.strace_log import TRACED, StraceLog
 
 _START_S = 30.0
 _EXIT_S = 30.0
+_libc = ctypes.CDLL(None)
+_TGKILL = {"x86_64": 234, "aarch64": 131}[platform.machine()]
 
 
 class Daemon:
@@ -50,8 +52,13 @@ class Daemon:
         return answer
 
     def end(self, how: signal.Signals) -> None:
-        """Send a signal to the daemon itself and wait until it is gone."""
-        os.kill(self._pid(), how)
+        """Send a signal to the daemon itself and wait until it is gone.
+
+        To its main thread by name: while strace holds that one for a moment, the kernel would give the signal
+        to another thread, and Python's main thread would hear of it only when its wait times out.
+        """
+        pid = self._pid()
+        assert _libc.syscall(_TGKILL, pid, pid, int(how)) == 0
         self._strace.wait(_EXIT_S)
         if self._client is not None:
             self._client.close()
