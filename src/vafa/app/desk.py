@@ -4,6 +4,7 @@ One Desk serves every connection. What it echoes has card numbers replaced by to
 does not fit the protocol is refused without quoting it.
 """
 
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from vafa.ports.clock import Clock
 
 IDENTIFIED_S = 300
 IDENTIFIED_MAX = 1_000
+_PLACE = re.compile(r" - at `(\$[.\w\[\]…]*)`$")  # our own field names; what the line held is not repeated
 
 log = structlog.get_logger()
 
@@ -84,18 +86,20 @@ class Desk:
         """One request line to one answer line, both without the newline."""
         try:
             request = self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return msgspec.json.encode(not_understood(error))
         try:
             answer = self._handlers[type(request)](request)
         except VafaError as error:
             answer = failure(error)
         if request.id is not msgspec.UNSET:
-            echoed = (
-                request.id if isinstance(request.id, int) else self._counter.tokens.without_pans(request.id)
-            )
-            answer = msgspec.structs.replace(answer, id=echoed)
+            answer = msgspec.structs.replace(answer, id=self._echoed(request.id))
         return msgspec.json.encode(answer)
+
+    def _echoed(self, name: str | int) -> str | int:
+        """The sender's id as it came, unless it holds a card number, as text or as a number."""
+        clean = self._counter.tokens.without_pans(str(name))
+        return name if clean == str(name) else clean
 
     def _hello(self, request: messages.Hello) -> messages.Answer:
         log.info("client", client=request.client)
@@ -249,10 +253,11 @@ def refusal(code: str, message: str) -> bytes:
 
 def not_understood(error: Exception) -> messages.Failure:
     """A line that is no request: says where it fails, never what it held."""
-    place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "the line"
+    found = _PLACE.search(str(error))
+    place = found.group(1) if found else "the line"
     return messages.Failure(
         code="ASK-004",
-        message=f"not a request of this protocol: {mask_pans(place)}",
+        message=f"not a request of this protocol: {place}",
         fix="see docs/local-protocol.md",
     )
 

@@ -6,7 +6,6 @@ down before it is sent, and every end of a sale is a named one.
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -16,24 +15,24 @@ from vafa.app.counter import Counter
 from vafa.app.late_ack import LateAck
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
+from vafa.app.lookup import Lookup, wrong_terminal
 from vafa.app.outcome import Outcome
 from vafa.app.paper import Paper
-from vafa.app.resolve import Verdict, resolve
 from vafa.app.sales import Asked, Sales
 from vafa.app.selling import SaleEnd, Selling, Work
 from vafa.codecs import sadad_dialogue as dialogue
+from vafa.codecs.sadad_fields import WRONG_TERMINAL
 from vafa.codecs.sadad_frames import QUIET_BEFORE_FLUSH_S, Noise, Reader
-from vafa.codecs.sadad_journal import JournalFilter, JournalRequest, JournalRow
 from vafa.codecs.sadad_sale import SaleRequest
-from vafa.model.errors import LedgerError, PortError, VafaError
+from vafa.model.errors import LedgerError, PortError, Refused, TerminalFault, VafaError
 from vafa.model.events import SaleOutcome
+from vafa.model.identity import NO_CARD
 from vafa.model.pan import CardHint
-from vafa.model.payment import Payment
+from vafa.model.payment import Payment, PaymentKey
 from vafa.ports.clock import Clock
 from vafa.ports.link import Link
 
 IDLE_WAIT_S = 5.0  # how long an idle lane sleeps; bytes and commands wake it at once
-RESOLVE_EVERY_S = 5.0
 REPOST_EVERY_S = 1.0
 TIMES_KEPT_MAX = 500
 
@@ -78,9 +77,11 @@ class Lane:
         self._reader = Reader()
         self._work: Work | None = None  # the sale in hand
         self._card = CardHint()  # what card-first told of its card
-        self._with_order_ids = True  # changes each time the terminal refuses the question
-        self._resolve_at = 0.0
-        self._unposted: deque[Payment] = deque()
+        self._lookup = Lookup(
+            sales, self.selling, counter, settings.terminal_id, settings.answer_timeout_s, clock.monotonic
+        )
+        self._sent_at = 0.0
+        self._unposted: dict[PaymentKey, Callable[[], Outcome | None]] = {}  # what still has to be done
         self._repost_at = 0.0
         self._acknowledging = threading.Lock()
         self._late_ack = LateAck(self._acknowledge, settings.terminal_id)
@@ -125,7 +126,9 @@ class Lane:
         """Steps until stopped and idle."""
         while not (self._stopping.is_set() and self._work is None and not self._talk.busy):
             self.step()
-        self.selling.refuse_waiting()
+        self.selling.refuse_waiting(Refused("vafa stopped before this sale was begun", fix="ask again"))
+        self._repost_at = 0.0
+        self._repost()
         self._late_ack.close()
         self._line.close()
 
@@ -135,10 +138,13 @@ class Lane:
         try:
             self._repost()
             if self._line.reopen():
-                self._resolve_at, self._reader = 0.0, Reader()
+                self._lookup.now()
+                self._reader = Reader()
             if self._line.is_open:
                 self._round()
             else:
+                if self._line.failure is not None:  # nobody shall be asked to pay when it comes back
+                    self.selling.refuse_waiting(self._line.failure)
                 self.selling.wait(min(self._line.patience_s, IDLE_WAIT_S))
                 self._act(self._talk.tick(self._clock.monotonic()))
         except PortError as error:
@@ -146,8 +152,7 @@ class Lane:
             self._late_ack.disarm()
             self._act(self._talk.link_lost(self._clock.monotonic()))
         except LedgerError as error:
-            self._trouble = str(error)
-            self._log.error("the ledger does not answer", error=str(error), fix=error.fix)
+            self._disk_failed(error)
             self._stopping.wait(REPOST_EVERY_S)
 
     def _round(self) -> None:
@@ -174,10 +179,8 @@ class Lane:
     def _begin(self) -> None:
         """Start the next conversation: an unsure sale's journal before a new sale."""
         now = self._clock.monotonic()
-        if now >= self._resolve_at and self._unresolved():
-            self._resolve_at = now + RESOLVE_EVERY_S
-            question = JournalRequest(filter=JournalFilter.ALL, with_order_ids=self._with_order_ids)
-            self._act(self._talk.ask_journal(question, now))
+        if not self._unposted and self._lookup.is_due() and self._in_doubt():
+            self._act(self._talk.ask_journal(self._lookup.question(), now))
             return
         work = None if self._stopping.is_set() else self.selling.next()
         if work is None:
@@ -219,48 +222,61 @@ class Lane:
         for output in outputs:
             match output:
                 case dialogue.Send(data):
+                    self._sent_at = self._clock.monotonic()
                     self._line.write(data)
                 case dialogue.Taken():
                     self._log.info("customer pays")
                 case dialogue.SaleDone():
-                    self._sale_done(output)
+                    self._sale_done(output, wrong_terminal(outputs))
                 case dialogue.Late(payment) | dialogue.Repeat(payment):
                     self._heard_again(payment)
                 case dialogue.CardSeen(info):
-                    self._card = info.card
+                    self._card, self._lookup.suspended = info.card, False
                     self._ask_sale()
                 case dialogue.CardRefused(why):
                     self._log.warning("no card before the sale", why=why)
-                    self._ask_sale()
-                case dialogue.JournalRows(rows):
-                    self._resolve(rows)
-                case dialogue.JournalRefused(why):
-                    self._log.info("journal refused", why=why, order_ids=self._with_order_ids)
-                    self._with_order_ids = not self._with_order_ids
+                    self._without_card(wrong_terminal(outputs))
+                case dialogue.JournalRows():
+                    self._lookup.answered(output)
+                case dialogue.JournalRefused():
+                    self._lookup.refused(output)
                 case dialogue.Fault(code, message):
                     self._faults += 1
                     self._trouble = message
+                    self._lookup.suspended |= code == WRONG_TERMINAL
                     self._log.warning("terminal fault", code=code, message=message)
+
+    def _without_card(self, other: str) -> None:
+        """Card-first brought no card: the sale is asked without one, but not of another terminal."""
+        if not other:
+            self._ask_sale()
+            return
+        work, self._work = self._work, None
+        assert work is not None
+        self.selling.fail(work, TerminalFault(other, code=WRONG_TERMINAL))
 
     # What ends a sale
 
-    def _sale_done(self, done: dialogue.SaleDone) -> None:
+    def _sale_done(self, done: dialogue.SaleDone, other: str) -> None:
+        """`other` says that another terminal answered: unsure for good, its journal proves nothing."""
         work, self._work = self._work, None
         assert work is not None
         assert work.asked is not None
-        asked, payment = work.asked, self._with_card(done.payment)
+        asked, payment = self._with_card(work.asked, done.payment)
+        response = WRONG_TERMINAL if other else done.response
         self._card = CardHint()
         self._log.info(
-            "sale ended", number=asked.number, outcome=done.outcome.name.lower(), response=done.response
+            "sale ended", number=asked.number, outcome=done.outcome.name.lower(), response=response
         )
-        outcome = self._commit(payment, lambda: self._sales.end(asked, done.outcome, done.response, payment))
-        if done.outcome is SaleOutcome.UNSURE:
-            self._resolve_at = 0.0
+        outcome = self._commit(payment, lambda: self._sales.end(asked, done.outcome, response, payment))
+        if done.outcome is SaleOutcome.UNSURE and not other:
+            self._lookup.unsure(asked, self._sent_at)
             work.in_doubt.set()
         elif payment is not None and outcome is None:
             self.selling.fail(work, LedgerError("the sale is approved; its points are not durable yet"))
         else:
-            self.selling.end(work, SaleEnd(asked.number, done.outcome, done.response, done.text, outcome))
+            text = other or done.text
+            self.selling.end(work, SaleEnd(asked.number, done.outcome, response, text, outcome))
 
     def _heard_again(self, payment: Payment | None) -> None:
         """A RESPONSE nobody waits for: of a sale before a power cut, or whose ACK the terminal missed."""
@@ -270,7 +286,12 @@ class Lane:
         heard = payment
 
         def post() -> Outcome:
-            same = [sale for sale in self._unresolved() if sale.amount == heard.amount]
+            in_hand = self._work.asked if self._work else None
+            same = [
+                sale
+                for sale in self._lookup.in_doubt()
+                if sale.amount == heard.amount and (in_hand is None or sale.seq != in_hand.seq)
+            ]
             if len(same) != 1 or self._counter.knows(heard.key):
                 return self._counter.post(heard)
             outcome = self._sales.end(same[0], SaleOutcome.APPROVED, "00", heard)
@@ -289,54 +310,49 @@ class Lane:
         try:
             outcome = post()
         except LedgerError as error:
-            self._trouble = str(error)
-            self._log.error("not durable", error=str(error), fix=error.fix)
+            self._disk_failed(error)
             if payment is not None:
-                self._unposted.append(payment)
+                self._unposted.setdefault(payment.key, post)
             return None
         durable_ms = self._clock.monotonic() * 1000
         self._trouble = ""  # a sale went through: what was wrong is over (its own faults come after this)
+        if payment is not None:
+            self._lookup.suspended = False
         self._late_ack.disarm()
         self._acknowledge()
         if outcome is not None:
-            acknowledged_ms = self._clock.monotonic() * 1000
-            self._times[outcome.seq] = SaleTimes(heard_ms, durable_ms, acknowledged_ms)
-            while len(self._times) > TIMES_KEPT_MAX:
-                del self._times[next(iter(self._times))]
+            self._times[outcome.seq] = SaleTimes(heard_ms, durable_ms, self._clock.monotonic() * 1000)
+            for old in list(self._times)[:-TIMES_KEPT_MAX]:  # shared by all lanes: another may be at it
+                self._times.pop(old, None)
         return outcome
 
-    def _with_card(self, payment: Payment | None) -> Payment | None:
-        """The payment with the hash that card-first told, when it was the same card."""
-        if payment is None or not self._card.pan_sha256 or payment.card.mask != self._card.mask:
-            return payment
-        return msgspec.structs.replace(payment, card=self._card)
-
-    def _resolve(self, rows: tuple[JournalRow, ...]) -> None:
-        """Every unsure sale against the journal rows; those it settles get their end."""
-        now_ms = self._clock.wall_ms()
-        for asked in self._unresolved():
-            may_pay = 0 <= now_ms - asked.at_ms < self.settings.answer_timeout_s * 1000
-            found = resolve(
-                asked, rows, self.settings.terminal_id, self._counter.knows, customer_may_pay=may_pay
-            )
-            self._log.info("sale looked up", number=asked.number, verdict=found.verdict.value, why=found.why)
-            if found.verdict is Verdict.UNSURE:
-                if asked.ended is None:
-                    self._sales.end(asked, SaleOutcome.UNSURE, "", None)
-                continue
-            paid = found.verdict is Verdict.PAID
-            ending = SaleOutcome.RESOLVED_PAID if paid else SaleOutcome.RESOLVED_UNPAID
-            outcome = self._sales.end(asked, ending, found.response, found.payment)
-            self.selling.resolved(asked, ending, found.response, outcome)
+    def _with_card(self, asked: Asked, payment: Payment | None) -> tuple[Asked, Payment | None]:
+        """The payment with the hash that card-first told, when that card paid; else the sale without it."""
+        if payment is None or not self._card.pan_sha256 or not payment.card.mask:
+            return asked, payment
+        if payment.card.mask != self._card.mask:
+            return msgspec.structs.replace(asked, card=NO_CARD), payment
+        return asked, msgspec.structs.replace(payment, card=self._card)
 
     def _repost(self) -> None:
-        """Payments a failing disk left in memory, tried again until it takes them."""
+        """What a failing disk left in memory, tried again until it takes it."""
         now = self._clock.monotonic()
-        while self._unposted and now >= self._repost_at:
-            self._repost_at = now + REPOST_EVERY_S
-            self._counter.post(self._unposted[0])
-            self._unposted.popleft()
-            self._repost_at = 0.0
+        if not self._unposted or now < self._repost_at:
+            return
+        for key, post in list(self._unposted.items()):
+            try:
+                post()
+            except LedgerError as error:
+                self._disk_failed(error)
+                self._repost_at = now + REPOST_EVERY_S
+                return
+            del self._unposted[key]
+        self._trouble = ""
+        self._log.info("the ledger takes payments again")
+
+    def _disk_failed(self, error: LedgerError) -> None:
+        self._trouble = str(error)
+        self._log.error("the ledger does not answer", error=str(error), fix=error.fix)
 
     def _acknowledge(self) -> None:
         """Send the ACK that is owed, once: by the lane after its commit, or by the late-ack thread."""
@@ -362,14 +378,19 @@ class Lane:
             due.append(self._talk.deadline)
         elif self.selling.waiting and not self._stopping.is_set():
             due.append(now)
-        elif self._unresolved():
-            due.append(self._resolve_at)
+        elif not self._lookup.suspended and self._in_doubt():
+            due.append(self._lookup.due_at)
         if self._unposted:
             due.append(self._repost_at)
         return max(0.0, min(due) - now)
 
-    def _unresolved(self) -> list[Asked]:
-        return self._sales.unresolved(self.settings.terminal_id)
+    def _in_doubt(self) -> list[Asked]:
+        """Sales to look up; none while the ledger cannot tell them: the line is served all the same."""
+        try:
+            return self._lookup.in_doubt()
+        except LedgerError as error:
+            self._disk_failed(error)
+            return []
 
     def _doing(self) -> str:
         work = self._work

@@ -10,21 +10,28 @@ from vafa.ports.clock import Clock
 from vafa.ports.link import Link
 
 REOPEN_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to open a lost line; the last one is kept
+STEADY_AFTER_S = 10.0  # a line that stood so long was a good one, though it was silent
 
 log = structlog.get_logger()
 
 
 class Line:
-    """One thread opens, reads and loses it; any thread may write or interrupt."""
+    """One thread opens, reads and loses it; any thread may write or interrupt.
+
+    trouble  why it is closed, in words
+    failure  why it could not be opened when that was last tried; None once it could
+    """
 
     def __init__(self, open_line: Callable[[], Link], clock: Clock) -> None:
         self._open_line = open_line
         self._clock = clock
         self._link: Link | None = None
-        self._attempts = 0
+        self._attempts = 0  # without a byte heard since: a line that opens and breaks at once is not hurried
+        self._opened_at = 0.0
         self._next_attempt_at = 0.0
         self._writing = threading.Lock()
         self.trouble = ""
+        self.failure: PortError | None = None
 
     @property
     def is_open(self) -> bool:
@@ -33,19 +40,17 @@ class Line:
 
     def reopen(self) -> bool:
         """Try to open a closed line when its patience is over. True when it has just opened."""
-        now = self._clock.monotonic()
-        if self._link is not None or now < self._next_attempt_at:
+        if self._link is not None or self.patience_s:
             return False
         try:
             self._link = self._open_line()
         except PortError as error:
-            self._next_attempt_at = now + REOPEN_S[min(self._attempts, len(REOPEN_S) - 1)]
-            if not self._attempts:
+            if self.failure is None:
                 log.warning("line cannot be opened", error=str(error), fix=error.fix)
-            self._attempts += 1
-            self.trouble = str(error)
+            self.trouble, self.failure = str(error), error
+            self._be_patient()
             return False
-        self._attempts, self.trouble = 0, ""
+        self.trouble, self.failure, self._opened_at = "", None, self._clock.monotonic()
         log.info("line open", line=self._link.name)
         return True
 
@@ -58,7 +63,10 @@ class Line:
         """What came within `wait_s`, b'' when nothing did. PortError when the line is gone."""
         if self._link is None:
             raise PortError("the line is closed")
-        return self._link.read(wait_s)
+        data = self._link.read(wait_s)
+        if data:
+            self._attempts = 0
+        return data
 
     def write(self, data: bytes) -> None:
         """Send `data`; into a closed line it goes nowhere, as into a cut cable. PortError when it breaks."""
@@ -76,7 +84,15 @@ class Line:
         """Close what broke; `reopen` tries again."""
         log.warning("line lost", error=str(error), fix=error.fix)
         self.trouble = str(error)
+        if self._clock.monotonic() - self._opened_at >= STEADY_AFTER_S:
+            self._attempts = 0
+        self._be_patient()
         self.close()
+
+    def _be_patient(self) -> None:
+        pause_s = REOPEN_S[min(self._attempts, len(REOPEN_S) - 1)]
+        self._next_attempt_at = self._clock.monotonic() + pause_s
+        self._attempts += 1
 
     def close(self) -> None:
         """Give the port back."""

@@ -71,5 +71,6 @@ class Paper:
     def request_text(self, asked: Asked, lang: str) -> bytes:
         """Sadad's Opt6 for a sale that is about to be asked: worded "if paid", in Iran System bytes."""
         known = Known.UNKNOWN if asked.claim else Known.MEMBER
-        slip = slip_for_promise(self._shop, asked.points_promised, known, claim=asked.claim)
+        balance = OwnBalance(asked.balance) if asked.balance is not None else None
+        slip = slip_for_promise(self._shop, asked.points_promised, known, balance=balance, claim=asked.claim)
         return terminal.opt6(slip, lang, self._zone)

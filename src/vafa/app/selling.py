@@ -12,6 +12,7 @@ import msgspec
 
 from vafa.app.outcome import Outcome
 from vafa.app.sales import Asked, Sales
+from vafa.codecs.sadad_fields import WRONG_TERMINAL
 from vafa.model.errors import Refused, VafaError
 from vafa.model.events import SaleOutcome
 
@@ -151,10 +152,10 @@ class Selling:
         with self._change:
             self._closed = True
 
-    def refuse_waiting(self) -> None:
-        """Those who still wait when the lane ends were never asked at the terminal."""
+    def refuse_waiting(self, error: VafaError) -> None:
+        """Those who still wait were never asked at the terminal, and shall not be later unawares."""
         while (work := self.next()) is not None:
-            self.fail(work, Refused("vafa stopped before this sale was begun", fix="ask again"))
+            self.fail(work, error)
 
     def _work_of(self, asked: Asked) -> Work | None:
         with self._change:
@@ -165,4 +166,6 @@ class Selling:
 def doubtful(asked: Asked) -> SaleEnd:
     """An end that is none: the card may be charged, the lane goes on asking the terminal's journal."""
     text = "the terminal's answer was lost; its journal is being asked"
-    return SaleEnd(asked.number, SaleOutcome.UNSURE, "", text, None)
+    if asked.response == WRONG_TERMINAL:
+        text = "another terminal answered; look at its slip, then correct terminal_id or the line's address"
+    return SaleEnd(asked.number, SaleOutcome.UNSURE, asked.response, text, None)

@@ -289,6 +289,7 @@ class Dialogue:
 
     def _end(self, move: Move) -> list[Output]:
         """The end that the table names, in the words of what was asked."""
+        heard = self.state is not State.ASKED and move.why != _LOST_AFTER
         match self._leave():
             case SaleRequest(amount=amount):
                 assert move.outcome is not None
@@ -298,7 +299,7 @@ class Dialogue:
             case CardInfoRequest():
                 return [CardRefused(_harmless(move.why))]
             case JournalRequest():
-                return [JournalRefused(_harmless(move.why))]
+                return [JournalRefused(_harmless(move.why), by_terminal=heard)]
             case None:
                 raise AssertionError("nothing was asked")
 
@@ -369,8 +370,7 @@ class Dialogue:
         ack = Send(encode(ack_for(frame.version)))
         asked = self._asked
         if asked is None or isinstance(asked, SaleRequest) or (self.state, Seen.RESPONSE) not in NEXT:
-            message = f"the terminal answered what was not asked, while {self.state.value}"
-            return [ack, Fault(UNEXPECTED, message)]
+            return [ack, Fault(UNEXPECTED, f"an answer to what was not asked, while {self.state.value}")]
         answer = read_answer(frame.data, self._tokenise)
         if isinstance(asked, CardInfoRequest) and isinstance(answer, CardInfo):
             self._leave()
@@ -378,8 +378,8 @@ class Dialogue:
         if isinstance(asked, JournalRequest) and isinstance(answer, JournalAnswer):
             self._leave()
             rows = tuple(row for row in answer.rows if isinstance(row, JournalRow))
-            bad = [row for row in answer.rows if isinstance(row, Malformed)]
-            return [ack, JournalRows(rows), *(Fault(UNREADABLE, f"journal: {row.why}") for row in bad)]
+            bad = [Fault(UNREADABLE, f"journal: {r.why}") for r in answer.rows if isinstance(r, Malformed)]
+            return [ack, JournalRows(rows, answer.with_order_ids, len(bad)), *bad]
         why = answer.why if isinstance(answer, Malformed) else "the terminal answered another question"
         return [ack, *self._end(Move(State.IDLE, None, why)), Fault(UNREADABLE, why)]
 

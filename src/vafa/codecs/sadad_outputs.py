@@ -55,13 +55,22 @@ class CardRefused(Struct, frozen=True):
 
 
 class JournalRows(Struct, frozen=True):
-    """The terminal's journal, newest first."""
+    """The terminal's journal, newest first.
+
+    with_order_ids  the rows came with the cash registers' order ids, '' where a sale had none
+    unreadable      rows that could not be read: the sale that is looked for may be one of them
+    """
 
     rows: tuple[JournalRow, ...]
+    with_order_ids: bool = False
+    unreadable: int = 0
 
 
 class JournalRefused(Struct, frozen=True):
+    """No rows. `by_terminal`: it heard the question and would not answer it; else nobody heard it."""
+
     why: str
+    by_terminal: bool = False
 
 
 Output = (

@@ -171,12 +171,17 @@ def slip_for_award(
     return Slip((Header(shop), Amount(amount), earned, *code, *told, *_footer(number, check)))
 
 
-def slip_for_promise(shop: Shop, points: int, known: Known, *, claim: str = "") -> Slip:
-    """On a terminal's request, before card and approval are known. Empty when there is nothing to say."""
+def slip_for_promise(
+    shop: Shop, points: int, known: Known, *, balance: Balance | None = None, claim: str = ""
+) -> Slip:
+    """On a terminal's request, before the approval is known. Empty when there is nothing to say.
+
+    `balance` is the one before this sale, for a member who is known already (card first, or by phone).
+    """
     lines: list[AnyLine] = [Promise(points)] if points else []
     if claim and known is not Known.MEMBER:
         lines.append(ClaimCode(claim))
-    return Slip((Header(shop), *lines)) if lines else Slip()
+    return Slip((Header(shop), *lines, *_told(known, balance, None))) if lines else Slip()
 
 
 def slip_for_nothing(
