@@ -55,6 +55,8 @@ class Journal(Question, frozen=True, tag="journal"):
 
 
 class MemberAdd(Question, frozen=True, tag="member add"):
+    """Enrol a phone; a phone that is enrolled already is shown."""
+
     phone: Text
     name: Text = ""
 
@@ -125,6 +127,8 @@ class Failure(Reply, frozen=True, tag="failure"):
 
 
 class StatusIs(Reply, frozen=True, tag="status"):
+    """How things stand."""
+
     status: Status
 
 
