@@ -33,9 +33,13 @@ class Programmes:
             now = tx.at_ms // 1000
             start = None if not self._order else now if from_at is None else from_at
             tx.post(events.ProgrammeActivated(programme.id, programme.hash, document(programme), start))
+            self._load(tx.connection)  # under the ledger's lock: the next award is under the new version
 
-        self._ledger.write(decide)
-        self._ledger.read(self._load)
+        try:
+            self._ledger.write(decide)
+        except BaseException:
+            self._ledger.read(self._load)  # it was not committed after all
+            raise
         return True
 
     def at(self, instant: int) -> Programme | None:

@@ -119,14 +119,11 @@ class Recheck:
         return self._programmes[programme]
 
     def _wrong_version(self, event: events.Award | events.PaymentSeen) -> str:
-        """A payment with a time of its own is under the version that covers it.
-
-        One that was being posted while a new version was activated may be under the one before.
-        """
+        """A payment with a time of its own is under the version that covered it when it was posted."""
         at = event.paid.paid_at
         if at is None or not event.programme:
             return ""
-        if event.programme in (covering(self._versions, at), covering(self._versions[:-1], at)):
+        if event.programme == covering(self._versions, at):
             return ""
         return f"programme {event.programme.hex()} did not cover the time of the payment"
 

@@ -140,7 +140,7 @@ def _row_fault(row: Row, before: bytes, count: int, rebuild: Rebuild, recheck: R
     try:
         event = events.decode(row.kind, row.body)
         rebuild.take(event, row.seq)
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, ArithmeticError, msgspec.DecodeError) as error:
         return f"{_kind_name(row.kind)} cannot follow what is before it ({error})"
     if tills.pack(rebuild.till) != row.till:
         return f"the till sums are not what the events give: {rebuild.till}"
