@@ -10,7 +10,7 @@ from vafa.cli.demo_words import SAME
 from vafa.model.errors import VafaError
 
 QUICK_MS = 200  # a customer of the demo: card and PIN in no time
-SLOW_MS = 1_500  # the one at whom the power goes
+SLOW_MS = 2_000  # the one at whom the power goes
 SARA_PHONE, REZA_PHONE = "09351234567", "09121236789"
 SARA_CARD, REZA_CARD, GUEST_CARD, OLD_CARD = 0, 1, 5, 7  # of the pretend terminal's deck
 _LOOK_EVERY_S = 0.1

@@ -4,7 +4,10 @@ TITLE = (
     "A morning at Kafe Negin: a simulated Sadad terminal on a pty, the real daemon, real bytes.",
     "یک صبح در کافه نگین: یک کارتخوان سداد شبیه‌سازی‌شده، سرویس واقعی و بایت‌های واقعی.",
 )
-KEPT = ("The ledger, its key and the log are in {where}", "دفتر کل، کلید و گزارش‌ها در {where} ماندند")
+KEPT = (
+    "Ledger, key and log are in {where}; look with: vafa journal --config {where}/config.toml",
+    "دفتر کل، کلید و گزارش‌ها در {where} ماندند: vafa journal --config {where}/config.toml",
+)
 
 STEPS: dict[str, tuple[str, str]] = {
     "unknown": (
