@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vafa.cli.main import VERBS
+from vafa.cli.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

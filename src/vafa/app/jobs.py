@@ -15,13 +15,16 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
 
 from vafa.app.config import Jobs as JobSettings
+from vafa.app.without_asyncio import asyncio_kept_out
 from vafa.model.errors import LedgerDamaged
 from vafa.ports.clock import Clock
+
+with asyncio_kept_out():
+    from apscheduler.executors.pool import ThreadPoolExecutor
+    from apscheduler.schedulers.background import BackgroundScheduler
+    from apscheduler.triggers.base import BaseTrigger
 
 JUMP_S = 5.0  # clocks that part by more within one watch were set; slewing is far slower
 WATCH_EVERY_S = 30.0

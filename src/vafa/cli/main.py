@@ -1,88 +1,22 @@
-"""The `vafa` command: finds the verb's module, turns the error tree into words and exit codes.
+"""The `vafa` command: starts the daemon at once, or hands over to the verbs; the error tree as exit codes.
 
 Exit codes: 0 done, 1 it could not be done (the message says why and what to do), 2 usage or config,
 3 the daemon is not running; `status` has its own scale (UX: 0, 10, 20, 3).
+
+The daemon runs for months on small devices, so the way it is started by its unit is read here by hand: click
+would stay in its memory for two options.
 """
 
-import importlib
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-import click
-
-from vafa import __version__
 from vafa.model.errors import ConfigError, NotRunning, ProgrammeError, VafaError
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING = 1, 2, 3
-
-# verb -> what `vafa --help` says of it; the module is vafa.cli.<verb>, its click command `command`
-VERBS = {
-    "run": "Run the daemon.",
-    "status": "Is it working, and if not, what do I do?",
-    "why": "One sale as a time line, from the wire to the paper.",
-    "explain": "The arithmetic behind a sale's points.",
-    "sell": "Ask the terminal for a payment.",
-    "member": "Add, show, find and bind members.",
-    "claim": "Give points waiting on a claim code to a member.",
-    "receipt": "Show what the paper says.",
-    "programme": "Check, show and activate the club's rules.",
-    "journal": "The ledger's events as JSON lines.",
-    "verify": "Recompute the ledger from its journal and compare.",
-    "decode": "Say what captured bytes mean.",
-    "simulate": "A pretend terminal for demos, training and tests.",
-    "demo": "A shop's morning on a simulated terminal, with a power cut.",
-    "bench": "Measure this device against the numbers to reach.",
-}
-
-
-class Verbs(click.Group):
-    """Loads a verb's module only when it is asked for, so that `vafa status` answers fast."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = importlib.import_module(f"vafa.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """The verbs by name: click would load every verb's module for each press of the tab key."""
-        from click.shell_completion import CompletionItem
-
-        return [
-            *(
-                CompletionItem(verb, help=about)
-                for verb, about in VERBS.items()
-                if verb.startswith(incomplete)
-            ),
-            *click.Command.shell_complete(self, ctx, incomplete),
-        ]
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
-@click.version_option(__version__, prog_name="vafa")
-def vafa() -> None:
-    """Vafa: a card terminal becomes a customer club."""
+CONFIG = "/etc/vafa/config.toml"
+CONFIG_VARIABLE = "VAFA_CONFIG"
 
 
 def exit_code(error: VafaError) -> int:
@@ -96,14 +30,32 @@ def exit_code(error: VafaError) -> int:
             return EXIT_FAILED
 
 
+def daemon_config(arguments: list[str]) -> Path | None:
+    """The configuration when `arguments` start the daemon and ask nothing else; None for click to read."""
+    match arguments:
+        case ["run"]:
+            return Path(os.environ.get(CONFIG_VARIABLE) or CONFIG)
+        case ["run", "--config", path] if path and not path.startswith("-"):
+            return Path(path)
+        case _:
+            return None
+
+
 def main(argv: list[str] | None = None) -> Any:
     """Entry point of the console script. Never shows a traceback for an error of the tree."""
+    config = daemon_config(sys.argv[1:] if argv is None else argv)
     try:
+        if config is not None:
+            from vafa.cli.serve import serve
+
+            sys.exit(serve(config))
+        from vafa.cli.verbs import vafa
+
         return vafa.main(args=argv, prog_name="vafa")
     except VafaError as error:
-        click.echo(f"vafa: {error}   [{error.code}]", err=True)
+        print(f"vafa: {error}   [{error.code}]", file=sys.stderr)
         if error.fix:
-            click.echo(f"  fix: {error.fix}", err=True)
+            print(f"  fix: {error.fix}", file=sys.stderr)
         sys.exit(exit_code(error))
 
 

@@ -5,32 +5,28 @@ from pathlib import Path
 
 import click
 
+from vafa.cli.main import CONFIG, CONFIG_VARIABLE
+
 
 @click.command()
 @click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("/etc/vafa/config.toml"),
-    envvar="VAFA_CONFIG",
+    default=Path(CONFIG),
+    envvar=CONFIG_VARIABLE,
     show_default=True,
     help="The configuration; every setting is in config.example.toml.",
 )
 @click.option("--check", is_flag=True, help="Only say whether the configuration is right.")
 def command(config_path: Path, *, check: bool) -> None:
     """Run the daemon in the foreground until SIGTERM."""
-    from vafa.app.config import load
-
-    config = load(config_path)
     if check:
+        from vafa.app.config import load
+
+        load(config_path)
         click.echo(f"{config_path}: good")
         return
-    from vafa.app.logs import set_up
+    from vafa.cli.serve import serve
 
-    set_up(config.log.format, config.log.level)
-    from vafa.app.daemon import Daemon
-    from vafa.ports.clock import SystemClock
-
-    daemon = Daemon(config, SystemClock())
-    daemon.start()
-    sys.exit(daemon.run())
+    sys.exit(serve(config_path))
