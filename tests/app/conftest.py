@@ -1,9 +1,10 @@
-"""The shop of shop.py as a fixture."""
+"""The shop of shop.py and the lane of lane_bench.py as fixtures."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lane_bench import Bench
 from shop import Shop
 
 
@@ -12,3 +13,10 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     it = Shop(tmp_path)
     yield it
     it.ledger.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    it = Bench(tmp_path)
+    yield it
+    it.close()
