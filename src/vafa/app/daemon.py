@@ -16,6 +16,7 @@ import structlog
 
 from vafa import __version__
 from vafa.app.config import Config, Terminal
+from vafa.app.control import Control
 from vafa.app.counter import Counter
 from vafa.app.desk import Desk, refusal
 from vafa.app.lane import Lane, LaneSettings
@@ -24,6 +25,7 @@ from vafa.app.members import Members
 from vafa.app.paper import Paper
 from vafa.app.programmes import Programmes
 from vafa.app.sales import Sales
+from vafa.app.status import facts
 from vafa.club.programme import Programme, example, parse
 from vafa.keys.device_key import load_or_create
 from vafa.keys.seal import Sealer
@@ -98,7 +100,7 @@ class Daemon:
 
     def _open_sockets(self) -> None:
         """All of them or none: a socket that cannot be opened ends the start, and the process with it."""
-        for server in (self._local_server(),):
+        for server in (self._local_server(), self._control_server()):
             try:
                 server.start()
             except VafaError:
@@ -207,6 +209,28 @@ class Daemon:
             name: (not ran.fault, (now_ms - ran.at_ms) / 1000, ran.fault)
             for name, ran in self._jobs.outcomes.items()
         }
+
+    def _control_server(self) -> LineServer:
+        config = self._config
+        control = Control(
+            self.ledger,
+            self._counter,
+            self._members,
+            self._paper,
+            self._programmes,
+            self.lanes,
+            self.live,
+            self._times,
+            lambda: facts(config),
+            self._clock,
+        )
+        return LineServer(
+            config.control_socket,
+            SOCKET_MODE,
+            config.control.group,
+            lambda line, peer: control.answer(line, by=f"uid {peer.uid}"),
+            refuse=refusal,
+        )
 
     def _thread(self, name: str, work: Callable[[], None]) -> None:
         def guarded() -> None:
