@@ -119,7 +119,7 @@ class Shop:
         self.log = state / "vafa.log"
         self.config.write_text(CONFIG.replace("@", str(run)), encoding="utf-8")
         (state / "programme.toml").write_text(PROGRAMME, encoding="utf-8")
-        self._environment = os.environ | {"VAFA_CONFIG": str(self.config)}
+        self._environment = os.environ | {"VAFA_CONFIG": str(self.config), "PYTHONIOENCODING": "utf-8"}
         self._daemon: subprocess.Popen[bytes] | None = None
         self._terminal: subprocess.Popen[str] | None = None
 
@@ -134,6 +134,7 @@ class Shop:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                env=self._environment,
                 text=True,
                 encoding="utf-8",
                 start_new_session=True,
