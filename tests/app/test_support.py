@@ -262,7 +262,8 @@ KEY = PaymentKey(1, TID, "320062616999")  # type: ignore[arg-type]
     [
         (AWARD, "paid.amount", 106), (AWARD, "paid.amount", -1), (AWARD, "paid.currency", 1),
         (AWARD, "eligible", 104), (AWARD, "contribution", (11, 1)),
-        (AWARD, "contribution", (42, 4)), (AWARD, "contribution", (1, 0)), (AWARD, "carry", (1, 2)), (AWARD, "points", 11),
+        (AWARD, "contribution", (42, 4)), (AWARD, "contribution", (1, 0)),
+        (AWARD, "carry", (1, 2)), (AWARD, "points", 11),
         (AWARD, "balance", 11), (AWARD, "programme", b"12345678"), (AWARD, "holder", b""),
         (AWARD, "claim", "123456"), (AWARD, "paid.key", KEY),
         (WAITING, "paid.amount", 106), (WAITING, "eligible", 104), (WAITING, "contribution", (43, 4)),

@@ -123,12 +123,15 @@ def verdict(trouble: list[Trouble]) -> Verdict:
 
 
 def newest_backup_ms(directory: Path) -> int | None:
-    """When the newest backup in `directory` was written, UTC milliseconds; None when there is none to see."""
+    """When the newest backup in `directory` was written, UTC milliseconds; None when there is none to see.
+
+    The newest is the one with the highest number: file times come from a clock that may have lied.
+    """
     try:
-        written = [path.stat().st_mtime for path in directory.glob("*.db") if path.is_file()]
+        newest = max(directory.glob("ledger-*.db"), default=None)
+        return None if newest is None else int(newest.stat().st_mtime * 1000)
     except OSError:
         return None
-    return int(max(written) * 1000) if written else None
 
 
 def read_books(connection: sqlite3.Connection, since_ms: int, now_ms: int) -> Books:

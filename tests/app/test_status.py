@@ -1,0 +1,179 @@
+"""How things stand: each trouble with its verdict and code, today's counts, and silence when all is well."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from shop import TID, Shop, payment
+
+from vafa.app.live import LaneState, Live
+from vafa.app.standing import Status
+from vafa.app.status import Facts, iso, midnight, newest_backup_ms, status
+from vafa.ledger.storage import connect_reader
+from vafa.model import events
+from vafa.model.events import SaleOutcome
+from vafa.model.pan import CardHint
+
+NOW_MS = 1_767_000_000_000  # the shop's clock: 12:50 in Tehran
+LANE = LaneState(TID, "ecr", "/dev/ttyUSB0", "open", "idle", 4.0)
+LIVE = Live("1.4.2", 4711, 60.0, (LANE,))
+FACTS = Facts("Kafe Negin", "Asia/Tehran", ((TID, "ecr", "/dev/ttyUSB0"),), backup_ms=NOW_MS - 3_600_000)
+
+
+@pytest.fixture
+def books(shop: Shop) -> Iterator[sqlite3.Connection]:
+    connection = connect_reader(shop.ledger.path)
+    yield connection
+    connection.close()
+
+
+def said(
+    books: sqlite3.Connection | None, live: Live | None = LIVE, now_ms: int = NOW_MS, facts: Facts = FACTS
+) -> Status:
+    return status(books, live, facts, now_ms)
+
+
+def codes(found: Status) -> list[tuple[str, str]]:
+    return [(trouble.level, trouble.code) for trouble in found.trouble]
+
+
+def with_lane(**fields: Any) -> Live:
+    return msgspec.structs.replace(LIVE, lanes=(msgspec.structs.replace(LANE, **fields),))
+
+
+def test_a_shop_in_order_is_ok_without_a_word_of_trouble(shop: Shop, books: sqlite3.Connection) -> None:
+    shop.counter.post(payment())
+    found = said(books)
+    assert (found.verdict, found.running, found.trouble) == ("ok", True, ())
+    assert (found.schema, found.version, found.pid, found.shop) == (1, "1.4.2", 4711, "Kafe Negin")
+    assert (found.queue.enrolled, found.queue.kept, found.clock.attested) == (False, 3, False)
+    assert found.backup_age_s == 3_600.0
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        (None, ("broken", "RUN-001")),
+        (msgspec.structs.replace(LIVE, ledger_failure="disk I/O error"), ("broken", "LED-001")),
+        (with_lane(unposted=2), ("broken", "LED-007")),
+        (with_lane(line="closed", trouble="no such device"), ("broken", "SER-001")),
+        (with_lane(trouble="another terminal answered"), ("degraded", "TRM-001")),
+        (
+            msgspec.structs.replace(LIVE, lanes=(LANE, msgspec.structs.replace(LANE, line="closed"))),
+            ("degraded", "SER-001"),
+        ),
+        (msgspec.structs.replace(LIVE, jobs={"integrity": (False, 5.0, "page 7")}), ("broken", "LED-003")),
+        (msgspec.structs.replace(LIVE, jobs={"backup": (False, 5.0, "disk full")}), ("degraded", "JOB-001")),
+    ],
+)
+def test_each_trouble_has_its_level_and_its_code(
+    shop: Shop, books: sqlite3.Connection, live: Live | None, expected: tuple[str, str]
+) -> None:
+    found = said(books, live)
+    assert codes(found) == [expected]
+    assert found.verdict == expected[0]
+    assert all(trouble.fix for trouble in found.trouble)
+
+
+def test_the_worst_trouble_comes_first_and_gives_the_verdict(shop: Shop, books: sqlite3.Connection) -> None:
+    live = msgspec.structs.replace(
+        with_lane(trouble="noise", unposted=1), jobs={"backup": (False, 1.0, "disk full")}
+    )
+    found = said(books, live)
+    assert found.verdict == "broken"
+    assert [level for level, _ in codes(found)] == ["broken", "degraded", "degraded"]
+
+
+def test_a_ledger_that_cannot_be_read_is_broken_and_the_rest_is_still_told() -> None:
+    found = status(None, LIVE, FACTS, NOW_MS, "disk image is malformed")
+    assert codes(found) == [("broken", "LED-001")]
+    assert found.terminals[0].state == "answering"
+
+
+def test_an_unsure_sale_degrades_until_it_is_settled(shop: Shop, books: sqlite3.Connection) -> None:
+    asked = shop.sales.ask(TID, "r-1", 250_000, b"", CardHint())
+    assert said(books).verdict == "ok"
+    assert said(books).open_sales[0].state == "in_hand"
+    shop.sales.end(asked, SaleOutcome.UNSURE, "", None)
+    found = said(books)
+    assert codes(found) == [("degraded", "TRM-008")]
+    assert asked.number in found.trouble[0].message
+    assert "250,000" in found.trouble[0].fix
+    shop.sales.end(asked, SaleOutcome.RESOLVED_UNPAID, "", None)
+    assert said(books).verdict == "ok"
+
+
+def test_a_sale_in_hand_for_longer_than_any_customer_needs_degrades(
+    shop: Shop, books: sqlite3.Connection
+) -> None:
+    shop.sales.ask(TID, "r-1", 250_000, b"", CardHint())
+    assert said(books, now_ms=NOW_MS + 800_000).verdict == "ok"
+    assert codes(said(books, now_ms=NOW_MS + 1_000_000)) == [("degraded", "TRM-008")]
+
+
+def test_an_open_gap_degrades_until_it_is_closed(shop: Shop, books: sqlite3.Connection) -> None:
+    gap = shop.ledger.write(lambda tx: tx.post(events.GapDetected(TID, "000990", "", "the line was down")))
+    found = said(books)
+    assert codes(found) == [("degraded", "TRM-009")]
+    assert (found.gaps[0].terminal, found.gaps[0].why) == (TID, "the line was down")
+    shop.ledger.write(lambda tx: tx.post(events.GapClosed((gap.epoch, gap.seq), "test", "compared")))
+    assert said(books).verdict == "ok"
+
+
+def test_today_counts_each_sale_once_by_what_became_of_it(shop: Shop, books: sqlite3.Connection) -> None:
+    shop.wall_ms = midnight(NOW_MS, "Asia/Tehran") - 1
+    shop.counter.post(payment(1))  # yesterday's
+    shop.wall_ms = midnight(NOW_MS, "Asia/Tehran")
+    member = bytes.fromhex(shop.members.add("09121236789", "", "test").id)
+    shop.counter.post(payment(2), member)
+    shop.counter.post(payment(3))
+    claimed = shop.counter.post(payment(4))
+    shop.members.claim(claimed.claim, member, "test")
+    shop.counter.post(payment(5, is_sale=False))  # a bill: no sale
+    shop.wall_ms += 86_400_000
+    shop.counter.post(payment(6))  # by a clock that was ahead
+    today = said(books).today
+    assert (today.sales, today.awarded, today.waiting, today.nothing, today.points) == (3, 2, 1, 0, 30)
+    assert today.since == "2025-12-28T20:30:00.000Z"
+
+
+def test_a_clock_behind_the_newest_sale_is_told(shop: Shop, books: sqlite3.Connection) -> None:
+    shop.counter.post(payment())
+    found = said(books, now_ms=0)
+    assert ("degraded", "CLK-001") in codes(found)
+    assert found.clock.behind_s == NOW_MS // 1000
+
+
+def test_backups_that_stay_away_for_days_degrade(shop: Shop, books: sqlite3.Connection) -> None:
+    late = msgspec.structs.replace(FACTS, backup_ms=NOW_MS - 4 * 86_400_000)
+    assert codes(said(books, facts=late)) == [("degraded", "JOB-002")]
+    none_yet = msgspec.structs.replace(FACTS, backup_ms=None)
+    assert said(books, facts=none_yet).backup_age_s is None
+
+
+def test_the_newest_backup_is_found_and_a_missing_directory_is_none(tmp_path: Path) -> None:
+    assert newest_backup_ms(tmp_path / "none") is None
+    for name, at in (("ledger-000002.db", 1_000), ("ledger-000001.db", 2_000), ("notes.txt", 3_000)):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (at, at))
+    assert newest_backup_ms(tmp_path) == 1_000_000
+
+
+def test_the_daemon_down_shows_the_configured_terminals_as_unknown(
+    shop: Shop, books: sqlite3.Connection
+) -> None:
+    found = said(books, None)
+    assert not found.running
+    assert [(each.terminal, each.state) for each in found.terminals] == [(TID, "unknown")]
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "text"),
+    [(0, "1970-01-01T00:00:00.000Z"), (NOW_MS + 105, "2025-12-29T09:20:00.105Z"), (10**15, "9999")],
+)
+def test_a_time_is_iso_also_where_the_clock_lies(at_ms: int, text: str) -> None:
+    assert iso(at_ms).startswith(text)
