@@ -128,6 +128,35 @@ def test_a_second_daemon_on_the_same_ledger_is_refused_and_harms_nothing(
     assert pay(local, "bill-2")["answer"] == "paid"
 
 
+def refused(directory: Path) -> str:
+    """What `vafa run` says when it does not start."""
+    told = subprocess.run(
+        [sys.executable, "-m", "vafa.cli.main", "run", "--config", str(directory / "config.toml")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    return told.stderr
+
+
+def test_a_ledger_without_its_key_is_refused_and_gets_no_new_one(local: Daemon, tmp_path: Path) -> None:
+    assert local.end(signal.SIGTERM) == 0
+    (tmp_path / "state/keys/device.key").unlink()
+    assert "[KEY-001]" in refused(tmp_path)
+    assert not (tmp_path / "state/keys/device.key").exists()
+
+
+def test_a_ledger_is_not_written_with_another_s_key(local: Daemon, tmp_path: Path) -> None:
+    pay(local, "bill-1")
+    assert local.end(signal.SIGTERM) == 0
+    (tmp_path / "state/keys/device.key").write_text("5a" * 32 + "\n")
+    assert "not the one this ledger was begun with" in refused(tmp_path)
+    assert rows(tmp_path) == 1
+
+
 def test_every_config_fault_is_told_at_once_and_nothing_is_started(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[shop]\nnam = "x"\n[[terminal]]\nbaud = 7\n')
     told = subprocess.run(

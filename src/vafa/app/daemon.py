@@ -27,13 +27,15 @@ from vafa.app.programmes import Programmes
 from vafa.app.sales import Sales
 from vafa.app.status import facts
 from vafa.club.programme import Programme, example, parse
-from vafa.keys.device_key import load_or_create
+from vafa.keys.device_key import DeviceKey, load, load_or_create
 from vafa.keys.seal import Sealer
 from vafa.keys.tokens import Tokens
+from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
+from vafa.ledger.storage import ledger_path
 from vafa.ledger.verify import chain_faults
 from vafa.model import events
-from vafa.model.errors import Fault, LedgerError, ProgrammeError, VafaError
+from vafa.model.errors import Fault, KeyFileError, LedgerError, ProgrammeError, VafaError
 from vafa.model.payment import Scheme
 from vafa.ports import notify
 from vafa.ports.clock import Clock
@@ -79,7 +81,7 @@ class Daemon:
             raise LedgerError(
                 f"{directory} cannot be made ({error})", fix="sudo install -d -o vafa it"
             ) from error
-        key = load_or_create(config.key_file)
+        key = device_key(config)
         tokens = Tokens(key)
         programme = configured_programme(config.programme_file)
         self.ledger = Ledger(directory, clock.wall_ms)
@@ -120,7 +122,7 @@ class Daemon:
     def stop(self) -> int:
         """Finish the payment in hand, then close. EXIT_OUR_BUG when a thread had died."""
         notify.stopping()
-        log.info("stopping", crashed=self._crashed)
+        log.info("stopping", **({"crashed": self._crashed} if self._crashed else {}))
         for lane in self.lanes.values():
             lane.stop()
         for thread in self._threads:
@@ -250,9 +252,11 @@ class Daemon:
         return all(now - lane.stepped_at < HUNG_AFTER_S for lane in self.lanes.values())
 
     def _summary(self) -> str:
-        closed = [lane.settings.terminal_id for lane in self.lanes.values() if lane.state().line == "closed"]
-        lines = f"{len(closed)} of {len(self.lanes)} lines closed" if closed else "all lines open"
-        return f"{len(self._config.terminal)} terminals, {lines}, journal at {self.ledger.head.seq}"
+        count = len(self._config.terminal)
+        closed = sum(lane.state().line == "closed" for lane in self.lanes.values())
+        lines = f"{closed} of {len(self.lanes)} lines closed" if closed else "all lines open"
+        noun = "terminal" if count == 1 else "terminals"
+        return f"{count} {noun}, {lines}, journal at {self.ledger.head.seq}"
 
 
 def lane_settings(terminal: Terminal) -> LaneSettings:
@@ -277,11 +281,24 @@ def configured_programme(path: Path | None) -> Programme:
     return parse(text, str(path))
 
 
+def device_key(config: Config) -> DeviceKey:
+    """A new ledger may have a new key. One that is there needs its own: another finds none of its members."""
+    if ledger_path(config.ledger_directory).exists():
+        return load(config.key_file)
+    return load_or_create(config.key_file)
+
+
 def open_epoch(ledger: Ledger, key_id: bytes) -> None:
-    """The first row of a new ledger; an existing one goes on in its epoch."""
-    if ledger.head.seq == 0:
+    """The first row of a new ledger; an existing one goes on in its epoch. KeyFileError for another's key."""
+    begun = ledger.read(reads.device)
+    if begun is None:
         opened = events.EpochOpened(secrets.token_bytes(16), DEVICE_NUMBER, None, key_id, "a new ledger")
         ledger.write(lambda tx: tx.post(opened))
+    elif begun.key_id != key_id:
+        raise KeyFileError(
+            "the device key is not the one this ledger was begun with: its members could not be found",
+            fix="put the ledger's own key back, from its backup",
+        )
 
 
 def _pid() -> int:

@@ -34,14 +34,14 @@ def load_or_create(path: Path) -> DeviceKey:
     """The key at `path`, or a new one written there durably with mode 0600."""
     if not path.exists():
         _create(path)
-    elif path.stat().st_mode & 0o007:
-        raise KeyFileError(f"{path} can be read by everybody", fix=f"chmod 600 {path}")
     return load(path)
 
 
 def load(path: Path) -> DeviceKey:
-    """The key at `path`; KeyFileError when there is none (never makes one)."""
+    """The key at `path`; KeyFileError when there is none (never makes one) or everybody may read it."""
     try:
+        if path.stat().st_mode & 0o007:
+            raise KeyFileError(f"{path} can be read by everybody", fix=f"chmod 600 {path}")
         text = path.read_text("ascii").strip()
         material = bytes.fromhex(text)
     except (OSError, ValueError) as error:
@@ -66,11 +66,12 @@ def _create(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.rename(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        for directory in (path.parent, path.parent.parent):  # the new name, and perhaps the new directory's
+            opened = os.open(directory, os.O_RDONLY)
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
     except OSError as error:
         raise KeyFileError(
             f"no device key could be made at {path} ({error})", fix="check the disk and its rights"
