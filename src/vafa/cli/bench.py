@@ -25,10 +25,11 @@ class Size(msgspec.Struct, frozen=True):
     sales: int
     starts: int
     status_times: int
+    settle_s: float
 
 
-FULL = Size(awards=6_000, checkpoint_cycles=6, sales=300, starts=9, status_times=15)
-QUICK = Size(awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3)
+FULL = Size(awards=6_000, checkpoint_cycles=6, sales=300, starts=9, status_times=15, settle_s=3.0)
+QUICK = Size(awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3, settle_s=1.0)
 
 
 @click.command()
@@ -100,7 +101,7 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
             tell(f"{size.sales} sales through the daemon")
             found.append(measure_lines(daemon, line, size.sales))
             tell("the daemon at rest")
-            found.append(running.measure_memory("memory_at_rest", daemon))
+            found.append(running.measure_memory("memory_at_rest", daemon, size.settle_s))
             tell(f"vafa status, {size.status_times} times")
             found.append(running.measure_status(config, size.status_times))
         tell(f"{size.starts} starts")
@@ -109,7 +110,7 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
         fresh = here / "fresh"
         fresh.mkdir()
         with running.daemon(running.write_config(fresh, "state", here / "tty")) as daemon:
-            found.append(running.measure_memory("memory_first_start", daemon))
+            found.append(running.measure_memory("memory_first_start", daemon, size.settle_s))
     return found
 
 

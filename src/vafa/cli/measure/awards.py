@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from statistics import fmean, median
 
-from vafa.cli.measure.figures import Measured, percentile
+from vafa.cli.measure.figures import GOALS, Measured, percentile
 from vafa.cli.measure.floor import Floor
 from vafa.cli.measure.stage import Stage
 
@@ -25,7 +25,12 @@ def measure_awards(stage: Stage, directory: Path, awards: int) -> list[Measured]
     mean_s, floor_mean_s = fmean(awards_s), fmean(floors_s)
     p99_s, floor_p99_s = percentile(awards_s, 0.99), percentile(floors_s, 0.99)
     middle = f"medians {median(awards_s) * 1000:.3f} on {median(floors_s) * 1000:.3f} ms"
-    note = f"award {mean_s * 1000:.3f} ms, {middle}"
+    own_s = max(mean_s - floor_mean_s, 0.0)
+    reached_s = own_s / (GOALS["award_mean"].at_most - 1)
+    note = f"award {mean_s * 1000:.3f} ms, {middle}, {awards:,} awards;\n"
+    note += (
+        f"its own {own_s * 1000:.2f} ms keeps the goal where a floor write takes {reached_s * 1000:.2f} ms"
+    )
     return [
         Measured(
             "award_mean", mean_s / floor_mean_s, floor_mean_s * 1000, "ms", f"{note}; {awards:,} awards"

@@ -108,7 +108,7 @@ def table(figures: Sequence[Figure]) -> str:
         numbers = f"{value:>9}{each.goal:>8,g}{each.stretch:>8,g}"
         lines.append(f"{verdict:<7}{each.name:<18}{numbers}  {each.unit:<14}{floor}")
         if each.note:
-            lines.append(f"{'':7}{each.note}")
+            lines += [f"{'':7}{line}" for line in each.note.splitlines()]
     return "\n".join(lines)
 
 

@@ -112,7 +112,7 @@ def own_disk(directory: Path) -> Iterator[Disk]:
         yield Disk(mount, _counters(mount), "ext4 with a journal on a disk of its own")
     finally:
         if mount.is_mount():
-            _run("umount", str(mount))
+            _run("umount", "--lazy", str(mount))  # gone from here at once, even when something still looks
         image.unlink()
 
 

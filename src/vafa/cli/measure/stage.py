@@ -18,6 +18,7 @@ MEMBERS = 2_000
 STRANGERS = 200
 KNOWN_SHARE = 0.9
 WARM_UP_CHECKPOINTS = 2  # the first lets the log reach its full size, the second finds it reused
+DAYS_BACK, SALE_EVERY_S = 60, 100  # some 860 sales a day: `status` must not count them all as today's
 _SLICE = 50
 _SEED = 7
 _ZONE = "Asia/Tehran"
@@ -35,12 +36,13 @@ class Stage:
         from vafa.keys.device_key import load_or_create
         from vafa.keys.tokens import Tokens
         from vafa.ledger.ledger import Ledger
-        from vafa.ports.clock import SystemClock
+        from vafa.ports.clock import ManualClock, SystemClock
         from vafa.simulators.deck import deck
 
         directory.mkdir(parents=True, exist_ok=True)
         self.tokens = Tokens(load_or_create(directory / "keys" / "device.key"))
-        self.ledger = Ledger(directory, SystemClock().wall_ms)
+        self._clock = ManualClock(SystemClock().wall_ms() - DAYS_BACK * 86_400_000)
+        self.ledger = Ledger(directory, self._clock.wall_ms)
         open_epoch(self.ledger, self.tokens.key_id)
         programmes = Programmes(self.ledger)
         programmes.activate(configured_programme(None), None)
@@ -74,6 +76,7 @@ class Stage:
         from vafa.simulators.sadad_bytes import SaleAnswer, sale_response
 
         self._sales += 1
+        self._clock.advance(SALE_EVERY_S)
         known = self._random.random() < KNOWN_SHARE
         card = self.cards[
             self._random.randrange(MEMBERS) if known else MEMBERS + self._random.randrange(STRANGERS)
@@ -84,7 +87,7 @@ class Stage:
             amount=self._random.randrange(100_000, 9_000_000),
             card=card.mask,
             trace=f"{self._sales % 1_000_000:06d}",
-            at=start + timedelta(seconds=40 * self._sales),
+            at=start + timedelta(seconds=SALE_EVERY_S * self._sales),
             rrn=f"{320_062_000_000 + self._sales}",
             terminal_id=TERMINAL_ID,
             merchant_id="000000140332591",
