@@ -47,7 +47,9 @@ REFUSED_THRICE = "TRM-007"
 def clean(field: str) -> str:
     """A field without padding and unprintable characters; what follows an inner NUL is stale and dropped."""
     text = field.strip("\0 \t\r\n").split("\0", 1)[0]
-    return "".join(c for c in text if c.isprintable()).strip()
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable())
+    return text.strip()
 
 
 def text_of(field: str) -> str:

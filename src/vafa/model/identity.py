@@ -31,7 +31,7 @@ class TokenKind(IntEnum):
 
 def ascii_digits(text: str) -> str:
     """`text` with Persian and Arabic-Indic digits turned into 0-9; everything else unchanged."""
-    return text.translate(_DIGITS)
+    return text if text.isascii() else text.translate(_DIGITS)
 
 
 def phone_e164(text: str) -> str | None:

@@ -52,6 +52,8 @@ def mask_pans(text: str, replace: Callable[[str], str] | None = None) -> str:
 
     Digits may be Latin, Persian or Arabic-Indic, with single blanks or dashes between them.
     """
+    if len(text) < PAN_DIGITS_MIN:
+        return text
 
     def clean(run: re.Match[str]) -> str:
         spot = _pan_inside(ascii_digits(re.sub("[ -]", "", run.group())))
