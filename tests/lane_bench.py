@@ -47,6 +47,7 @@ class FedLink:
 
     def write(self, data: bytes) -> None:
         self._bench.written.append(data)
+        self._bench.on_written()
         self._hear(self._bench.terminal.feed(data, self._bench.now()))
 
     def interrupt(self) -> None:
@@ -74,6 +75,7 @@ class Bench:
         self.opened = 0
         self.link: FedLink | None = None
         self.between_reads: Callable[[], None] = lambda: None
+        self.on_written: Callable[[], None] = lambda: None
         self.on_heard: Callable[[bytes], None] = lambda _data: None
         self.times: dict[int, SaleTimes] = {}
         self.shop.wall_ms = self.clock.wall_ms()

@@ -378,10 +378,10 @@ class Lane:
             due.append(self._talk.deadline)
         elif self.selling.waiting and not self._stopping.is_set():
             due.append(now)
+        elif self._unposted:
+            due.append(self._repost_at)
         elif not self._lookup.suspended and self._in_doubt():
             due.append(self._lookup.due_at)
-        if self._unposted:
-            due.append(self._repost_at)
         return max(0.0, min(due) - now)
 
     def _in_doubt(self) -> list[Asked]:
