@@ -93,6 +93,11 @@ class Control:
         except VafaError as error:
             return questions.encode(failure(error))
 
+    @staticmethod
+    def refusal(code: str, message: str) -> bytes:
+        """What the line server itself refuses (a line too long, too many clients), in these words."""
+        return questions.encode(questions.Failure(code=code, message=message))
+
     def _status(self, _question: questions.GetStatus, _by: str) -> questions.Reply:
         live, facts, now_ms = self._live(), self._facts(), self._clock.wall_ms()
         try:

@@ -231,7 +231,7 @@ class Daemon:
             SOCKET_MODE,
             config.control.group,
             lambda line, peer: control.answer(line, by=f"uid {peer.uid}"),
-            refuse=refusal,
+            refuse=control.refusal,
         )
 
     def _thread(self, name: str, work: Callable[[], None]) -> None:

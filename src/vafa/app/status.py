@@ -264,7 +264,7 @@ def _of_the_daemon(live: Live | None) -> Iterator[Trouble]:
         yield Trouble(
             "broken",
             "The daemon is not running: sales earn nothing now.",
-            "sudo systemctl start vafa; if it stops again: journalctl -u vafa -n 50",
+            "sudo systemctl start vafa; if it stops again: journalctl -u vafa",
             "RUN-001",
         )
 

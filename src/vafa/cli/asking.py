@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -203,6 +204,11 @@ def now_ms() -> int:
     import time
 
     return time.time_ns() // 1_000_000
+
+
+def pause(seconds: float) -> None:
+    """Wait; Ctrl-C ends it."""
+    threading.Event().wait(seconds)
 
 
 def print_json(value: object) -> None:

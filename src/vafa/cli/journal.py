@@ -1,7 +1,6 @@
 """`vafa journal`: the ledger's events as JSON lines, one event a line, oldest first."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from vafa.cli.asking import answered, config_option
+from vafa.cli.asking import answered, config_option, pause
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,7 +33,7 @@ def command(config_path: Path, since: int, kinds: tuple[str, ...], limit: int | 
     Each line has number, epoch, seq, at, kind, event (its fields by name), check (the code on the paper) and
     hash. Byte strings are in hex. docs/events.md says what each event means.
     """
-    pause, after, left = threading.Event(), since, limit
+    after, left = since, limit
     try:
         while True:
             for page in _pages(config_path, after, kinds, left):
@@ -43,7 +42,7 @@ def command(config_path: Path, since: int, kinds: tuple[str, ...], limit: int | 
                 after, left = page.next, None if left is None else left - len(page.rows)
             if not follow or left == 0:
                 break
-            pause.wait(FOLLOW_EVERY_S)
+            pause(FOLLOW_EVERY_S)
     except KeyboardInterrupt:
         sys.exit(0)
 

@@ -7,7 +7,6 @@ from the ledger, read-only, and says so.
 import os
 import sys
 import textwrap
-import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vafa.cli.asking import config_option, print_json
+from vafa.cli.asking import config_option, pause, print_json
 from vafa.model.errors import LedgerError, NotRunning
 
 if TYPE_CHECKING:
@@ -42,17 +41,16 @@ def command(config_path: Path, as_json: bool, watch: bool, exit_when_ok: bool) -
     Exit codes: 0 OK, 10 degraded, 20 broken, 3 the daemon is not running, 2 usage or configuration.
     The codes in brackets are explained in docs/operations.md.
     """
-    pause = threading.Event()
     try:
         while True:
             status = standing(config_path)
             if watch or not exit_when_ok:
-                _show(status, as_json=as_json, redraw=watch and sys.stdout.isatty())
+                _show(status, as_json=as_json, redraw=watch and on_terminal())
             if exit_when_ok and exit_code(status) == 0:
                 break
             if not (watch or exit_when_ok):
                 break
-            pause.wait(REDRAW_S)
+            pause(REDRAW_S)
     except KeyboardInterrupt:
         click.echo()
     sys.exit(exit_code(status))
@@ -91,11 +89,24 @@ def _show(status: "Status", *, as_json: bool, redraw: bool) -> None:
     if as_json:
         print_json(status)
         return
-    head, *rest = screen(status)
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(click.style(head, fg=_COLOURS[_look(status)], bold=True) if colour else head)
-    for line in rest:
-        click.echo(click.style(line, bold=True) if colour and line.startswith("! ") else line)
+    for line in styled(screen(status), _look(status)):
+        click.echo(line)
+
+
+def on_terminal() -> bool:
+    """True when a person watches, not a file or a pipe."""
+    return sys.stdout.isatty()
+
+
+def styled(lines: list[str], look: str) -> list[str]:
+    """The lines with the verdict in its colour and trouble in bold, on a terminal without NO_COLOR."""
+    if not on_terminal() or os.environ.get("NO_COLOR"):
+        return lines
+    head = click.style(lines[0], fg=_COLOURS[look], bold=True)
+    return [
+        head,
+        *(click.style(line, bold=True) if line.startswith("! ") else line for line in lines[1:]),
+    ]
 
 
 def screen(status: "Status") -> list[str]:
@@ -135,7 +146,8 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
     kept = f"{status.queue.kept:,} events kept on this device"
     yield "Queue", "enrolled" if status.queue.enrolled else "not enrolled", kept
     today = status.today
-    counts = f"{today.sales:,} sales   {today.awarded:,} awarded  {today.waiting:,} wait for a claim"
+    sales = f"{today.sales:,} sale{'' if today.sales == 1 else 's'}"
+    counts = f"{sales}   {today.awarded:,} awarded  {today.waiting:,} wait for a claim"
     small = f"  {today.nothing:,} earned nothing" if today.nothing else ""
     yield "Today", f"{counts}{small}   {today.points:,} points"
     for sale in status.open_sales:

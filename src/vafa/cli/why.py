@@ -78,7 +78,8 @@ def screen(why: "WhyIs", zone: tzinfo) -> Iterator[str]:
         yield from _hanging(head, moment.detail)
     if why.mismatch:
         yield ""
-        yield from _hanging("! ", f"The stored result does not follow from the rules: {why.mismatch}.")
+        for line in textwrap.wrap(f"The stored result does not follow from the rules: {why.mismatch}.", 78):
+            yield "! " + line
         yield "! Stop vafa, keep the files, and run: vafa verify   [LED-003]"
     if why.steps:
         since = f" since {local(why.programme_from, zone)}" if why.programme_from else ""
