@@ -16,6 +16,12 @@ from vafa.model.identity import ascii_digits
 PAN_DIGITS_MIN, PAN_DIGITS_MAX = 13, 19
 _ANY_DIGIT = "0-9۰-۹٠-٩"
 _RUN = re.compile(f"[{_ANY_DIGIT}](?:[ -]?[{_ANY_DIGIT}]){{{PAN_DIGITS_MIN - 1},}}")
+# One undivided number, or one divided as cards print it, next to other numbers: `card 4111... 12/27`.
+_STANDING = re.compile(
+    f"(?<![{_ANY_DIGIT}])(?:[{_ANY_DIGIT}]{{{PAN_DIGITS_MIN},{PAN_DIGITS_MAX}}}"
+    f"|[{_ANY_DIGIT}]{{4}}([ -])(?:(?:[{_ANY_DIGIT}]{{4}}\\1){{2}}[{_ANY_DIGIT}]{{4}}"
+    f"|[{_ANY_DIGIT}]{{6}}\\1[{_ANY_DIGIT}]{{5}}))(?![{_ANY_DIGIT}])"
+)
 _IRANIAN_PAN_DIGITS = 16
 _FIRST_DIGITS = "234569"  # ISO/IEC 7812: travel, banking, merchandising; 9 is for national use
 # Issuers' six digits of Iran's banks (two public lists and a vendor's table agree on them).
@@ -52,18 +58,24 @@ def mask_pans(text: str, replace: Callable[[str], str] | None = None) -> str:
 
     Digits may be Latin, Persian or Arabic-Indic, with single blanks or dashes between them.
     """
-    if len(text) < PAN_DIGITS_MIN:
+    if len(text) < PAN_DIGITS_MIN or not _RUN.search(text):
         return text
+
+    def shown(pan: str) -> str:
+        return replace(pan) if replace else f"{pan[:6]}{'*' * (len(pan) - 10)}{pan[-4:]}"
+
+    def clean_standing(number: re.Match[str]) -> str:
+        digits = ascii_digits(re.sub("[ -]", "", number.group()))
+        return shown(digits) if looks_like_pan(digits) else number.group()
 
     def clean(run: re.Match[str]) -> str:
         spot = _pan_inside(ascii_digits(re.sub("[ -]", "", run.group())))
         if spot is None:
             return run.group()
         before, pan, after = spot
-        shown = replace(pan) if replace else f"{pan[:6]}{'*' * (len(pan) - 10)}{pan[-4:]}"
-        return before + shown + mask_pans(after, replace)
+        return before + shown(pan) + mask_pans(after, replace)
 
-    return _RUN.sub(clean, text)
+    return _RUN.sub(clean, _STANDING.sub(clean_standing, text))
 
 
 def _pan_inside(digits: str) -> tuple[str, str, str] | None:
