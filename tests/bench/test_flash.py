@@ -66,3 +66,15 @@ def test_without_a_way_to_mount_the_reason_is_told(tmp_path: Path, monkeypatch: 
     found = measure_flash(tmp_path, 1)
     assert [each.value for each in found] == [None, None]
     assert found[0].note == "not measured: mount: not permitted"
+
+
+def test_without_root_the_shared_disk_is_counted_and_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters = tmp_path / "stat"
+    counters.write_text("1 0 8 1 7 0 800 3 0 1 1 0 0 0 0 50 9\n")
+    monkeypatch.setattr("vafa.cli.measure.flash.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("vafa.cli.measure.flash._counters", lambda _directory: counters)
+    with own_disk(tmp_path) as disk:
+        assert "others' writes" in disk.caveat
+        assert (written(disk).sectors, written(disk).flushes) == (800, 50)

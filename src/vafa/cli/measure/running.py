@@ -49,6 +49,12 @@ class Running:
         self.local_socket = config.parent / "local.sock"
 
 
+def vafa_command() -> list[str]:
+    """`vafa` as the unit and people start it: the script beside this interpreter, else its module."""
+    script = Path(sys.executable).with_name("vafa")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "vafa.cli.main"]
+
+
 def write_config(directory: Path, state: str, address: Path) -> Path:
     """config.toml for a daemon of the bench's, its sockets and ledger in `directory`."""
     path = directory / "config.toml"
@@ -65,7 +71,7 @@ def daemon(config: Path) -> Iterator[Running]:
         environment = {**os.environ, "NOTIFY_SOCKET": str(place)}
         environment.pop("WATCHDOG_USEC", None)
         process = subprocess.Popen(
-            [sys.executable, "-m", "vafa.cli.main", "run", "--config", str(config)],
+            [*vafa_command(), "run", "--config", str(config)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
         try:
@@ -179,7 +185,7 @@ def measure_status(config: Path, times: int) -> Measured:
     """Wall time of `vafa status` as a person waits for it, its interpreter's start counted."""
 
     def ask() -> int:
-        command = [sys.executable, "-m", "vafa.cli.main", "status", "--config", str(config)]
+        command = [*vafa_command(), "status", "--config", str(config)]
         return subprocess.run(command, check=False, capture_output=True).returncode
 
     def bare() -> int:
