@@ -13,6 +13,7 @@ from vafa.app import messages
 from vafa.app.standing import Status
 
 JOURNAL_ROWS_MAX = 500
+JOURNAL_SEQ_MAX = 2**40  # no card number is a row of the journal
 
 Text = Annotated[str, Meta(max_length=200)]
 Language = Annotated[str, Meta(pattern="^(fa|en)$")]
@@ -49,7 +50,7 @@ class Receipt(Question, frozen=True, tag="receipt"):
 class Journal(Question, frozen=True, tag="journal"):
     """A page of events after journal row `after`, of all kinds or the named ones (`award`)."""
 
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0, le=JOURNAL_SEQ_MAX)] = 0
     kinds: tuple[Text, ...] = ()
     limit: Annotated[int, Meta(ge=1, le=JOURNAL_ROWS_MAX)] = JOURNAL_ROWS_MAX
 
