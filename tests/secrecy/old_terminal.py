@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import reduce
 from hashlib import sha256
 
-# field -> (first unit of two bytes, units) of the 137 units of a sale response
+# field -> (first unit of two bytes, units) of the 137 units of a sale response; not the amount, where a number
+# is an amount whatever it looks like
 RESPONSE = {
-    "amount": (4, 13),
     "card": (17, 17),
     "processing": (34, 7),
     "trace": (41, 7),
@@ -63,6 +63,7 @@ class OldTerminal:
             except OSError:
                 return
             with self._register as register:
+                register.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 rest = b""
                 while received := register.recv(4096):
                     rest = self._frames(rest + received, register.sendall)
