@@ -25,7 +25,7 @@ from vafa.model.chain import NO_HASH, chain_hash
 from vafa.model.errors import NotFound, Refused
 from vafa.model.events import Nothing, SaleOutcome
 from vafa.model.pan import CardHint
-from vafa.model.payment import PaymentKey
+from vafa.model.payment import PaymentKey, Source
 
 ZONE = "Asia/Tehran"
 PHONE = "09121236789"
@@ -65,7 +65,7 @@ def test_why_tells_a_sale_from_the_question_to_the_disk(
     seq = int(number.rpartition("-")[2])
     answer = why(books, number, {seq: SaleTimes(1_000.0, 1_008.5, 1_009.0)})
     assert [moment.what for moment in answer.moments] == [
-        "asked", "heard", "awarded", "durable", "acknowledged", "ended: approved",
+        "asked", "heard", "awarded", "ended: approved", "durable", "acknowledged",
     ]  # fmt: skip
     assert [moment.ms for moment in answer.moments if moment.what in ("durable", "acknowledged")] == [
         8.5,
@@ -85,6 +85,23 @@ def test_why_tells_who_claimed_what_waited(shop: Shop, member: bytes, books: sql
     answer = why(books, outcome.number)
     assert (answer.result, answer.moments[-1].what) == ("claimed", "claimed")
     assert member.hex() in answer.moments[-1].detail
+
+
+def test_why_tells_that_a_sale_was_unsure_before_the_terminal_s_journal_settled_it(
+    shop: Shop, books: sqlite3.Connection
+) -> None:
+    asked = shop.sales.ask(TID, "r-1", 105, b"", CardHint())
+    shop.sales.end(asked, SaleOutcome.UNSURE, "", None)
+    other = shop.sales.ask(TID, "r-2", 105, b"", CardHint())
+    shop.sales.end(other, SaleOutcome.DECLINED, "51", None)
+    shop.wall_ms += 65_000
+    shop.sales.end(asked, SaleOutcome.RESOLVED_PAID, "00", payment(source=Source.POLLED))
+    answer = why(books, "320062616116")
+    assert [(moment.what, moment.ms) for moment in answer.moments] == [
+        ("asked", 0.0), ("ended: unsure", 0.0), ("heard", 65_000.0), ("awarded", 65_000.0),
+        ("ended: resolved paid", 65_000.0),
+    ]  # fmt: skip
+    assert answer.moments[2].detail == "the terminal's journal: 320062616116, trace 000996"
 
 
 @pytest.mark.parametrize("ending", [SaleOutcome.DECLINED, SaleOutcome.UNSURE, None])

@@ -9,6 +9,7 @@ from device import Device, Run
 from shop import TID, payment
 
 from vafa.app.live import SaleTimes
+from vafa.cli.why import elapsed
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.events import SaleOutcome
@@ -23,9 +24,9 @@ Sale 1-1-5 · 105 rial · terminal C0000301 · awarded
                                        trace 000996
   12:50:00     +0 ms  awarded          10 points to member c5a947df195fbd96dc06,
                                        named by phone
+  12:50:00     +0 ms  ended: approved  the terminal's code 00
   12:50:00   +8.5 ms  durable          committed to the disk
   12:50:00     +9 ms  acknowledged     to the terminal
-  12:50:00     +0 ms  ended: approved  the terminal's code 00
 
   programme fec67e44ce11c352
     paid: 105 rial
@@ -143,3 +144,18 @@ def test_a_bill_payment_has_no_receipt_and_says_so(device: Device, vafa: Run) ->
     ran = vafa("receipt", "show", "3")
     assert (ran.code, ran.out) == (0, "")
     assert "nothing was printed" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "+0 ms"),
+        (8.5, "+8.5 ms"),
+        (1_503, "+1.503 s"),
+        (119_000, "+119.000 s"),
+        (7_200_000, "+2 h"),
+        (-5, "-5 ms"),
+    ],
+)
+def test_the_time_since_the_first_step_is_told_as_finely_as_it_matters(ms: float, text: str) -> None:
+    assert elapsed(ms) == text

@@ -108,9 +108,7 @@ class Control:
 
     def _why(self, question: questions.Why, _by: str) -> questions.Reply:
         with self._reading() as connection:
-            return support.why(
-                connection, question.sale, self._zone, self._clock.wall_ms(), dict(self._times)
-            )
+            return support.why(connection, question.sale, self._zone, self._clock.wall_ms(), self._times)
 
     def _explain(self, question: questions.Explain, _by: str) -> questions.Reply:
         with self._reading() as connection:

@@ -143,21 +143,36 @@ Line = tuple[float, str, str, int]
 
 def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, SaleTimes]) -> Iterator[Line]:
     """The steps of a sale in order: (UTC ms, what, detail, journal row or 0)."""
-    if sale.asked is not None:
-        yield _asked_moment(sale.asked)
+    rows = [entry for entry in (sale.asked, *_endings(connection, sale), sale.paid) if entry is not None]
+    for entry in sorted(rows, key=lambda each: each.row.seq):
+        match entry.event:
+            case events.SaleAsked():
+                yield _asked_moment(entry)
+            case events.SaleEnded(outcome=outcome, response=response):
+                words_of_end = SaleOutcome(outcome).name.lower().replace("_", " ")
+                detail = f"the terminal's code {response}" if response else ""
+                yield entry.row.at, f"ended: {words_of_end}", detail, entry.row.seq
+            case _:
+                yield from _paid_moments(entry)
     if sale.paid is not None:
-        yield from _paid_moments(sale.paid, times.get(sale.paid.row.seq))
-    if sale.row is not None and sale.row.ended_seq:
-        entry = reads.entry(connection, sale.row.ended_seq)
-        assert isinstance(entry.event, events.SaleEnded)
-        word = SaleOutcome(entry.event.outcome).name.lower().replace("_", " ")
-        response = f"the terminal's code {entry.event.response}" if entry.event.response else ""
-        yield entry.row.at, f"ended: {word}", response, entry.row.seq
+        yield from _live_moments(sale.paid, times.get(sale.paid.row.seq))
     claim = _claim_of(connection, sale.paid) if sale.paid else None
     if claim is not None:
         assert isinstance(claim.event, events.Claim)
         detail = f"by member {claim.event.member.hex()}, {claim.event.by}"
         yield claim.row.at, "claimed", detail, claim.row.seq
+
+
+def _endings(connection: sqlite3.Connection, sale: Sale) -> Iterator[Entry]:
+    """Each end the sale had: unsure first, perhaps, then what the terminal's journal said."""
+    if sale.asked is None or sale.row is None or not sale.row.ended_seq:
+        return
+    name = (sale.row.tid, sale.row.request)
+    for entry in reads.entries(connection, sale.asked.row.seq, (Kind.SALE_ENDED,)):
+        if isinstance(entry.event, events.SaleEnded) and entry.event.sale == name:
+            yield entry
+        if entry.row.seq >= sale.row.ended_seq:
+            return
 
 
 def _asked_moment(asked: Entry) -> Line:
@@ -169,12 +184,16 @@ def _asked_moment(asked: Entry) -> Line:
     return asked.row.at, "asked", detail, asked.row.seq
 
 
-def _paid_moments(entry: Entry, times: SaleTimes | None) -> Iterator[Line]:
+def _paid_moments(entry: Entry) -> Iterator[Line]:
     paid = reads.paid_of(entry.event)
     source = _HEARD[Source(paid.source)] if paid.source in list(Source) else f"source {paid.source}"
     trace = f", trace {paid.trace}" if paid.trace else ""
     yield entry.row.at, "heard", f"{source}: {paid.key.ref}{trace}", 0
     yield entry.row.at, *_decided(entry.event), entry.row.seq
+
+
+def _live_moments(entry: Entry, times: SaleTimes | None) -> Iterator[Line]:
+    """What only the daemon's memory knows: they are counted from the moment it was heard."""
     if times is not None and times.durable_ms is not None:
         yield entry.row.at + times.durable_ms - times.heard_ms, "durable", "committed to the disk", 0
     if times is not None and times.acknowledged_ms is not None:

@@ -102,10 +102,10 @@ def local(iso: str, zone: tzinfo, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def elapsed(ms: float) -> str:
-    """`+0 ms`, `+12 ms`, `+3.4 s`, `+2 h`: since the first step."""
+    """`+0 ms`, `+12 ms`, `+3.402 s`, `+2 h`: since the first step."""
     if abs(ms) < 1_000:
-        return f"+{ms:g} ms"
+        return f"{ms:+g} ms"
     for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
         if ms >= 2 * size:
             return f"+{ms / size:.0f} {unit}"
-    return f"+{ms / 1000:.1f} s"
+    return f"+{ms / 1000:.3f} s"
