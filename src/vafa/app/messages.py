@@ -16,7 +16,10 @@ from vafa.model.money import AMOUNT_MAX
 PROTOCOL = 1
 
 Text = Annotated[str, Meta(max_length=200)]
-Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$")]
+# Python's `$` also stands before a last newline, which must not become part of a reference.
+_END = r"$(?!\n)"
+Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+" + _END)]
+Language = Annotated[str, Meta(pattern="^(fa|en)" + _END)]
 TerminalId = Annotated[str, Meta(min_length=1, max_length=32)]
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
 Instant = Annotated[int, Meta(ge=0, le=2**40)]
@@ -31,7 +34,7 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     mask: Text = ""
-    sha256: Annotated[str, Meta(max_length=64, pattern="^([0-9A-Fa-f]{64})?$")] = ""
+    sha256: Annotated[str, Meta(max_length=64, pattern="^([0-9A-Fa-f]{64})?" + _END)] = ""
 
 
 class Request(Struct, frozen=True, tag_field="op", forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +72,7 @@ class Payment(Request, frozen=True, tag="payment"):
     order_id: Annotated[str, Meta(max_length=64)] = ""
     member: Phone | None = None
     identified: Text | None = None
-    lang: Annotated[str, Meta(pattern="^(fa|en)$")] | None = None
+    lang: Language | None = None
 
 
 class Sell(Request, frozen=True, tag="sell"):
@@ -80,7 +83,7 @@ class Sell(Request, frozen=True, tag="sell"):
     terminal: TerminalId | None = None
     member: Phone | None = None
     identified: Text | None = None
-    lang: Annotated[str, Meta(pattern="^(fa|en)$")] | None = None
+    lang: Language | None = None
 
 
 class Identify(Request, frozen=True, tag="identify"):

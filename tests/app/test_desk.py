@@ -1,0 +1,288 @@
+"""The local protocol at the desk: each request's answer, the same again, and no harm from garbage."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk_bench import LOCAL_TID, DeskBench
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lane_bench import joined
+from shop import TID
+
+from vafa.app.desk import IDENTIFIED_MAX, IDENTIFIED_S
+from vafa.model.errors import LedgerError
+from vafa.model.payment import Scheme
+
+PHONE = "09121236789"
+PAN = "6219861034529007"
+PERSIAN_PAN = PAN.translate(str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[DeskBench]:
+    it = DeskBench(tmp_path)
+    yield it
+    it.close()
+
+
+@pytest.fixture
+def by_rrn(tmp_path: Path) -> Iterator[DeskBench]:
+    it = DeskBench(tmp_path, Scheme.RRN)
+    yield it
+    it.close()
+
+
+# --- each request ----------------------------------------------------------------------------------------
+
+
+def test_hello_and_ping(desk: DeskBench) -> None:
+    hello = desk.ask(op="hello", client="till 3")
+    assert (hello["answer"], hello["protocol"], hello["terminals"]) == ("welcome", 1, [LOCAL_TID])
+    assert desk.ask(op="ping") == {"answer": "pong", "time": desk.clock.wall_ms() // 1000}
+
+
+def test_a_payment_of_nobody_known_waits_for_its_claim_code(desk: DeskBench) -> None:
+    paid = desk.pay()
+    assert (paid["result"], paid["points"], paid["ref"]) == ("waiting", 125, "p-1")
+    assert re.fullmatch(r"\d{6}", paid["claim"])
+    assert "balance" not in paid
+    assert any("۱۲۵ امتیاز برای این کارت محفوظ است" in line for line in paid["lines"])
+
+
+def test_a_members_payment_earns_and_tells_the_balance(desk: DeskBench) -> None:
+    assert desk.ask(op="member", member=PHONE)["created"] is True
+    assert desk.pay("p-1", member="۰۹۱۲ ۱۲۳ ۶۷۸۹")["balance"] == 125
+    paid = desk.pay("p-2", 105, member=PHONE, lang="en")
+    assert (paid["result"], paid["balance"]) == ("earned", 135)
+    assert any("135" in line for line in paid["lines"])
+
+
+def test_balance_and_identify_show_masked_words_only(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE, name="مینا رضایی")
+    shown = desk.ask(op="balance", member=PHONE)
+    assert (shown["answer"], shown["phone"], shown["name"]) == ("known", "0912•••6789", "م… ر…")
+    told = desk.ask(op="identify", member=PHONE)
+    assert (told["valid_s"], bool(told["identified"])) == (IDENTIFIED_S, True)
+
+
+def test_an_unknown_phone_is_not_found_by_balance_and_never_stops_a_payment(desk: DeskBench) -> None:
+    assert desk.ask(op="balance", member=PHONE)["code"] == "ASK-001"
+    assert desk.ask(op="balance", member="12345")["code"] == "ASK-002"
+    for ref, phone in (("p-1", PHONE), ("p-2", "12345")):
+        assert desk.pay(ref, member=phone)["result"] == "waiting"
+
+
+def test_sell_asks_the_only_terminal_and_tells_the_end(desk: DeskBench) -> None:
+    sold = desk.ask(op="sell", request="s-1", amount=1_250)
+    assert (sold["outcome"], sold["paid"]["points"], sold["paid"]["terminal"]) == ("approved", 125, TID)
+    desk.terminal.next("decline", code="51", text="موجودی کافی نیست")
+    sold = desk.ask(op="sell", request="s-2", amount=1_250, terminal=TID)
+    assert (sold["outcome"], sold["response"], "paid" in sold) == ("declined", "51", False)
+
+
+def test_sell_at_a_terminal_that_is_not_asked_says_which_are(desk: DeskBench) -> None:
+    answer = desk.ask(op="sell", request="s-1", amount=1_250, terminal=LOCAL_TID)
+    assert answer["code"] == "ASK-003"
+    assert TID in answer["message"]
+
+
+def test_a_payment_at_a_terminal_that_is_not_configured_is_refused(desk: DeskBench) -> None:
+    answer = desk.ask(op="payment", terminal="x", ref="p-1", amount=1)
+    assert (answer["answer"], answer["code"]) == ("failure", "ASK-002")
+
+
+# --- the same again --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"op": "payment", "terminal": LOCAL_TID, "ref": "p-1", "amount": 1_250, "id": 7},
+        {"op": "payment", "terminal": LOCAL_TID, "ref": "p-2", "amount": 105, "member": PHONE, "lang": "en"},
+        {"op": "payment", "terminal": LOCAL_TID, "ref": "p-3", "amount": 0},
+        {"op": "payment", "terminal": LOCAL_TID, "ref": PAN, "amount": 1_250, "card": {"mask": PAN}},
+        {"op": "hello"},
+    ],
+)
+def test_a_request_repeated_word_for_word_gets_the_same_bytes_also_after_a_restart(
+    desk: DeskBench, request_: dict[str, Any]
+) -> None:
+    desk.ask(op="member", member=PHONE)
+    first = desk.line(**request_)
+    desk.pay("between", 990, member=PHONE)
+    assert desk.line(**request_) == first
+    desk.restart()
+    assert desk.line(**request_) == first
+
+
+def test_a_sale_repeated_word_for_word_gets_its_end_again_and_asks_nobody(desk: DeskBench) -> None:
+    request = {"op": "sell", "request": "s-1", "amount": 1_250, "id": "till-1"}
+    first = desk.line(**request)
+    desk.restart()
+    assert desk.line(**request) == first
+    assert desk.terminal.sales_asked == 1
+
+
+def test_the_same_reference_with_other_facts_keeps_the_first_answer(desk: DeskBench) -> None:
+    first = desk.pay("p-1", 1_250)
+    assert desk.pay("p-1", 9_999) == first
+
+
+def test_an_identification_is_good_for_one_payment_and_its_repetition(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE)
+    ticket = desk.ask(op="identify", member=PHONE)["identified"]
+    first = desk.pay("p-1", identified=ticket)
+    assert first["balance"] == 125
+    assert desk.pay("p-1", identified=ticket) == first
+    assert desk.pay("p-2", identified=ticket)["result"] == "waiting"
+
+
+def test_an_identification_ends_after_five_minutes(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE)
+    ticket = desk.ask(op="identify", member=PHONE)["identified"]
+    desk.clock.advance(IDENTIFIED_S)
+    assert desk.pay("p-1", identified=ticket)["result"] == "waiting"
+
+
+def test_a_thousand_identifications_unused_refuse_the_next_until_they_end(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE)
+    for _ in range(IDENTIFIED_MAX):
+        assert desk.ask(op="identify", member=PHONE)["answer"] == "known"
+    assert desk.ask(op="identify", member=PHONE)["code"] == "ASK-002"
+    desk.clock.advance(IDENTIFIED_S)
+    assert desk.ask(op="identify", member=PHONE)["answer"] == "known"
+
+
+def test_an_identified_customer_earns_at_the_terminal_we_ask(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE)
+    ticket = desk.ask(op="identify", member=PHONE)["identified"]
+    sold = desk.ask(op="sell", request="s-1", amount=1_250, identified=ticket)
+    assert sold["paid"]["balance"] == 125
+
+
+# --- key = "rrn" -----------------------------------------------------------------------------------------
+
+
+def test_a_shop_keyed_by_rrn_knows_a_payment_by_it_and_refuses_one_without(by_rrn: DeskBench) -> None:
+    first = by_rrn.pay("p-1", rrn="320062616116")
+    assert first["ref"] == "320062616116"
+    assert by_rrn.pay("another name", rrn="320062616116") == first
+    refused = by_rrn.pay("p-2")
+    assert (refused["code"], refused["fix"]) == ("ASK-002", 'send rrn, or set key = "sender"')
+
+
+# --- what must never come back ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pan", [PAN, " ".join(re.findall("....", PAN)), PERSIAN_PAN])
+def test_no_answer_holds_a_card_number_or_a_phone_whatever_field_it_came_in(
+    desk: DeskBench, pan: str
+) -> None:
+    answers = [
+        desk.line(op="member", member=PHONE, name=pan, id=pan),
+        desk.line(op="identify", member=PHONE, id=pan),
+        desk.line(op="ping", id=pan),
+        desk.line(op="ping", id=int(PAN)),
+        desk.line(op=pan),
+        desk.line(op="ping", **{pan: 1}),
+        desk.line(op="ping", **{f"x - at {pan}": 1, f"x - at `$.{pan}`": 1}),
+        desk.line(op="ping", **{f" - at {PHONE}": 1}),
+        desk.line(op="sell", request=PAN, amount=10, member=PHONE, terminal=pan[:32]),
+        desk.line(op="sell", request=PAN, amount=10, member=PHONE),
+        desk.line(op="hello", client=pan),
+        desk.line(
+            op="payment", terminal=LOCAL_TID, ref=PAN, amount=10, rrn=pan, trace=pan, order_id=pan,
+            card={"mask": pan}, member=PHONE, identified=None, id=pan,
+        ),
+        desk.line(op="payment", terminal=pan, ref="r", amount=10),
+    ]  # fmt: skip
+    for answer in answers:
+        digits = re.sub(r"[ -]", "", answer.decode())
+        assert PAN not in digits
+        assert PERSIAN_PAN not in digits
+        assert PHONE not in digits
+        assert PHONE[1:] not in digits
+    assert PAN.encode() not in desk.shop.ledger.path.read_bytes()
+
+
+def test_two_payments_named_by_different_card_numbers_stay_two(desk: DeskBench) -> None:
+    first, second = desk.pay(PAN), desk.pay("6037991234567893")
+    assert first["ref"] != second["ref"]
+    assert first["number"] != second["number"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"null", b"[]", b"{}", b"\xff\xfe\x00", b'{"op":"ping"', b'{"op":"ping","id":"\xff"}',
+        b'{"op":"ping","id":"\\ud800"}', b'{"op":"ping","id":1.5}', b'{"op":"pay"}', b'{"op":"ping","x":1}',
+        b'{"op":"payment","terminal":"40217736","ref":"","amount":1}',
+        b'{"op":"payment","terminal":"40217736","ref":"r","amount":-1}',
+        b'{"op":"payment","terminal":"40217736","ref":"r","amount":1e2}',
+        b'{"op":"payment","terminal":"40217736","ref":"r","amount":99999999999999}',
+        b'{"op":"payment","terminal":"40217736","ref":"r\\n","amount":1}',
+        b'{"op":"payment","terminal":"40217736","ref":"r","amount":1,"lang":"fa\\n"}',
+        b'{"op":"payment","terminal":"40217736","ref":"r","amount":1,"card":{"sha256":"zz"}}',
+        b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b',"op":"ping"}',
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_request_is_told_so(desk: DeskBench, line: bytes) -> None:
+    answer = json.loads(desk.desk.answer(line))
+    assert (answer["answer"], answer["code"]) == ("failure", "ASK-004")
+
+
+def test_the_place_of_a_fault_is_named_by_our_own_words(desk: DeskBench) -> None:
+    answer = desk.ask(op="payment", terminal=LOCAL_TID, ref="r", amount="much")
+    assert answer["message"] == "not a request of this protocol: $.amount"
+
+
+@given(garbage=st.binary(max_size=200))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_get_one_line_of_the_protocol(desk: DeskBench, garbage: bytes) -> None:
+    answer = desk.desk.answer(garbage)
+    assert b"\n" not in answer
+    assert json.loads(answer)["answer"] == "failure"
+
+
+# --- trouble and crowds ----------------------------------------------------------------------------------
+
+
+def test_a_payment_the_ledger_cannot_take_is_a_failure_and_good_when_repeated(
+    desk: DeskBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ask(op="member", member=PHONE)
+    ticket = desk.ask(op="identify", member=PHONE)["identified"]
+
+    def broken(_decide: object) -> None:
+        raise LedgerError("the ledger could not be written", fix="check the disk")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(desk.shop.ledger, "write", broken)
+        answer = desk.pay("p-1", identified=ticket, id=5)
+        assert (answer["answer"], answer["code"], answer["id"]) == ("failure", "LED-001", 5)
+    assert desk.pay("p-1", identified=ticket)["balance"] == 125
+
+
+def test_many_tills_at_once_post_each_payment_once(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE)
+    answers: dict[str, set[bytes]] = {f"p-{n}": set() for n in range(12)}
+
+    def till() -> None:
+        for ref, told in answers.items():
+            request = {"op": "payment", "terminal": LOCAL_TID, "ref": ref, "amount": 105, "member": PHONE}
+            told.add(desk.line(**request))
+
+    threads = [threading.Thread(target=till) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for number in range(3):
+        assert desk.ask(op="sell", request=f"s-{number}", amount=100, member=PHONE)["outcome"] == "approved"
+    joined(threads)
+    assert [len(told) for told in answers.values()] == [1] * 12
+    assert desk.shop.balances()[0] == 12 * 10 + 6 + 30  # twelve halves make six
+    assert desk.shop.verified().bad == ()
