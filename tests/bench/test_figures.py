@@ -29,6 +29,13 @@ def test_what_could_not_be_measured_is_shown_and_is_no_miss() -> None:
     assert "not measured: no disk" in table([figure])
 
 
+@pytest.mark.parametrize(("value", "ok"), [(1.4, True), (1.6, None)])
+def test_a_value_with_others_work_in_it_proves_no_miss(value: float, ok: bool | None) -> None:
+    (figure,) = judged([Measured("award_mean", value, alone=False)], ONE)
+    assert figure.ok is ok
+    assert missed([figure]) == []
+
+
 def test_a_goal_nobody_measured_is_still_a_line() -> None:
     assert [figure.note for figure in judged([], ONE)] == ["not measured"]
 

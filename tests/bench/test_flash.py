@@ -76,5 +76,6 @@ def test_without_root_the_shared_disk_is_counted_and_said_so(
     monkeypatch.setattr("vafa.cli.measure.flash.os.geteuid", lambda: 1000)
     monkeypatch.setattr("vafa.cli.measure.flash._counters", lambda _directory: counters)
     with own_disk(tmp_path) as disk:
-        assert "others' writes" in disk.caveat
+        assert not disk.alone
+        assert "others' writes" in disk.about
         assert (written(disk).sectors, written(disk).flushes) == (800, 50)

@@ -40,6 +40,7 @@ class Measured(Struct, frozen=True):
     """What one measurement found. `value` in the goal's unit; `floor` beside it, in the unit it names.
 
     value None: it could not be measured here, `note` says why; else `note` holds facts worth knowing.
+    alone: False when others' work is in the value too, so that it proves a goal reached but none missed.
     """
 
     name: str
@@ -47,10 +48,11 @@ class Measured(Struct, frozen=True):
     floor: float | None = None
     floor_unit: str = ""
     note: str = ""
+    alone: bool = True
 
 
 class Figure(Struct, frozen=True):
-    """A line of the result. `ok` is None when nothing was measured: seen, but no miss."""
+    """A line of the result. `ok` is None when nothing certain was measured: seen, but no miss."""
 
     name: str
     about: str
@@ -84,13 +86,19 @@ def _figure(goal: Goal, measured: Measured) -> Figure:
         unit=goal.unit,
         goal=goal.at_most,
         stretch=goal.stretch,
-        ok=None if value is None else value <= goal.at_most,
-        stretch_ok=None if value is None else value <= goal.stretch,
+        ok=_reached(measured, goal.at_most),
+        stretch_ok=_reached(measured, goal.stretch),
         floor=None if measured.floor is None else _rounded(measured.floor),
         floor_unit=measured.floor_unit,
         floor_is=goal.floor,
         note=measured.note or UNSET,
     )
+
+
+def _reached(measured: Measured, at_most: float) -> bool | None:
+    if measured.value is None or (measured.value > at_most and not measured.alone):
+        return None
+    return measured.value <= at_most
 
 
 def missed(figures: Sequence[Figure]) -> list[Figure]:

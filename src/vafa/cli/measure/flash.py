@@ -28,11 +28,15 @@ _SECTORS_WRITTEN, _FLUSHES = 6, 15  # Documentation/admin-guide/iostats; flushes
 
 
 class Disk(Struct, frozen=True):
-    """Where to write, whose counters to read, and what else they count."""
+    """Where to write, whose counters to read, and whether they count us alone."""
 
     directory: Path
     counters: Path
-    caveat: str
+    alone: bool
+
+    @property
+    def about(self) -> str:
+        return "an ext4 disk of its own" if self.alone else "others' writes counted too (no root or mkfs)"
 
 
 class Written(Struct, frozen=True):
@@ -70,11 +74,16 @@ def _count(disk: Disk, cycles: int) -> list[Measured]:
         floor.close()
         stage.close()
     per_award = sectors * SECTOR_BYTES / awards
-    note = f"{awards:,} awards, {cycles} checkpoints; {disk.caveat}"
+    note = f"{awards:,} awards, {cycles} checkpoints; {disk.about}"
     return [
-        Measured("award_flushes", flushes / awards, floor_flushes, "flushes", note),
+        Measured("award_flushes", flushes / awards, floor_flushes, "flushes", note, disk.alone),
         Measured(
-            "award_flash", per_award, floor_bytes, "bytes", f"{per_award / max(floor_bytes, 1):.2f} x floor"
+            "award_flash",
+            per_award,
+            floor_bytes,
+            "bytes",
+            f"{per_award / max(floor_bytes, 1):.2f} x floor",
+            disk.alone,
         ),
     ]
 
@@ -100,7 +109,7 @@ def own_disk(directory: Path) -> Iterator[Disk]:
     if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
         place = directory / "shared"
         place.mkdir()
-        yield Disk(place, _counters(place), "others' writes to this disk are counted too (no root or mkfs)")
+        yield Disk(place, _counters(place), alone=False)
         return
     image, mount = directory / "disk.img", directory / "disk"
     mount.mkdir()
@@ -109,7 +118,7 @@ def own_disk(directory: Path) -> Iterator[Disk]:
     _run(*_MKFS, str(image))
     try:
         _run("mount", "-o", "loop", str(image), str(mount))
-        yield Disk(mount, _counters(mount), "ext4 with a journal on a disk of its own")
+        yield Disk(mount, _counters(mount), alone=True)
     finally:
         if mount.is_mount():
             _run("umount", "--lazy", str(mount))  # gone from here at once, even when something still looks
