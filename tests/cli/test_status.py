@@ -40,8 +40,8 @@ UNSURE = """\
 DOWN = """\
 ○ NOT RUNNING  terminal C0000301 · Kafe Negin · vafa 0.1.0
 
-! The daemon is not running: sales earn nothing now.
-! sudo systemctl start vafa; if it stops again: journalctl -u vafa   [RUN-001]
+! The daemon does not answer: sales earn nothing now.
+! sudo systemctl restart vafa; if it stops again: journalctl -u vafa   [RUN-001]
 
   Terminal  ttyUSB0                 unknown
   Clock     12:50:00 Asia/Tehran    not attested

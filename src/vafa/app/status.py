@@ -263,8 +263,8 @@ def _of_the_daemon(live: Live | None) -> Iterator[Trouble]:
     if live is None:
         yield Trouble(
             "broken",
-            "The daemon is not running: sales earn nothing now.",
-            "sudo systemctl start vafa; if it stops again: journalctl -u vafa",
+            "The daemon does not answer: sales earn nothing now.",
+            "sudo systemctl restart vafa; if it stops again: journalctl -u vafa",
             "RUN-001",
         )
 

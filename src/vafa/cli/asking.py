@@ -195,8 +195,16 @@ def answered(
     except NotRunning:
         with reading(config_path) as (connection, config):
             answer = read(connection, config)
-        click.echo("the daemon is not running: read from the ledger", err=True)
+        _say_once("the daemon is not running: read from the ledger")
         return answer
+
+
+def _say_once(text: str) -> None:
+    """On stderr, once a command: a journal comes in pages."""
+    said: dict[str, Any] = click.get_current_context().find_root().meta
+    if said.setdefault(f"vafa.said {text}", 0) == 0:
+        click.echo(text, err=True)
+        said[f"vafa.said {text}"] = 1
 
 
 def now_ms() -> int:

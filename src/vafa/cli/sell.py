@@ -84,8 +84,8 @@ def _answer(config_path: Path, question: "Sell", again: str) -> "SoldIs":
 
     def waiting() -> None:
         nonlocal told
-        doing = _doing(config_path)
-        if doing and doing != told and sys.stderr.isatty():
+        doing = _doing(config_path) if sys.stderr.isatty() else ""
+        if doing not in ("", told):
             click.echo(f"  {doing}", err=True)
             told = doing
 

@@ -24,6 +24,7 @@ COLUMNS = 80
 EXIT_CODES = {"ok": 0, "degraded": 10, "broken": 20}
 EXIT_NOT_RUNNING = 3
 REDRAW_S = 1.0
+ANSWER_S = 3.0  # a daemon that takes longer is as good as down: say so while somebody waits
 _HEADS = {"ok": "● OK   ", "degraded": "▲ DEGRADED ", "broken": "■ BROKEN ", "down": "○ NOT RUNNING "}
 _COLOURS = {"ok": "green", "degraded": "yellow", "broken": "red", "down": "red"}
 _CLEAR = "\x1b[H\x1b[2J"
@@ -62,7 +63,7 @@ def standing(config_path: Path) -> "Status":
     from vafa.cli.asking import ask
 
     try:
-        return ask(config_path, GetStatus(), StatusIs).status
+        return ask(config_path, GetStatus(), StatusIs, ANSWER_S).status
     except NotRunning:
         return _standing_without_daemon(config_path)
 
