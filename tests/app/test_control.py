@@ -218,6 +218,7 @@ def test_what_is_no_question_is_refused_without_repeating_it(socket: Socket, lin
         {"do": "sell", "request": PAN, "amount": 105}, {"do": "sell", "request": "r", "amount": int(PAN)},
         {"do": "sell", "request": "r", "amount": 1, "terminal": PAN},
         {"do": "journal", "kinds": [PAN]}, {"do": "programme activate", "document": PAN},
+        {"do": "programme activate", "document": PROGRAMME.replace("per = 10", f'per = "{PAN}"')},
         {"do": PAN}, {PAN: 1},
     ],
 )  # fmt: skip
