@@ -187,6 +187,20 @@ def test_one_process_cannot_take_every_connection(shop: Shop) -> None:
     subprocess.run([sys.executable, "-c", talk, str(shop.path)], check=True, timeout=PATIENCE_S)
 
 
+def test_a_system_without_threads_left_refuses_one_connection_and_serves_the_next(
+    shop: Shop, good: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        refused = shop.client()
+        assert json.loads(refused.lines.readline())["error"] == "SRV-001"
+        assert refused.lines.readline() == b""
+    assert shop.client().ask(b"again") == b"heard again"
+
+
 def test_a_connection_that_ends_makes_room(shop: Shop) -> None:
     for _ in range(LIMITS.connections * 3):
         client = shop.client()

@@ -170,16 +170,27 @@ class LineServer:
                 len(self._open) >= self._limits.connections
                 or of_process >= self._limits.connections_per_process
             )
-            if not full:
-                thread = threading.Thread(
-                    target=self._serve, args=(connection, peer), name=f"client {peer.pid}", daemon=True
-                )
-                self._open[thread] = (connection, peer)
-                thread.start()
+            if not full and self._started(connection, peer):
                 return
         with connection, contextlib.suppress(OSError):
             connection.settimeout(0)  # a fresh socket's buffer takes a line; never wait for a stranger
-            connection.send(self._refuse("SRV-001", "too many connections; close some, then try again") + b"\n")
+            connection.send(
+                self._refuse("SRV-001", "too many connections; close some, then try again") + b"\n"
+            )
+
+    def _started(self, connection: socket.socket, peer: Peer) -> bool:
+        """Gives the connection its thread. False when the system has none left (TasksMax=): the next may."""
+        thread = threading.Thread(
+            target=self._serve, args=(connection, peer), name=f"client {peer.pid}", daemon=True
+        )
+        self._open[thread] = (connection, peer)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            del self._open[thread]
+            log.error("connection_got_no_thread", socket=self.path.name, pid=peer.pid, why=str(error))
+            return False
+        return True
 
     def _serve(self, connection: socket.socket, peer: Peer) -> None:
         """A connection's thread: its outermost boundary."""
