@@ -6,17 +6,27 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from lane_bench import Bench
 from shop import TID
 
-from vafa.app import desk
+from vafa.app import desk, messages
 from vafa.app.desk import Desk
 from vafa.app.paper import Paper
-from vafa.app.selling import SaleEnd
+from vafa.app.selling import SaleEnd, doubtful
+from vafa.model.events import SaleOutcome
 from vafa.model.payment import Scheme
 
 LOCAL_TID = "40217736"
+TICKET = "5f0c3a9e1b7d4426"
+_SCHEMA = json.loads(messages.schema())
+
+
+def conforms(kind: str, message: Any) -> bool:
+    """True when the published schema allows `message` as a 'request' or an 'answer'."""
+    schema = {"$defs": _SCHEMA["$defs"], **_SCHEMA["properties"][kind]}
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(message))
 
 
 class LaneSeller:
@@ -28,12 +38,24 @@ class LaneSeller:
     def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
         known = self._bench.shop.sales.known(TID, request)
         if known is not None:
+            if known.ended in (None, SaleOutcome.UNSURE):
+                self._bench.run_for(30)
             return self._bench.lane.sell(request, amount, member)
-        return self._bench.sell(request, amount, member)
+        work = self._bench.queue(request, amount, member)
+        self._bench.run(lambda: work.ended.is_set() or work.in_doubt.is_set())
+        if work.error is not None:
+            raise work.error
+        if work.end is None:
+            assert work.asked is not None
+            return doubtful(work.asked)
+        return work.end
 
 
 class DeskBench:
-    """`ask(op=..., ...)` sends one request and gives the answer as a dictionary; `line` gives it as bytes."""
+    """`ask(op=..., ...)` sends one request and gives the answer as a dictionary; `line` gives it as bytes.
+
+    All that goes through is held against the published schema.
+    """
 
     def __init__(self, directory: Path, scheme: Scheme = Scheme.SENDER) -> None:
         self.bench = Bench(directory)
@@ -53,7 +75,11 @@ class DeskBench:
         self.open()
 
     def line(self, **request: Any) -> bytes:
-        return self.desk.answer(json.dumps(request).encode())
+        answer = self.desk.answer(json.dumps(request).encode())
+        told = json.loads(answer)
+        assert conforms("answer", told), told
+        assert conforms("request", request) == (told.get("code") != "ASK-004"), (request, told)
+        return answer
 
     def ask(self, **request: Any) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.line(**request))
@@ -67,8 +93,8 @@ class DeskBench:
 
 
 def without_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Claim codes and tickets in a row, one version, so that answers can be written down."""
-    codes, tickets = count(482_917, 1_111), count(1)
+    """Claim codes in a row, one ticket, one version, so that answers can be written down."""
+    codes = count(482_917, 1_111)
     monkeypatch.setattr(secrets, "randbelow", lambda limit: next(codes) % limit)
-    monkeypatch.setattr(secrets, "token_hex", lambda size: f"{next(tickets):0{2 * size}x}")
+    monkeypatch.setattr(secrets, "token_hex", lambda size: TICKET)
     monkeypatch.setattr(desk, "__version__", "0.1.0")

@@ -28,6 +28,7 @@ from vafa.ports.clock import Clock
 
 IDENTIFIED_S = 300
 IDENTIFIED_MAX = 1_000
+_REFUSALS = {"too_many_connections": "ASK-005", "line_too_long": "ASK-006"}
 _PLACE = re.compile(r" - at `(\$[.\w\[\]…]*)`$")  # our own field names; what the line held is not repeated
 
 log = structlog.get_logger()
@@ -247,8 +248,8 @@ def failure(error: VafaError) -> messages.Failure:
 
 
 def refusal(code: str, message: str) -> bytes:
-    """What the socket itself refuses, in the protocol's words."""
-    return msgspec.json.encode(messages.Failure(code=code, message=message))
+    """What the socket itself refuses, in the protocol's words; `code` is the line server's."""
+    return msgspec.json.encode(messages.Failure(code=_REFUSALS.get(code, VafaError.code), message=message))
 
 
 def not_understood(error: Exception) -> messages.Failure:
