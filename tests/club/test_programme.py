@@ -1,12 +1,16 @@
 """The document, its canonical form and hash, and what is said about a wrong one."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vafa.club.programme import PER_MAX, POINTS_MAX, Programme, document, example, parse
+from vafa.club.programme import PER_MAX, POINTS_MAX, Programme, document, parse
 from vafa.model.errors import ProgrammeError
 from vafa.model.money import AMOUNT_MAX
+
+PLAIN = Path(__file__).parents[2] / "src/vafa/club/examples/plain.toml"
 
 CAFE = """
 schema = 1
@@ -87,7 +91,7 @@ def test_the_document_in_the_journal_parses_to_the_same_programme(programme: Pro
 
 
 def test_the_shipped_example_is_a_programme() -> None:
-    programme = parse(example())
+    programme = parse(PLAIN.read_text(encoding="utf-8"))
     assert (programme.points, programme.per, programme.minimum) == (1, 10_000, 0)
     assert programme.name("en") == "Sample Shop"
 

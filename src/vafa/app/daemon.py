@@ -23,10 +23,10 @@ from vafa.app.lane import Lane, LaneSettings
 from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.members import Members
 from vafa.app.paper import Paper
-from vafa.app.programmes import Programmes
+from vafa.app.programmes import Programmes, example
 from vafa.app.sales import Sales
 from vafa.app.status import facts
-from vafa.club.programme import Programme, example, parse
+from vafa.club.programme import Programme, parse
 from vafa.keys.device_key import DeviceKey, load, load_or_create
 from vafa.keys.seal import Sealer
 from vafa.keys.tokens import Tokens

@@ -40,6 +40,8 @@ class MemberView(msgspec.Struct, frozen=True):
 
 
 class HistoryLine(msgspec.Struct, frozen=True):
+    """One of a member's payments: our number, when it was posted, rials, points."""
+
     number: str
     at_ms: int
     amount: int

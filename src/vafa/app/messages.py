@@ -123,6 +123,8 @@ class Failure(Answer, frozen=True, kw_only=True, tag="failure"):
 
 
 class Welcome(Answer, frozen=True, kw_only=True, tag="welcome"):
+    """The protocol's version, ours, the shop, and the terminals whose payments may be told."""
+
     protocol: int
     vafa: str
     shop: str
@@ -130,6 +132,8 @@ class Welcome(Answer, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Pong(Answer, frozen=True, kw_only=True, tag="pong"):
+    """Somebody is there; `time` is the device's clock, UTC seconds."""
+
     time: int
 
 

@@ -2,7 +2,9 @@
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
+from vafa import club
 from vafa.app.questions import Version
 from vafa.app.status import iso
 from vafa.club.programme import Programme, document, parse
@@ -70,6 +72,12 @@ def covering(versions: Sequence[tuple[bytes, int | None]], instant: int) -> byte
     if begun:
         return begun[-1]
     return versions[0][0] if versions else b""
+
+
+def example(name: str = "plain") -> str:
+    """The text of an annotated programme shipped with the package, in club/examples."""
+    folder = Path(club.__path__[0]) / "examples"
+    return (folder / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def parsed(connection: sqlite3.Connection, programme: bytes) -> Programme:

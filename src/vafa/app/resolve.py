@@ -22,6 +22,8 @@ TRACE_WRAP = 1_000_000
 
 
 class Verdict(Enum):
+    """What the terminal's journal says of a sale."""
+
     PAID = "paid"
     UNPAID = "unpaid"
     UNSURE = "unsure"

@@ -56,6 +56,8 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Effect(msgspec.Struct, frozen=True):
+    """The rows an event changes, and the till's sums after it."""
+
     changes: tuple[Change, ...]
     till: TillSums
 

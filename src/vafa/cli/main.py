@@ -7,6 +7,7 @@ The daemon runs for months on small devices, so the way it is started by its uni
 would stay in its memory for two options.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -43,6 +44,9 @@ def daemon_config(arguments: list[str]) -> Path | None:
 
 def main(argv: list[str] | None = None) -> Any:
     """Entry point of the console script. Never shows a traceback for an error of the tree."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Persian shows ?, not a traceback
     config = daemon_config(sys.argv[1:] if argv is None else argv)
     try:
         if config is not None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from hashlib import blake2b
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -130,11 +129,6 @@ def parse(text: str, name: str = "programme") -> Programme:
 def document(programme: Programme) -> str:
     """The text ProgrammeActivated carries: `parse(document(p)).hash == p.hash`, on any device, for ever."""
     return programme.canonical.decode()
-
-
-def example(name: str = "plain") -> str:
-    """The text of an annotated example shipped with the package."""
-    return (Path(__file__).parent / "examples" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def _build(values: Mapping[str, str | int]) -> Programme:

@@ -14,9 +14,7 @@ or after 300 ms at the latest. A terminal that got no ACK sends the RESPONSE aga
 RESPONSE nobody waits for is Late, and tells of a payment like any other. Both are to be acknowledged too.
 
 Journal rows and cards are asked the same way. They move no money and can be asked again, so their answers are
-acknowledged at once.
-
-Times are seconds of a monotonic clock, handed in as `now`. Source: "PcPos Protocol" v1.5, section 2.
+acknowledged at once. Times are seconds of a monotonic clock. Source: "PcPos Protocol" v1.5, section 2.
 """
 
 from collections import deque
@@ -84,6 +82,8 @@ _UNSURE_KEPT_MAX = 8
 
 
 class State(Enum):
+    """Where a conversation stands."""
+
     IDLE = "idle"
     ASKED = "asked"  # INM sent
     REQUESTED = "requested"  # REQUEST sent: from here on a card may be charged

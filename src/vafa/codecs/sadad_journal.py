@@ -29,6 +29,8 @@ _CARD_INFO_BYTES = 64 + 8 + 15 + 12  # SHA-256 in hex, terminal, merchant, mask
 
 
 class JournalFilter(IntEnum):
+    """Which of its transactions a terminal is asked for."""
+
     FAILED = 0
     OK = 1
     ALL = 2

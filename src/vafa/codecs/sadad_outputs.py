@@ -47,10 +47,14 @@ class Repeat(Struct, frozen=True):
 
 
 class CardSeen(Struct, frozen=True):
+    """The card that was asked for."""
+
     info: CardInfo
 
 
 class CardRefused(Struct, frozen=True):
+    """No card came, or the terminal does not offer the question."""
+
     why: str
 
 

@@ -29,6 +29,8 @@ class Line(Struct, frozen=True, tag=True):
 
 
 class Header(Line, frozen=True):
+    """Whose club it is."""
+
     shop: Shop
 
 
@@ -45,6 +47,8 @@ class Promise(Line, frozen=True):
 
 
 class Earned(Line, frozen=True):
+    """What this purchase earned."""
+
     points: int
 
 
@@ -67,6 +71,8 @@ class NothingEarned(Line, frozen=True):
 
 
 class ClawedBack(Line, frozen=True):
+    """Points that left with a refund or void."""
+
     points: int
 
 
@@ -92,6 +98,8 @@ class Pending(Line, frozen=True):
 
 
 class NextReward(Line, frozen=True):
+    """How many more points bring which reward."""
+
     reward: str
     points: int
 
@@ -141,6 +149,8 @@ RANKS: dict[type[Line], int] = {
 
 
 class Slip(Struct, frozen=True):
+    """The lines of one paper, in the order they are printed."""
+
     lines: tuple[AnyLine, ...] = ()
 
 
