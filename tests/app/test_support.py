@@ -371,3 +371,12 @@ def test_a_sealed_phone_of_another_member_is_named(shop: Shop, member: bytes) ->
     forger.close()
     assert (count, bad.place) == (2, f"secret {other.hex()}")
     assert "another member's" in bad.message
+
+
+def test_last_digits_that_are_not_those_of_the_sealed_phone_are_named(shop: Shop, member: bytes) -> None:
+    shop.ledger.close()
+    forger = sqlite3.connect(shop.ledger.path)
+    forger.execute("UPDATE member SET last4 = '0000'")
+    _, (bad,) = seal_faults(forger, DeviceKey(b"k" * 32))
+    forger.close()
+    assert "last four digits" in bad.message

@@ -1,12 +1,16 @@
 """`vafa member`, `claim`, `sell`, `programme`: what people do at the counter; writing needs the daemon."""
 
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from device import Device, Run
+from device import LANE, Device, Run
 from shop import HASHED, PROGRAMME, TID, payment
 
+from vafa.app.live import LaneState
 from vafa.app.selling import SaleEnd
 from vafa.model.events import SaleOutcome
 from vafa.model.pan import CardHint
@@ -162,6 +166,35 @@ def test_each_sale_has_a_request_of_its_own_and_a_repeat_keeps_it(device: Device
     first, second, third = (request for request, _, _ in device.seller.asked)
     assert len({first, second, "mine"}) == 3
     assert third == "mine"
+
+
+def test_while_the_customer_pays_it_says_what_the_terminal_is_at(
+    device: Device, vafa: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    paid = end(device, SaleOutcome.APPROVED)
+
+    def patient(_request: str, _amount: int, _member: bytes) -> SaleEnd:
+        assert looked.wait(30)
+        return paid
+
+    class Watched(tuple[LaneState, ...]):
+        """The lanes, which tell when somebody looks at them."""
+
+        def __iter__(self) -> Iterator[LaneState]:
+            looked.set()
+            return super().__iter__()
+
+    lane = msgspec.structs.replace(LANE, doing="customer pays 105")
+    device.live = msgspec.structs.replace(device.live, lanes=Watched((lane,)))
+    monkeypatch.setattr(device.seller, "sell", patient)
+    monkeypatch.setattr("vafa.cli.sell.watched", lambda: True)
+    monkeypatch.setattr("vafa.cli.sell.PROGRESS_EVERY_S", 0.01)
+    monkeypatch.setattr("vafa.cli.sell.STATUS_S", 10.0)
+    with device.up():
+        ran = vafa("sell", "105", "--request", "r-1")
+    assert ran.code == 0
+    assert ran.err.count("customer pays 105") == 1
 
 
 def test_an_unknown_phone_is_noted_and_the_sale_goes_on(device: Device, vafa: Run) -> None:

@@ -1,7 +1,6 @@
 """Journal rows as people and programs read them: fields by name, bytes in hex, numbers of kinds as words."""
 
 import sqlite3
-from difflib import get_close_matches
 from enum import IntEnum
 from itertools import islice
 from typing import Any
@@ -44,6 +43,8 @@ def kind_of(name: str) -> Kind:
     wanted = name.strip().replace(" ", "_").replace("-", "_").upper()
     if wanted in Kind.__members__:
         return Kind[wanted]
+    from difflib import get_close_matches  # only a misspelled kind pays for it
+
     near = get_close_matches(wanted, Kind.__members__, n=1)
     hint = (
         f"did you mean {near[0].lower()}?" if near else ", ".join(each.lower() for each in Kind.__members__)

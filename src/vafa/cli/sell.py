@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vafa.app.questions import Sell, SoldIs
 
 PROGRESS_EVERY_S = 1.0
+STATUS_S = 1.0  # how long a look at the terminal may take before the sale is listened for again
 PAID = ("approved", "resolved_paid")
 
 
@@ -84,7 +85,7 @@ def _answer(config_path: Path, question: "Sell", again: str) -> "SoldIs":
 
     def waiting() -> None:
         nonlocal told
-        doing = _doing(config_path) if sys.stderr.isatty() else ""
+        doing = _doing(config_path) if watched() else ""
         if doing not in ("", told):
             click.echo(f"  {doing}", err=True)
             told = doing
@@ -101,13 +102,18 @@ def _answer(config_path: Path, question: "Sell", again: str) -> "SoldIs":
     return answer
 
 
+def watched() -> bool:
+    """True when a person looks at what is said meanwhile."""
+    return sys.stderr.isatty()
+
+
 def _doing(config_path: Path) -> str:
     """What the terminals that are at something are at; '' when the daemon is too busy to say."""
     from vafa.app import questions
     from vafa.cli.asking import ask
 
     try:
-        status = ask(config_path, questions.GetStatus(), questions.StatusIs, PROGRESS_EVERY_S).status
+        status = ask(config_path, questions.GetStatus(), questions.StatusIs, STATUS_S).status
     except NotRunning:
         return ""
     return ", ".join(each.doing for each in status.terminals if each.doing not in ("", "idle"))
