@@ -24,6 +24,7 @@ def _bench(directory: Path, monkeypatch: pytest.MonkeyPatch, at_most: float) -> 
     monkeypatch.setattr(figures, "GOALS", doctored)
     monkeypatch.setattr(bench, "QUICK", TINY)
     result = CliRunner().invoke(bench.command, ["--json", "--quick", "--directory", str(directory)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result, json.loads(result.stdout)
 
 

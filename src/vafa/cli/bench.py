@@ -95,11 +95,12 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
     from vafa.cli.measure.lines import measure_lines, terminal_line
 
     found: list[Measured] = []
-    config = running.write_config(here, "state", here / "tty")
-    with terminal_line(here / "tty") as line:
+    tty = here / "tty"
+    with terminal_line(tty) as line, tempfile.TemporaryDirectory(prefix="vafa-") as short:
+        config = running.write_config(Path(short), here / "state", tty)
         with running.daemon(config) as daemon:
             tell(f"{size.sales} sales through the daemon")
-            found.append(measure_lines(daemon, line, size.sales))
+            found.append(measure_lines(daemon, line, size.sales, here))
             tell("the daemon at rest")
             found.append(running.measure_memory("memory_at_rest", daemon, size.settle_s))
             tell(f"vafa status, {size.status_times} times")
@@ -107,9 +108,7 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
         tell(f"{size.starts} starts")
         found.append(running.measure_start(config, size.starts))
         tell("the first start of a new device")
-        fresh = here / "fresh"
-        fresh.mkdir()
-        with running.daemon(running.write_config(fresh, "state", here / "tty")) as daemon:
+        with running.daemon(running.write_config(Path(short), here / "fresh", tty)) as daemon:
             found.append(running.measure_memory("memory_first_start", daemon, size.settle_s))
     return found
 

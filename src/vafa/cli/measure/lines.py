@@ -99,10 +99,13 @@ def terminal_line(link: Path) -> Iterator[tuple[int, "Terminal"]]:
         os.close(slave)
 
 
-def measure_lines(running: Running, line: tuple[int, "Terminal"], sales: int) -> Measured:
-    """`sales` sales through the running daemon, every second one to a member who said so."""
+def measure_lines(running: Running, line: tuple[int, "Terminal"], sales: int, directory: Path) -> Measured:
+    """`sales` sales through the running daemon, every second one to a member who said so.
+
+    `directory` lies on the ledger's disk, for the floor beside it.
+    """
     took_s, floors_s = [], []
-    floor = Floor(running.config.parent)
+    floor = Floor(directory)
     with socket.socket(socket.AF_UNIX) as register:
         register.connect(str(running.local_socket))
         counter = Counter(*line, register)

@@ -55,8 +55,8 @@ def vafa_command() -> list[str]:
     return [str(script)] if script.exists() else [sys.executable, "-m", "vafa.cli.main"]
 
 
-def write_config(directory: Path, state: str, address: Path) -> Path:
-    """config.toml for a daemon of the bench's, its sockets and ledger in `directory`."""
+def write_config(directory: Path, state: Path, address: Path) -> Path:
+    """config.toml for a daemon of the bench's, its sockets beside it (whose paths have 107 bytes)."""
     path = directory / "config.toml"
     path.write_text(_CONFIG.format(state=state, terminal=TERMINAL_ID, address=address), encoding="utf-8")
     return path
@@ -75,14 +75,14 @@ def daemon(config: Path) -> Iterator[Running]:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
         try:
-            _wait_for_ready(told, process)
+            _wait_for_ready(told, process, Path(log.name))
             yield Running(process, config, cpu_s(process.pid))
         finally:
             _stop(process)
             place.unlink()
 
 
-def _wait_for_ready(told: socket.socket, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_ready(told: socket.socket, process: subprocess.Popen[bytes], log: Path) -> None:
     told.settimeout(0.5)
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:
@@ -91,7 +91,8 @@ def _wait_for_ready(told: socket.socket, process: subprocess.Popen[bytes]) -> No
                 return
         except TimeoutError:
             continue
-    raise NotRunning("the daemon to be measured did not become ready", fix="vafa run --config config.toml")
+    last = log.read_text(errors="replace").strip().splitlines()[-2:]
+    raise NotRunning(f"the daemon to be measured did not become ready: {' '.join(last) or 'it said nothing'}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
