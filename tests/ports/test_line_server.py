@@ -284,6 +284,20 @@ def test_a_socket_that_cannot_be_made_says_why(tmp_path: Path, name: str, group:
     assert (tmp_path / "file").read_text() == "precious"
 
 
+def test_a_group_the_process_is_no_member_of_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_ours(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", not_ours)
+    ours = grp.getgrgid(os.getgid()).gr_name
+    with pytest.raises(PortError, match=f"the group '{ours}', of which") as told:
+        LineServer(tmp_path / "local.sock", 0o660, ours, lambda line, _peer: line).start()
+    assert f"SupplementaryGroups={ours}" in told.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_allowance_gives_a_burst_and_then_a_rate() -> None:
     allowance = Allowance(burst=3, per_s=2.0, now=100.0)
     assert [allowance.take(100.0) for _ in range(5)] == [0, 0, 0, 0.5, 1.0]

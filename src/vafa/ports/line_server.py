@@ -129,16 +129,14 @@ class LineServer:
             listener.bind(str(private))
             private.chmod(self._mode)
             if self._group:
-                os.chown(private, -1, grp.getgrnam(self._group).gr_gid)
+                _give(private, self._group)
             listener.listen(self._limits.connections)
             self._inode = private.stat().st_ino
             private.rename(self.path)  # replaces what a dead process left
-        except KeyError as error:
+        except PortError as error:
             listener.close()
             private.unlink(missing_ok=True)
-            raise PortError(
-                f"{self.path}: there is no group {self._group!r}", fix=f"sudo groupadd --system {self._group}"
-            ) from error
+            raise PortError(f"{self.path}: {error}", fix=error.fix) from error
         except OSError as error:
             listener.close()
             with contextlib.suppress(OSError):
@@ -239,6 +237,21 @@ class LineServer:
                 too_long = f"a line may have {self._limits.line_bytes} bytes"
                 connection.sendall(self._refuse("SRV-002", too_long) + b"\n")
                 return
+
+
+def _give(path: Path, group: str) -> None:
+    """Hands a file to a group, which without root's powers must be one of ours. PortError when it is not."""
+    try:
+        gid = grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise PortError(f"there is no group {group!r}", fix=f"sudo groupadd --system {group}") from error
+    try:
+        os.chown(path, -1, gid)
+    except PermissionError as error:
+        raise PortError(
+            f"it cannot be given to the group {group!r}, of which this process is no member",
+            fix=f"sudo systemctl edit vafa: [Service] SupplementaryGroups={group}; then restart it",
+        ) from error
 
 
 def _refuse_live(path: Path) -> None:
