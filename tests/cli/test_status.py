@@ -1,6 +1,9 @@
 """`vafa status` as support reads it: golden screens of 80 columns, exit codes, JSON, and the daemon down."""
 
+import contextlib
 import json
+import subprocess
+import sys
 import threading
 
 import msgspec
@@ -207,3 +210,15 @@ def test_ages_are_told_in_one_unit(seconds: float, text: str) -> None:
 )
 def test_spans_are_told_short(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_it_loads_nothing_slow(device: Device, up: bool) -> None:
+    script = "import sys; from vafa.cli.main import main\ntry: main(['status'])\nfinally: print(*sys.modules)"
+    with device.up() if up else contextlib.nullcontext():
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ("● OK" in ran.stdout) == up
+    loaded = {name.partition(".")[0] for name in ran.stdout.splitlines()[-1].split()}
+    assert "click" in loaded
+    assert loaded & {"structlog", "apscheduler", "sqlite_utils", "cryptography", "serial", "httpx"} == set()
+    assert ("sqlite3" in loaded) == (not up)
