@@ -152,11 +152,9 @@ NEXT: dict[tuple[State, Seen], Move] = {
 _ANSWER_UNREADABLE = Move(State.IDLE, SaleOutcome.UNSURE, "the terminal's answer could not be read")
 
 _SEEN = {
-    FrameType.ACK: Seen.ACK,
-    FrameType.NACK: Seen.NACK,
-    FrameType.EOT: Seen.EOT,
+    FrameType.ACK: Seen.ACK, FrameType.NACK: Seen.NACK, FrameType.EOT: Seen.EOT,
     FrameType.RESPONSE: Seen.RESPONSE,
-}
+}  # fmt: skip
 
 
 class Dialogue:
