@@ -171,6 +171,16 @@ def test_a_wall_clock_that_jumps_does_not_make_a_paying_customer_unpaid(bench: B
     assert len(posted(bench)) == 1
 
 
+def test_an_answer_whose_checksum_is_wrong_is_no_answer_until_it_comes_again_or_the_journal_tells(
+    bench: Bench,
+) -> None:
+    bench.terminal.fault("bad-lrc")
+    end = bench.sell()
+    assert end.outcome in (SaleOutcome.APPROVED, SaleOutcome.RESOLVED_PAID)
+    assert bench.now() - 1_000 >= ANSWER_TIMEOUT_S
+    assert (bench.requests_sent(), len(posted(bench)), bench.lane.state().noise) == (1, 1, 1)
+
+
 def test_a_line_that_drops_after_the_request_leaves_the_sale_unsure_and_then_paid(bench: Bench) -> None:
     bench.terminal.fault("drop-link")
     end = bench.sell()
