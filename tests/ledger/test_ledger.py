@@ -43,6 +43,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     book.close()
 
 
+def test_who_may_not_read_the_ledger_is_told_so(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vafa.ledger.storage.os.access", lambda *_: False)
+    with pytest.raises(LedgerError, match="may be read by root and the vafa user only"):
+        connect_reader(ledger.path)
+
+
 def verified(ledger: Ledger) -> Verified:
     connection = connect_reader(ledger.path)
     try:

@@ -1,5 +1,6 @@
 """Links: bytes wake a reader, a command wakes a reader, a line that is gone says so and says what to do."""
 
+import errno
 import fcntl
 import os
 import pty
@@ -146,7 +147,7 @@ def test_a_serial_line_in_use_names_the_way_out() -> None:
     try:
         fcntl.flock(slave, fcntl.LOCK_EX)
         with pytest.raises(
-            PortError, match=f"{path} is in use; stop the vendor's program, then: vafa doctor"
+            PortError, match=f"{path} is in use; stop the vendor's program, then: vafa status"
         ):
             open_link(path, 115_200)
     finally:
@@ -154,12 +155,18 @@ def test_a_serial_line_in_use_names_the_way_out() -> None:
         os.close(slave)
 
 
-def test_a_serial_line_without_permission_points_to_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "missing"),
+    [(errno.EACCES, "in the group dialout"), (errno.EPERM, "in the service's DeviceAllow")],
+)
+def test_a_serial_line_without_permission_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, number: int, missing: str
+) -> None:
     def refuse(*args: object, **kwargs: object) -> int:
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(number, os.strerror(number))
 
     monkeypatch.setattr("serial.serialposix.os.open", refuse)
-    with pytest.raises(PortError, match="dialout") as caught:
+    with pytest.raises(PortError, match=missing) as caught:
         open_link("/dev/ttyUSB0", 115_200)
     assert caught.value.code == "SER-003"
 

@@ -84,6 +84,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise LedgerError(
             f"there is no ledger at {path}", fix="start the daemon once: vafa run", code="LED-006"
         )
+    if not os.access(path, os.R_OK):
+        raise LedgerError(
+            f"{path} may be read by root and the vafa user only", fix="run it with sudo", code="LED-001"
+        )
     try:
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None

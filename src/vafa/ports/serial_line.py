@@ -36,10 +36,16 @@ def _explained(path: str, baud: int, error: OSError | ValueError) -> PortError:
     number = getattr(error, "errno", None)
     if number in {errno.EBUSY, errno.EAGAIN} or "exclusively lock" in str(error):
         return PortError(
-            f"{path} is in use; stop the vendor's program, then: vafa doctor",
+            f"{path} is in use; stop the vendor's program, then: vafa status",
             fix=f"sudo fuser -v {path}   (names the program)",
         )
-    if number in {errno.EACCES, errno.EPERM}:
+    if number == errno.EPERM:  # not the file's mode: the unit's list of devices
+        return PortError(
+            f"{path}: this kind of port is not in the service's DeviceAllow",
+            fix="sudo systemctl edit vafa: [Service] DeviceAllow=char-NAME rw   (NAME: see /proc/devices)",
+            code="SER-003",
+        )
+    if number == errno.EACCES:
         return PortError(
             f"{path}: permission denied; the service user is not in the group dialout",
             fix="sudo systemctl restart vafa   (by hand: sudo usermod -aG dialout $USER, then log in anew)",
