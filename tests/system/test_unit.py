@@ -1,0 +1,106 @@
+"""The unit, its accounts and directories, the code's defaults, README and docs name the same things.
+
+Whether systemd itself likes the unit is asked by scripts/test (systemd-analyze); here is what it cannot know.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vafa.app.config import KEY_CREDENTIAL, Control, Ledger, Local, Terminal
+from vafa.cli.main import CONFIG, EXIT_USAGE
+from vafa.ports.line_server import Limits
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+SYSTEMD = ROOT / "systemd"
+SOCKETS = 2  # the local protocol's and the command line's
+OTHER_THREADS = 24  # main, jobs, late acknowledgements, and two for each of some ten terminals
+
+
+def settings(text: str) -> dict[str, list[str]]:
+    """A unit's lines by name; a name may stand several times."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def lines(name: str) -> list[list[str]]:
+    """The words of each line of sysusers or tmpfiles, comments left out."""
+    text = (SYSTEMD / name).read_text().splitlines()
+    return [line.split() for line in text if line and not line.startswith("#")]
+
+
+UNIT = settings((SYSTEMD / "vafa.service").read_text())
+MADE = lines("vafa.sysusers")
+KEPT = {words[1]: words[2:5] for words in lines("vafa.tmpfiles")}
+
+
+def one(name: str) -> str:
+    (value,) = UNIT[name]
+    return value
+
+
+def documented(path: str) -> str:
+    """Owner and mode of a path, as the table of files has them."""
+    row = re.search(rf"^\| `{re.escape(path)}` \|.*\| ([^|]+) \|$", OPERATIONS, re.MULTILINE)
+    assert row, f"docs/operations.md does not say who owns {path}"
+    return row.group(1)
+
+
+def test_the_unit_starts_what_the_readme_installs() -> None:
+    program, verb, option, config = one("ExecStart").split()
+    (venv,) = re.findall(r"^python3 -m venv (\S+)$", README, re.MULTILINE)
+    assert (program, verb, option) == (f"{venv}/bin/vafa", "run", "--config")
+    assert f"{venv}/bin/pip install ." in README
+    assert f"ln -s {program} " in README
+    assert config == CONFIG
+    assert f"config.example.toml {config}" in README
+
+
+@pytest.mark.parametrize("file", sorted(SYSTEMD.iterdir()), ids=lambda file: file.name)
+def test_each_file_is_installed_where_it_says(file: Path) -> None:
+    (target,) = re.findall(rf"^install -m 644 systemd/{file.name} (\S+)$", README, re.MULTILINE)
+    said = re.findall(r"installed as (\S+?)[,;.]?(?:\s|$)", file.read_text())
+    assert said in ([], [target])
+    assert target == f"/etc/systemd/system/{file.name}" or said
+
+
+def test_the_unit_makes_the_directories_that_the_defaults_name() -> None:
+    assert Ledger().directory == f"/var/lib/{one('StateDirectory')}"
+    for socket in (Local().socket, Control().socket):
+        assert socket.startswith(f"/run/{one('RuntimeDirectory')}/")
+        assert documented(socket).endswith(" 0660")
+    assert documented(f"{Ledger().directory}/").endswith(one("StateDirectoryMode"))
+    assert documented(f"/run/{one('RuntimeDirectory')}/").endswith(one("RuntimeDirectoryMode"))
+
+
+def test_settings_and_keys_have_the_modes_that_are_documented() -> None:
+    mode, user, group = KEPT[CONFIG]
+    assert documented(CONFIG) == f"{user}:{group} {mode}"
+    assert f"install -m {mode[1:]} -g {group} " in README
+    assert one("LoadCredential") == KEY_CREDENTIAL
+    assert documented(f"/etc/credstore/{KEY_CREDENTIAL}") == "root 0600"
+    assert KEPT["/etc/credstore"] == ["0700", "root", "root"]
+
+
+def test_every_account_is_made_and_every_group_is_the_service_s() -> None:
+    user, groups = one("User"), {one("Group"), *one("SupplementaryGroups").split()}
+    made = {words[1] for words in MADE if words[0] == "g"}
+    joined = {words[2] for words in MADE if words[:2] == ["m", user]}
+    assert ["u", user, f"-:{one('Group')}"] in [words[:3] for words in MADE]
+    assert any(words[:2] == ["u", user] and Ledger().directory in words for words in MADE)
+    assert groups - {one("Group")} == joined
+    assert groups - made == {"dialout"}  # Debian's own
+    for page in (README, OPERATIONS):
+        assert set(re.findall(r"\bgroups? (?:= )?[`\"](vafa[\w-]*)[`\"]", page)) <= made
+    assert 'group = "vafa-pos"' in README
+
+
+def test_the_unit_has_room_for_what_the_code_may_need() -> None:
+    assert int(one("TasksMax")) >= SOCKETS * Limits().connections + OTHER_THREADS
+    assert int(one("TimeoutStopSec")) > Terminal(id="x").answer_timeout_s
+    assert int(one("RestartPreventExitStatus")) == EXIT_USAGE
