@@ -87,7 +87,8 @@ class Daemon:
         self.ledger = Ledger(directory, clock.wall_ms)
         open_epoch(self.ledger, tokens.key_id)
         self._programmes = Programmes(self.ledger)
-        self._programmes.activate(programme, None)
+        if not self._programmes.knows(programme.id):  # one that was superseded here stays so
+            self._programmes.activate(programme, None)
         self._counter = Counter(self.ledger, tokens, self._programmes, config.shop.zone)
         self._members = Members(self.ledger, tokens, Sealer(key))
         shop = config.shop

@@ -23,6 +23,10 @@ class Programmes:
         self._order: list[tuple[bytes, int | None]] = []
         ledger.read(self._load)
 
+    def knows(self, programme: bytes) -> bool:
+        """True when this version was ever activated here."""
+        return any(version == programme for version, _ in self._order)
+
     def activate(self, programme: Programme, from_at: int | None) -> bool:
         """Make `programme` hold from the UTC second `from_at` (None: from now). False when it already does.
 

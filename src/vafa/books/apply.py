@@ -84,10 +84,8 @@ def _no_effect(_event: events.Event, _seq: int, _state: State, till: TillSums) -
     return Effect((), till)
 
 
-def _programme_activated(event: events.ProgrammeActivated, seq: int, state: State, till: TillSums) -> Effect:
-    old = state.find(ProgrammeRow, (event.programme,))
-    new = ProgrammeRow(event.programme, event.hash, seq, event.from_at)
-    return Effect((Change(old, new),), till)
+def _programme_activated(event: events.ProgrammeActivated, seq: int, _state: State, till: TillSums) -> Effect:
+    return Effect((Change(None, ProgrammeRow(seq, event.programme, event.hash, event.from_at)),), till)
 
 
 def _sale_asked(event: events.SaleAsked, seq: int, state: State, till: TillSums) -> Effect:

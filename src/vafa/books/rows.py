@@ -103,11 +103,14 @@ class SaleRow(BookRow, frozen=True):
 
 
 class ProgrammeRow(BookRow, frozen=True):
-    """A version of the club's rules; its document is in journal row `seq`."""
+    """An activation of a version of the club's rules; its document is in journal row `seq`.
 
+    A version may be activated again later: each activation covers its own time.
+    """
+
+    seq: int
     id: bytes
     hash: bytes
-    seq: int
     from_at: int | None = None
 
 

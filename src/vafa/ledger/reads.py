@@ -154,10 +154,10 @@ def programmes(connection: sqlite3.Connection) -> list[ProgrammeRow]:
 
 def programme_document(connection: sqlite3.Connection, programme: bytes) -> str:
     """The document of a programme version. NotFound when the journal has none of this hash."""
-    row = find_row(connection, ProgrammeRow, (programme,))
-    if row is None:
+    found = rows_where(connection, ProgrammeRow, "id = ? ORDER BY seq LIMIT 1", programme)
+    if not found:
         raise NotFound(f"no programme {programme.hex()} was ever activated here")
-    event = entry(connection, row.seq).event
+    event = entry(connection, found[0].seq).event
     assert isinstance(event, events.ProgrammeActivated)
     return event.document
 

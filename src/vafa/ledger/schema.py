@@ -63,11 +63,11 @@ CREATE TABLE sale (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sale_open ON sale (tid) WHERE outcome IN (0, 5);
 CREATE TABLE programme (
-    id BLOB PRIMARY KEY,
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
     hash BLOB NOT NULL,
-    seq INTEGER NOT NULL,
     from_at INTEGER
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TABLE gap (
     seq INTEGER PRIMARY KEY,
     tid TEXT NOT NULL,
