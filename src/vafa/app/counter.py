@@ -97,7 +97,7 @@ class Counter:
     def holder(self, tx: Transaction, member: bytes, hint: CardHint, card: bytes = NO_CARD) -> Holder:
         """Who holds the points: the named member, the card's one member, or nobody yet."""
         tokens = [CardToken(card)] if is_strong(card) else []
-        tokens += [token for token in self.tokens.card_tokens(hint) if token != card]
+        tokens += [token for token in self.tokens.card_tokens(hint) if token not in tokens]
         best = tokens[0] if tokens else NO_CARD
         row = tx.find(MemberRow, (member,)) if member else None
         if row is not None and row.state == MemberState.ACTIVE:
