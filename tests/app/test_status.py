@@ -15,6 +15,7 @@ from vafa.app.standing import Status
 from vafa.app.status import Facts, iso, midnight, newest_backup_ms, status
 from vafa.ledger.storage import connect_reader
 from vafa.model import events
+from vafa.model.errors import LedgerError
 from vafa.model.events import SaleOutcome
 from vafa.model.pan import CardHint
 
@@ -87,9 +88,16 @@ def test_the_worst_trouble_comes_first_and_gives_the_verdict(shop: Shop, books: 
 
 
 def test_a_ledger_that_cannot_be_read_is_broken_and_the_rest_is_still_told() -> None:
-    found = status(None, LIVE, FACTS, NOW_MS, "disk image is malformed")
+    found = status(None, LIVE, FACTS, NOW_MS, LedgerError("disk image is malformed"))
     assert codes(found) == [("broken", "LED-001")]
     assert found.terminals[0].state == "answering"
+
+
+def test_a_ledger_that_may_not_be_read_is_no_matter_of_the_disk() -> None:
+    (trouble, *_) = status(
+        None, None, FACTS, NOW_MS, LedgerError("not yours", fix="run it with sudo")
+    ).trouble
+    assert (trouble.message, trouble.fix) == ("The ledger does not answer: not yours.", "Run it with sudo.")
 
 
 def test_an_unsure_sale_degrades_until_it_is_settled(shop: Shop, books: sqlite3.Connection) -> None:

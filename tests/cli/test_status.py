@@ -90,7 +90,7 @@ def test_without_a_ledger_it_still_says_what_is_wrong(device: Device, vafa: Run)
         file.unlink()
     ran = vafa("status")
     assert ran.code == 3
-    assert "[LED-001]" in ran.out
+    assert "[LED-006]" in ran.out
     assert "[RUN-001]" in ran.out
 
 

@@ -104,7 +104,7 @@ class Control:
             with self._reading() as connection:
                 return questions.StatusIs(status=status(connection, live, facts, now_ms))
         except LedgerError as error:
-            return questions.StatusIs(status=status(None, live, facts, now_ms, str(error)))
+            return questions.StatusIs(status=status(None, live, facts, now_ms, error))
 
     def _why(self, question: questions.Why, _by: str) -> questions.Reply:
         with self._reading() as connection:

@@ -30,7 +30,7 @@ from vafa.books.rows import PaymentState
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.calendar import local_time
-from vafa.model.errors import NotFound
+from vafa.model.errors import LedgerError, NotFound
 from vafa.model.events import Kind, Nothing, SaleOutcome
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class Facts(msgspec.Struct, frozen=True):
     backup_every_h: int = 24
 
 
+_DISK_FIX = "Check disk space (df) and the disk; then: vafa verify. Sales at the terminal go on."
+
+
 class Books(msgspec.Struct, frozen=True):
     """What the ledger says."""
 
@@ -67,7 +70,11 @@ class Books(msgspec.Struct, frozen=True):
 
 
 def status(
-    connection: sqlite3.Connection | None, live: Live | None, facts: Facts, now_ms: int, unreadable: str = ""
+    connection: sqlite3.Connection | None,
+    live: Live | None,
+    facts: Facts,
+    now_ms: int,
+    unreadable: LedgerError | None = None,
 ) -> Status:
     """How things stand now. live None: the daemon is down; connection None: `unreadable` says why."""
     since = midnight(now_ms, facts.zone)
@@ -240,15 +247,13 @@ def _line_state(lane: LaneState) -> str:
     return "silent" if lane.last_frame_age_s is None else "answering"
 
 
-def _of_the_ledger(live: Live | None, unreadable: str) -> Iterator[Trouble]:
-    failure = (live.ledger_failure if live else "") or unreadable
+def _of_the_ledger(live: Live | None, unreadable: LedgerError | None) -> Iterator[Trouble]:
+    failure = (live.ledger_failure if live else "") or str(unreadable or "")
+    fix, code = _DISK_FIX, LedgerError.code
+    if live is None and unreadable is not None and unreadable.fix:  # who asks may be who lacks something
+        fix, code = f"{unreadable.fix[0].upper()}{unreadable.fix[1:]}.", unreadable.code
     if failure:
-        yield Trouble(
-            "broken",
-            f"The ledger does not answer: {failure}.",
-            "Check disk space (df) and the disk; then: vafa verify. Sales at the terminal go on.",
-            "LED-001",
-        )
+        yield Trouble("broken", f"The ledger does not answer: {failure}.", fix, code)
     for lane in live.lanes if live else ():
         if lane.unposted:
             yield Trouble(

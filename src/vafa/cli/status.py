@@ -76,7 +76,7 @@ def _standing_without_daemon(config_path: Path) -> "Status":
         with reading(config_path) as (connection, config):
             return status(connection, None, facts(config), now_ms())
     except LedgerError as error:
-        return status(None, None, facts(loaded(config_path)), now_ms(), str(error))
+        return status(None, None, facts(loaded(config_path)), now_ms(), error)
 
 
 def exit_code(status: "Status") -> int:

@@ -44,6 +44,8 @@ def load(path: Path) -> DeviceKey:
             raise KeyFileError(f"{path} can be read by everybody", fix=f"chmod 600 {path}")
         text = path.read_text("ascii").strip()
         material = bytes.fromhex(text)
+    except PermissionError as error:
+        raise KeyFileError(f"the device key {path} may not be read", fix="run it with sudo") from error
     except (OSError, ValueError) as error:
         raise KeyFileError(
             f"the device key {path} cannot be read ({error})", fix="restore it from a backup"
