@@ -52,27 +52,43 @@ def outcome_at(
     """The outcome of the Award or Payment in `entry`; `heard` is the same payment heard again."""
     device = reads.device(connection)
     assert device is not None
-    event = entry.event
+    first = outcome_of(device.device, entry)
+    if heard is None or tokens is None:
+        return first
+    disagrees = evidence_against(reads.paid_of(entry.event), heard, tokens)
+    return msgspec.structs.replace(first, seen_before=True, disagrees=disagrees)
+
+
+def outcome_of(device: int, entry: Entry) -> Outcome:
+    """The first outcome of the Award or Payment in `entry`, of the device with this number."""
+    event, row = entry.event, entry.row
     paid = reads.paid_of(event)
-    again = heard is not None
-    disagrees = evidence_against(paid, heard, tokens) if heard is not None and tokens is not None else ()
-    number = reads.short_number(device.device, entry.row.epoch, entry.row.seq)
-    outcome = Outcome(
-        "nothing", paid.key, number, check_code(entry.row.hash), entry.row.seq, entry.row.at, paid.amount,
-        paid.currency, paid.paid_at, seen_before=again, disagrees=disagrees,
-    )  # fmt: skip
-    if isinstance(event, events.PaymentSeen):
-        return msgspec.structs.replace(
-            outcome, why=Nothing(event.why).name.lower(), programme=event.programme
-        )
-    assert isinstance(event, events.Award)
-    outcome = msgspec.structs.replace(
-        outcome, points=event.points, programme=event.programme, known_by=KnownBy(event.known_by)
+    number = reads.short_number(device, row.epoch, row.seq)
+    known = (
+        paid.key,
+        number,
+        check_code(row.hash),
+        row.seq,
+        row.at,
+        paid.amount,
+        paid.currency,
+        paid.paid_at,
     )
-    if len(event.holder) != MEMBER_ID_BYTES:
-        return msgspec.structs.replace(outcome, result="waiting", claim=event.claim)
-    shown = event.balance if event.known_by in (KnownBy.PHONE, KnownBy.CARD) else None
-    return msgspec.structs.replace(outcome, result="earned", balance=shown, member=event.holder)
+    if isinstance(event, events.PaymentSeen):
+        return Outcome("nothing", *known, why=Nothing(event.why).name.lower(), programme=event.programme)
+    assert isinstance(event, events.Award)
+    owned = len(event.holder) == MEMBER_ID_BYTES
+    shown = owned and event.known_by in (KnownBy.PHONE, KnownBy.CARD)
+    return Outcome(
+        "earned" if owned else "waiting",
+        *known,
+        points=event.points,
+        balance=event.balance if shown else None,
+        claim="" if owned else event.claim,
+        programme=event.programme,
+        known_by=KnownBy(event.known_by),
+        member=event.holder if owned else b"",
+    )
 
 
 def evidence_against(paid: events.Paid, heard: Payment, tokens: Tokens) -> tuple[str, ...]:

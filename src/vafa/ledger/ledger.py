@@ -11,13 +11,13 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
 from vafa.books import till as tills
 from vafa.books.apply import apply, state_hash_after
-from vafa.books.rows import BookRow, Key, R
+from vafa.books.rows import BookRow, Key, R, key_of
 from vafa.books.till import TillSums
 from vafa.ledger import storage
 from vafa.ledger.tables import SQL, find_row
@@ -26,7 +26,7 @@ from vafa.model.chain import NO_HASH, Row, chain_hash
 from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
 
 T = TypeVar("T")
-_INSERT = "INSERT INTO journal (seq, epoch, at, kind, body, till, state, hash) VALUES (?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO journal (epoch, seq, at, kind, body, till, state, hash) VALUES (?,?,?,?,?,?,?,?)"
 _NEWEST_TWO = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal ORDER BY seq DESC LIMIT 2"
 
 
@@ -40,27 +40,26 @@ class Head(msgspec.Struct, frozen=True):
     state: int = 0
 
 
-class Posted(msgspec.Struct, frozen=True):
-    """Where an event went: its journal row and the row's chain hash."""
-
-    epoch: int
-    seq: int
-    hash: bytes
-
-
 class Transaction:
-    """What `decide` may do: read rows, post events. Lives only inside one `Ledger.write`."""
+    """What `decide` may do: read rows, post events. Lives only inside one `Ledger.write`.
+
+    A row of the books is read once: deciding and applying look at the same ones, and nobody else writes.
+    """
 
     def __init__(self, connection: sqlite3.Connection, head: Head, at_ms: int) -> None:
         self.connection = connection
         self.head = head
         self.at_ms = at_ms
+        self._seen: dict[tuple[type[BookRow], Key], BookRow | None] = {}
 
     def find(self, row_type: type[R], key: Key) -> R | None:
         """The row of the books with this primary key, or None."""
-        return find_row(self.connection, row_type, key)
+        place = (row_type, key)
+        if place not in self._seen:
+            self._seen[place] = find_row(self.connection, row_type, key)
+        return cast("R | None", self._seen[place])
 
-    def post(self, event: events.Event) -> Posted:
+    def post(self, event: events.Event) -> Row:
         """Append `event` to the journal and apply it to the books. Durable when `write` returns."""
         head = self.head
         seq = head.seq + 1
@@ -71,20 +70,23 @@ class Transaction:
         kind, body, till = events.KINDS[type(event)], events.encode(event), tills.pack(effect.till)
         state_bytes = state.to_bytes(32, "big")
         row_hash = chain_hash(head.hash, epoch, seq, self.at_ms, kind, body, till, state_bytes)
-        self.connection.execute(_INSERT, (seq, epoch, self.at_ms, kind, body, till, state_bytes, row_hash))
+        row = Row(epoch, seq, self.at_ms, kind, body, till, state_bytes, row_hash)
+        self.connection.execute(_INSERT, msgspec.structs.astuple(row))
         for change in effect.changes:
             self._write_row(change.old, change.new)
         self.head = Head(seq, epoch, row_hash, effect.till, state)
-        return Posted(epoch, seq, row_hash)
+        return row
 
     def _write_row(self, old: BookRow | None, new: BookRow | None) -> None:
         if new is None:
             assert old is not None
             sql = SQL[type(old)]
+            self._seen[type(old), key_of(old)] = None
             self.connection.execute(sql.delete, sql.key_values(old))
         else:
             sql = SQL[type(new)]
-            self.connection.execute(sql.insert if old is None else sql.replace, msgspec.structs.astuple(new))
+            self._seen[type(new), key_of(new)] = new
+            self.connection.execute(sql.insert if old is None else sql.update, msgspec.structs.astuple(new))
 
 
 class Ledger:

@@ -12,6 +12,7 @@ class Statements(msgspec.Struct, frozen=True):
 
     find: str
     insert: str
+    update: str
     replace: str
     delete: str
     all_by_key: str
@@ -26,9 +27,12 @@ def _statements(row_type: type[BookRow], table: str) -> Statements:
     marks = ", ".join("?" for _ in row_type.__struct_fields__)
     key = " AND ".join(f"{name} = ?" for name in key_columns(row_type))
     order = ", ".join(key_columns(row_type))
+    width = len(key_columns(row_type))
+    places = [f"{name} = ?{place}" for place, name in enumerate(row_type.__struct_fields__, 1)]
     return Statements(
         find=f"SELECT {columns} FROM {table} WHERE {key}",
         insert=f"INSERT INTO {table} ({columns}) VALUES ({marks})",
+        update=f"UPDATE {table} SET {', '.join(places[width:])} WHERE {' AND '.join(places[:width])}",
         replace=f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})",
         delete=f"DELETE FROM {table} WHERE {key}",
         all_by_key=f"SELECT {columns} FROM {table} ORDER BY {order}",
