@@ -10,6 +10,8 @@ The model of the file system:
   begins beyond the end, zeros fill the hole.
 * A write may be torn: any subset of its 512-byte sectors (as they lie in the file) or any prefix of its bytes
   is there. Bytes beside the written ones do not change (SQLite calls it powersafe overwrite).
+* A sync that fails makes nothing durable, and no later sync does: the kernel may have given those writes up
+  while reading still shows them. Only writing them again helps.
 * Names change in order, as in every journalling file system: some prefix of the unsynced creations, removals
   and renames is there.
 * Directories themselves are there from the beginning: the installer makes them.
@@ -21,7 +23,7 @@ import random
 from pathlib import Path
 from typing import NamedTuple
 
-from crash.strace_log import Answer, Create, Rename, Step, Sync, Truncate, Unlink, Write
+from crash.strace_log import Answer, Create, Rename, Step, Sync, SyncFailed, Truncate, Unlink, Write
 
 SECTOR_BYTES = 512
 _NOT_ON_DISK = ("-shm", ".lock", ".sock")
@@ -33,6 +35,7 @@ class Change(NamedTuple):
 
     number: int
     step: Write | Truncate
+    given_up: bool = False  # a sync of it failed
 
 
 class File:
@@ -44,10 +47,20 @@ class File:
 
     def sync(self, before: int) -> None:
         """Make durable what was changed by steps numbered below `before`."""
+        left: list[Change] = []
         for change in self.pending:
-            if change.number < before:
+            if change.number >= before or change.given_up:
+                left.append(change)
+            else:
+                left = [earlier for earlier in left if not _covers(change.step, earlier.step)]
                 _apply(self.durable, change.step)
-        self.pending = [change for change in self.pending if change.number >= before]
+        self.pending = left
+
+    def give_up(self, before: int) -> None:
+        """A sync failed."""
+        self.pending = [
+            change._replace(given_up=True) if change.number < before else change for change in self.pending
+        ]
 
 
 class Renaming(NamedTuple):
@@ -88,6 +101,9 @@ class Disk:
                     self._rename(Renaming(number, new, self.names[old], gone=old))
             case Sync(path, before):
                 self._sync(path, before)
+            case SyncFailed(path, before):
+                if path in self.names:
+                    self.names[path].give_up(before)
             case Answer():
                 return
 
@@ -144,6 +160,17 @@ def _content(file: File, how: str, chance: random.Random) -> bytearray:
             case _:
                 assert how == "none"
     return content
+
+
+def _covers(later: Write | Truncate, earlier: Write | Truncate) -> bool:
+    """True when nothing of `earlier` can show behind `later`."""
+    match later, earlier:
+        case Truncate(_, size), Write(_, offset, _):
+            return offset >= size
+        case Write(_, start, data), Write(_, offset, old):
+            return start <= offset and offset + len(old) <= start + len(data)
+        case _:
+            return isinstance(earlier, Truncate)
 
 
 def _apply(content: bytearray, step: Write | Truncate) -> None:

@@ -23,17 +23,27 @@ _TGKILL = {"x86_64": 234, "aarch64": 131}[platform.machine()]
 class Daemon:
     """One run of a command under strace, with its local socket as a client sees it."""
 
-    def __init__(self, command: Sequence[str], socket_path: Path, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], socket_path: Path, log: Path, strace_options: Sequence[str] = ()
+    ) -> None:
         self._socket_path = socket_path
         strace = ["strace", "-f", "-qq", "-xx", "-s", "1000000", "-o", str(log), "-e", f"trace={TRACED}"]
         strace += ["-e", "signal=none", "--seccomp-bpf"]
         self._output = log.with_suffix(".out").open("wb")
-        self._strace = subprocess.Popen([*strace, *command], stdout=self._output, stderr=subprocess.STDOUT)
+        self._strace = subprocess.Popen(
+            [*strace, *strace_options, *command], stdout=self._output, stderr=subprocess.STDOUT
+        )
         self._client: socket.socket | None = None
         self._rest = b""
         self._asked = 0
 
     def ask(self, **request: Any) -> dict[str, Any]:
+        """A request that is granted, its answer."""
+        answer = self.try_to(**request)
+        assert answer["answer"] != "failure", answer
+        return answer
+
+    def try_to(self, **request: Any) -> dict[str, Any]:
         """One request, its answer. Connects anew now and then: a connection has an allowance."""
         if self._client is None:
             self._client = self._connect()
@@ -48,7 +58,6 @@ class Daemon:
             self._client.close()
             self._client = None
         answer: dict[str, Any] = msgspec.json.decode(line)
-        assert answer["answer"] != "failure", answer
         return answer
 
     def end(self, how: signal.Signals) -> None:

@@ -60,13 +60,20 @@ class Sync(NamedTuple):
     before: int
 
 
+class SyncFailed(NamedTuple):
+    """The disk refused: what was to be synced may never get there, though reading still shows it."""
+
+    path: str
+    before: int
+
+
 class Answer(NamedTuple):
     """Bytes a client may have seen."""
 
     data: bytes
 
 
-Step = Create | Write | Truncate | Unlink | Rename | Sync | Answer
+Step = Create | Write | Truncate | Unlink | Rename | Sync | SyncFailed | Answer
 
 
 class _Open(NamedTuple):
@@ -126,10 +133,11 @@ class StraceLog:
         self.steps.append(Answer(data))
 
     def _end(self, name: str, arguments: str, result: int, begun: int) -> None:
-        if result < 0:
-            return
         args = [text if hexed is None else _bytes(hexed) for hexed, text in _split(arguments)]
-        if name in ("open", "openat", "creat"):
+        if result < 0:
+            if name in ("fsync", "fdatasync") and int(args[0]) in self._files:
+                self.steps.append(SyncFailed(self._files[int(args[0])].path, begun))
+        elif name in ("open", "openat", "creat"):
             self._opened(args, result)
         elif name in ("unlink", "unlinkat", "rename", "renameat", "renameat2"):
             self._named(name, [self._ours(arg) for arg in args if isinstance(arg, bytes)])

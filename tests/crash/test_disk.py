@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 from crash.disk import Disk, Image
-from crash.strace_log import Answer, Create, Rename, Step, StraceLog, Sync, Truncate, Unlink, Write
+from crash.strace_log import (
+    Answer,
+    Create,
+    Rename,
+    Step,
+    StraceLog,
+    Sync,
+    SyncFailed,
+    Truncate,
+    Unlink,
+    Write,
+)
 
 SYNCED_FILE: list[Step] = [Create("f", truncated=False), Write("f", 0, b"old"), Sync("f", 2), Sync("", 3)]
 
@@ -70,6 +81,12 @@ def test_a_sync_of_a_directory_does_not_cover_another_directory() -> None:
     assert images([*steps, Sync("a", 2)]) == [{"a/f": b""}]
 
 
+def test_after_a_failed_sync_only_writing_again_helps() -> None:
+    failed = [*SYNCED_FILE, Write("f", 0, b"new"), SyncFailed("f", 5), Sync("f", 6)]
+    assert contents(failed) == {b"old", b"nld", b"ned", b"new"}
+    assert contents([*failed, Write("f", 0, b"new"), Sync("f", 8)]) == {b"new"}
+
+
 def hexed(data: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in data)
 
@@ -103,7 +120,8 @@ def test_calls_of_several_threads_are_read_in_the_order_they_took_effect(log: Pa
         Write("f", 0, b"abc"),
         Answer(b"hello"),  # from when it began: the client may have it
         Write("f", 8, b"xy"),  # as far as it went
-        Sync("f", 2),  # covers what had returned when it began; a sync that failed is none
+        Sync("f", 2),  # covers what had returned when it began
+        SyncFailed("f", 5),
     ]
 
 

@@ -17,6 +17,7 @@ PAGE_BYTES = 1024
 WAL_PAGES_AUTOCHECKPOINT = 4_000
 CACHE_KIB = 1_024
 BUSY_TIMEOUT_MS = 2_000
+REWRITE_BYTES = 65_536
 
 
 def ledger_path(directory: Path) -> Path:
@@ -28,6 +29,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     """The one writing connection, created and migrated where needed. Usable from any thread under a lock."""
     if sqlite3.sqlite_version_info < SQLITE_MIN:
         raise LedgerError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
+    _make_durable(path.with_name(path.name + "-wal"))
     try:
         connection = _connect(path)
         _prepare(connection, path)
@@ -76,6 +78,32 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 fix="put the ledger on a local disk with a file system that supports shared memory",
                 code="LED-005",
             )
+
+
+def _make_durable(log: Path) -> None:
+    """Everything readable in the write-ahead log is on the disk, or the ledger does not open.
+
+    A commit whose sync failed or was cut off by a kill can still be read from memory. Answering "seen before"
+    from it would acknowledge what a power cut loses; and once a sync has failed the kernel has given those
+    pages up, so that a later sync says yes without writing them. Writing the same bytes again helps.
+    """
+    if not log.exists():
+        return
+    try:
+        descriptor = os.open(
+            log, os.O_RDWR | os.O_CLOEXEC
+        )  # SQLite holds no lock on this file that closing drops
+        try:
+            offset = 0
+            while chunk := os.pread(descriptor, REWRITE_BYTES, offset):
+                offset += os.pwrite(descriptor, chunk, offset)
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise LedgerError(
+            f"{log} cannot be made durable ({error})", fix="check disk space and the disk; then: vafa verify"
+        ) from error
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
