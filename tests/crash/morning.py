@@ -73,6 +73,13 @@ class Daemon:
             self._client.close()
         self._output.close()
 
+    def wait_for(self, directory: Path, pattern: str) -> None:
+        """Until the daemon has made a file of its own accord."""
+        until = time.monotonic() + _START_S
+        while not list(directory.glob(pattern)):
+            assert time.monotonic() < until, self.said()
+            time.sleep(0.02)
+
     def abandon(self) -> None:
         """After a failed test: nothing may go on running."""
         if self._strace.poll() is None:
@@ -137,8 +144,11 @@ def payment(number: int, **more: Any) -> dict[str, Any]:
     return given | {"card": card} | more
 
 
-def morning(vafa: Sequence[str], directory: Path, payments: int) -> StraceLog:
-    """Half the payments, a kill -9, a start, repeats, the other half, and an orderly end."""
+def morning(vafa: Sequence[str], directory: Path, payments: int, awaited: str = "") -> StraceLog:
+    """Half the payments, a kill -9, a start, repeats, the other half, and an orderly end.
+
+    awaited  a pattern of files that must have appeared before the last payments
+    """
     state = directory / "state"
     state.mkdir()
     config = directory / "config.toml"
@@ -152,6 +162,8 @@ def morning(vafa: Sequence[str], directory: Path, payments: int) -> StraceLog:
             first = run * payments // 2
             for number in (*range(max(0, first - 3), first), *range(first, first + payments // 2)):
                 daemon.ask(**payment(number, **({"member": PHONES[0]} if number % 4 == 0 else {})))
+                if awaited and number == payments - 5:
+                    daemon.wait_for(state, awaited)
             daemon.end(signal.SIGTERM if run else signal.SIGKILL)
         finally:
             daemon.abandon()

@@ -41,7 +41,7 @@ def test_every_acknowledged_award_is_there_once_after_any_power_cut(memory: Path
 
 
 def test_checkpoints_and_backups_between_the_sales_lose_nothing(memory: Path) -> None:
-    log = morning(altered("hasty"), memory, PAYMENTS)
+    log = morning(altered("hasty"), memory, PAYMENTS, awaited="backups/ledger-*.db")
     assert any(isinstance(step, Rename) and step.new.startswith("backups/ledger-") for step in log.steps)
     judged, wrong = faults(states(log.steps, SEED, images_per_step=1), memory)
     assert wrong == []
