@@ -155,6 +155,8 @@ def _claim(event: events.Claim, _seq: int, state: State, till: TillSums) -> Effe
     old = state.find(MemberRow, (event.member,))
     if old is None:
         raise Impossible("the claiming member is unknown")
+    keys = [key for part in event.parts for key in part.keys]
+    _require(len(keys) == len(set(keys)), "the claim names a payment twice")
     member, changes, moved, issued = old, list[Change](), 0, 0
     for part in event.parts:
         carry = Carry(member.carry)

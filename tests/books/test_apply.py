@@ -1,0 +1,169 @@
+"""What an event does to the books, on a state of plain dictionaries; and each thing that cannot follow."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from vafa.books import apply as rules
+from vafa.books.apply import Impossible, apply, floor_sum, fraction_left, state_hash_after
+from vafa.books.rows import BookRow, Carry, Key, MemberRow, R, key_of, row_digest
+from vafa.books.till import ACCOUNTS, TillSums
+from vafa.model import events
+from vafa.model.events import Event, SaleOutcome
+from vafa.model.payment import PaymentKey, Scheme
+
+MEMBER, OTHER = b"\1\2" + b"m" * 8, b"\1\2" + b"o" * 8
+CARD = b"\1\1\2" + b"c" * 8
+PROGRAMME = b"p" * 8
+
+
+class Books:
+    """The state and the till after the events taken so far."""
+
+    def __init__(self, *history: Event) -> None:
+        self.rows: dict[tuple[type[BookRow], Key], BookRow] = {}
+        self.till = TillSums()
+        self.hash = 0
+        self.seq = 0
+        for event in history:
+            self.take(event)
+
+    def find(self, row_type: type[R], key: Key) -> R | None:
+        row = self.rows.get((row_type, key))
+        assert row is None or isinstance(row, row_type)
+        return row
+
+    def take(self, event: Event) -> None:
+        """Apply one event and keep what it changes."""
+        self.seq += 1
+        effect = apply(event, self.seq, self, self.till)
+        for old, new in ((change.old, change.new) for change in effect.changes):
+            if old is not None:
+                assert self.rows.pop((type(old), key_of(old))) == old
+            if new is not None:
+                self.rows[type(new), key_of(new)] = new
+        self.till, self.hash = effect.till, state_hash_after(self.hash, effect.changes)
+
+
+def key(number: int) -> PaymentKey:
+    return PaymentKey(Scheme.RRN, "C0000301", f"{number:012d}")
+
+
+def paid(number: int) -> events.Paid:
+    return events.Paid(key(number), 105, 0, None, 1)
+
+
+def award(number: int = 1, **fields: Any) -> events.Award:
+    """105 rial to the member, ten points and a half."""
+    good = events.Award(paid(number), MEMBER, "", PROGRAMME, 105, (21, 2), (0, 1), 10, 10, 1)
+    return msgspec.structs.replace(good, **fields)
+
+
+def claim(token: bytes = CARD, number: int = 1, **fields: Any) -> events.Claim:
+    """The member claims the card's one waiting payment."""
+    part = events.Claimed(PROGRAMME, (key(number),), 105, (21, 2), (0, 1), 10, 10)
+    return events.Claim(MEMBER, "482917", token, (msgspec.structs.replace(part, **fields),), "test")
+
+
+OPENED = events.EpochOpened(b"L" * 16, 1, None, b"\1\2", "test")
+ENROL = events.Enrol(MEMBER, "6789", "test")
+BIND = events.Bind(MEMBER, CARD, "test")
+WAITING = award(holder=CARD, claim="482917")
+LOOSE = award(holder=b"", claim="482917", balance=0)
+ASKED = events.SaleAsked("C0000301", "r-1", 105, 0, "o", "", b"", b"", b"", 0, "")
+GAP = events.GapDetected("C0000301", "1", "9", "poll")
+
+
+def ended(outcome: SaleOutcome, request: str = "r-1") -> events.SaleEnded:
+    return events.SaleEnded(("C0000301", request), outcome)
+
+
+# (what happened before, what cannot follow, why)
+IMPOSSIBLE: list[tuple[list[Event], Event, str]] = [
+    ([], events.Forget(MEMBER, "x", "y"), "written by a newer Vafa"),
+    ([ASKED], ASKED, "asked for before"),
+    ([ASKED], ended(SaleOutcome.APPROVED, "r-2"), "never asked for"),
+    ([ASKED, ended(SaleOutcome.DECLINED)], ended(SaleOutcome.APPROVED), "has ended before"),
+    ([ENROL, award()], events.PaymentSeen(paid(1), 1), "was posted before"),
+    ([events.PaymentSeen(paid(1), 1)], award(), "was posted before"),
+    ([ENROL, award()], award(carry=(1, 2), balance=20), "was posted before"),
+    ([ENROL], award(points=11, balance=11), "points are not floor"),
+    ([ENROL], award(claim="482917"), "if and only if there is a claim code"),
+    ([ENROL], award(holder=CARD), "if and only if there is a claim code"),
+    ([], award(), "the award's member is unknown"),
+    ([ENROL, award()], award(2, balance=20), "the award's carry is not the member's"),
+    ([ENROL], award(balance=11), "the balance is not the one before"),
+    ([ENROL], ENROL, "joined before"),
+    ([ENROL, BIND], BIND, "bound already"),
+    ([], BIND, "the card's member is unknown"),
+    ([WAITING], claim(), "the claiming member is unknown"),
+    ([ENROL, award(), award(2, holder=CARD, claim="1")], claim(number=2), "the claim's carry"),
+    ([ENROL, WAITING], claim(points_in=11), "claimed points are not floor"),
+    ([ENROL, WAITING], claim(number=2), "does not wait for this claim"),
+    ([ENROL, WAITING], claim(b""), "does not wait for this claim"),
+    ([ENROL, WAITING, claim()], claim(carry=(1, 2), points_in=11), "does not wait for this claim"),
+    ([ENROL, WAITING], claim(points_out=9), "does not take what waits on the card"),
+    ([ENROL, LOOSE], claim(b"", keys=(key(1), key(1))), "names a payment twice"),
+    ([], events.GapClosed((1, 1), "x", "y"), "never detected"),
+    ([GAP, events.GapClosed((1, 1), "x", "y")], events.GapClosed((1, 1), "x", "y"), "closed already"),
+]
+
+
+@pytest.mark.parametrize(("history", "event", "why"), IMPOSSIBLE)
+def test_what_cannot_follow_is_impossible_and_says_why(history: list[Event], event: Event, why: str) -> None:
+    books = Books(*history)
+    before = dict(books.rows)
+    with pytest.raises(Impossible, match=re.escape(why)):
+        books.take(event)
+    assert books.rows == before
+
+
+def test_every_condition_of_apply_is_in_the_table() -> None:
+    source = Path(rules.__file__).read_text("utf-8")
+    conditions = len(re.findall(r"^ +_require\(|raise Impossible\((?!what)", source, re.MULTILINE))
+    assert conditions <= len({why for *_, why in IMPOSSIBLE}) + 2  # three say "was posted before"
+
+
+HALF_LATER = claim(number=2, carry=(1, 2), points_in=11)  # its half point and the member's make one
+
+# (what happens, the member's balance, what is carried)
+POSSIBLE: list[tuple[list[Event], int, tuple[int, int]]] = [
+    ([ENROL], 0, (0, 1)),
+    ([ENROL, award()], 10, (1, 2)),
+    ([ENROL, award(), award(2, carry=(1, 2), points=11, balance=21)], 21, (0, 1)),
+    ([WAITING, ENROL, claim()], 10, (1, 2)),
+    ([LOOSE, ENROL, claim(b"")], 10, (1, 2)),
+    ([ENROL, award(), award(2, holder=CARD, claim="1"), HALF_LATER], 21, (0, 1)),
+    ([ENROL, ASKED, ended(SaleOutcome.UNSURE), ended(SaleOutcome.RESOLVED_UNPAID)], 0, (0, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("history", "balance", "carry"), POSSIBLE)
+def test_points_arrive_and_the_postings_balance(
+    history: list[Event], balance: int, carry: tuple[int, int]
+) -> None:
+    books = Books(OPENED, *history)
+    member = books.find(MemberRow, (MEMBER,))
+    assert member is not None
+    assert (member.balance, Carry(member.carry).of(PROGRAMME)) == (balance, carry)
+    assert books.till.member == balance
+    assert sum(getattr(books.till, account) for account in ACCOUNTS) == 0
+    assert books.hash == sum(map(row_digest, books.rows.values())) % rules.STATE_MODULUS
+
+
+@pytest.mark.parametrize(
+    ("carry", "contribution", "points", "left"),
+    [
+        ((0, 1), (21, 2), 10, (1, 2)),
+        ((1, 2), (21, 2), 11, (0, 1)),
+        ((2, 3), (1, 6), 0, (5, 6)),
+        ((0, 1), (0, 1), 0, (0, 1)),
+    ],
+)
+def test_points_are_the_floor_and_the_rest_is_carried_in_lowest_terms(
+    carry: tuple[int, int], contribution: tuple[int, int], points: int, left: tuple[int, int]
+) -> None:
+    assert (floor_sum(carry, contribution), fraction_left(carry, contribution)) == (points, left)
