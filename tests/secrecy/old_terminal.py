@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import reduce
 from hashlib import sha256
 
-# field -> (first unit of two bytes, units) of the 137 units of a sale response; not the amount, where a number
-# is an amount whatever it looks like
+# field -> (first unit of two bytes, units) of the 137 units of a sale response; not the amount, where
+# a number is an amount whatever it looks like
 RESPONSE = {
     "card": (17, 17),
     "processing": (34, 7),

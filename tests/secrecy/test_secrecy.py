@@ -1,7 +1,8 @@
 """No card number and no readable phone stays anywhere, whatever a client or a terminal writes where.
 
 The real daemon takes messages with a card number planted in each field in turn; then its database,
-write-ahead log, backups, log and replies are searched. That the search finds what is there shows test_search.py.
+write-ahead log, backups, log and replies are searched. That the search finds what is there,
+test_search.py shows.
 """
 
 import sqlite3
