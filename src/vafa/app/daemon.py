@@ -45,6 +45,7 @@ from vafa.ports.link import open_link
 if TYPE_CHECKING:
     from vafa.app.jobs import Jobs
 
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_OUR_BUG = 70  # EX_SOFTWARE: systemd restarts us
 SOCKET_MODE = 0o660
 STATUS_EVERY_S = 10.0
@@ -71,8 +72,10 @@ class Daemon:
 
     def start(self) -> None:
         """Everything a payment needs, then READY. From its first line on SIGTERM means an orderly end."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING_SIGNALS:
             signal.signal(number, lambda *_: self._wake.set())
+        # Held back in every thread started from here on, so that the main one always hears them at once.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         config, clock = self._config, self._clock
         directory = config.ledger_directory
         try:
@@ -113,6 +116,7 @@ class Daemon:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; the exit code."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
         interval_s = min(notify.watchdog_interval_s() or STATUS_EVERY_S, STATUS_EVERY_S)
         while not self._wake.wait(interval_s):
             if self._lanes_live():
