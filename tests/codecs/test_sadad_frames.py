@@ -165,3 +165,11 @@ def test_a_changed_byte_is_never_taken_for_the_frame(frame: Frame, draw: st.Data
     at = draw.draw(st.integers(0, len(data) - 1))
     data[at] ^= draw.draw(st.integers(1, 255))
     assert frame not in read(bytes(data))
+
+
+@given(st.binary(max_size=1001))
+def test_the_checksum_is_the_exclusive_or_of_all_bytes(covered: bytes) -> None:
+    expected = 0
+    for byte in covered:
+        expected ^= byte
+    assert sadad_frames.checksum(covered) == expected

@@ -70,6 +70,23 @@ def parsed(**fields: str) -> SaleResponse:
     return response
 
 
+@pytest.mark.parametrize("merchant", ["\U0001f600 shop", "shop 1234567890\U0001f600"])
+def test_a_sign_of_two_units_moves_no_other_field(merchant: str) -> None:
+    """The second one is cut by its field's edge: half of it stands at the end, and is no letter."""
+    response = parsed(merchant=merchant, text="خوش آمدید")
+    assert response.merchant_id == merchant.encode("utf-16-le")[:32].decode("utf-16-le", "replace")
+    assert (response.text, response.terminal_id) == ("خوش آمدید", TID)
+
+
+def test_halves_of_a_sign_at_the_edges_of_two_fields_do_not_join() -> None:
+    data = bytearray(response_with(merchant="shop", text="  thank you"))
+    data[212:216] = "\U0001f600".encode("utf-16-le")
+    response = read_sale_response(bytes(data))
+    assert isinstance(response, SaleResponse)
+    assert response.merchant_id == "shop"
+    assert response.text == "\ufffd thank you"
+
+
 def rows_of(name: str) -> tuple[JournalRow, ...]:
     answer = read_message(frame_of(name))
     assert isinstance(answer, JournalAnswer)

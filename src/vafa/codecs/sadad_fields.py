@@ -46,10 +46,11 @@ REFUSED_THRICE = "TRM-007"
 
 def clean(field: str) -> str:
     """A field without padding and unprintable characters; what follows an inner NUL is stale and dropped."""
-    text = field.strip("\0 \t\r\n").split("\0", 1)[0]
-    if not text.isprintable():
-        text = "".join(c for c in text if c.isprintable())
-    return text.strip()
+    text = field.strip("\0 \t\r\n")
+    if text.isprintable():  # then it holds no NUL either, and no blank at its ends
+        return text
+    text = text.split("\0", 1)[0]
+    return "".join(c for c in text if c.isprintable()).strip()
 
 
 def text_of(field: str) -> str:

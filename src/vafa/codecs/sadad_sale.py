@@ -40,6 +40,7 @@ _RESPONSE = {
     "merchant_id": (182, 16),
     "text": (214, 30),
 }
+_RESPONSE_UNITS = {name: slice(first // 2, first // 2 + units) for name, (first, units) in _RESPONSE.items()}
 _TIME_BLOCK_AT = 108  # eight uint16: year, month, unused, day, hour, minute, second, 0; Jalali
 _TIME_OFFSET = 24  # each is sent as its value + 24
 
@@ -206,10 +207,7 @@ def read_sale_response(data: bytes, tokenise: Tokenise | None = None) -> SaleRes
     """The answer to a sale. Its card number, whole or masked, survives as a hint only."""
     if len(data) < RESPONSE_BYTES:
         return Malformed(f"a sale response has {RESPONSE_BYTES} bytes, this one {len(data)}")
-    field = {
-        name: data[first : first + 2 * units].decode("utf-16-le", "replace")
-        for name, (first, units) in _RESPONSE.items()
-    }
+    field = _response_fields(data)
     amount = number_of(field["amount"])
     if amount is None:
         return Malformed("the amount is no number")
@@ -226,6 +224,18 @@ def read_sale_response(data: bytes, tokenise: Tokenise | None = None) -> SaleRes
         merchant_id=text_of(field["merchant_id"]),
         text=text_of(field["text"]),
     )
+
+
+def _response_fields(data: bytes) -> dict[str, str]:
+    """The text of every field, each unit of two bytes one character."""
+    text = data[:RESPONSE_BYTES].decode("utf-16-le", "replace")
+    if 2 * len(text) == RESPONSE_BYTES:
+        return {name: text[place] for name, place in _RESPONSE_UNITS.items()}
+    # A pair of units became one character: noise, or a field's edge cut it. So each field is read by itself.
+    return {
+        name: data[first : first + 2 * units].decode("utf-16-le", "replace")
+        for name, (first, units) in _RESPONSE.items()
+    }
 
 
 def _time_of(block: bytes) -> WallTime | None:

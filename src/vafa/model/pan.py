@@ -58,7 +58,12 @@ def mask_pans(text: str, replace: Callable[[str], str] | None = None) -> str:
 
     Digits may be Latin, Persian or Arabic-Indic, with single blanks or dashes between them.
     """
-    if len(text) < PAN_DIGITS_MIN or not _RUN.search(text):
+    if len(text) < PAN_DIGITS_MIN:
+        return text
+    if text.isascii() and text.isdigit():  # one number, such as a merchant's: nothing to search for
+        if _pan_inside(text) is None:
+            return text
+    elif not _RUN.search(text):
         return text
 
     def shown(pan: str) -> str:
