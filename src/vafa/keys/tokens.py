@@ -19,8 +19,11 @@ class Tokens:
     """Makes member ids and card tokens under one token key."""
 
     def __init__(self, device_key: DeviceKey) -> None:
-        self._key = device_key.derived("tokens")
-        self.key_id = blake2b(self._key, digest_size=KEY_ID_BYTES, person=b"vafa key id").digest()
+        key = device_key.derived("tokens")
+        self.key_id = blake2b(key, digest_size=KEY_ID_BYTES, person=b"vafa key id").digest()
+        self._keyed = hmac.new(
+            key, digestmod=sha256
+        )  # the key is taken in once, each token goes on from there
 
     def member_id(self, phone: str) -> MemberId:
         """The member id of an E.164 phone: one phone is one member at every device of the merchant."""
@@ -44,4 +47,6 @@ class Tokens:
         return CardToken(bytes([kind]) + self.key_id + self._token(purpose, evidence))
 
     def _token(self, purpose: bytes, evidence: bytes) -> bytes:
-        return hmac.digest(self._key, purpose + b"\0" + evidence, sha256)[:TOKEN_BYTES]
+        token = self._keyed.copy()
+        token.update(purpose + b"\0" + evidence)
+        return token.digest()[:TOKEN_BYTES]
