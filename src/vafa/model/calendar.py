@@ -48,7 +48,7 @@ class WallTime(Struct, frozen=True):
             )
         except ValueError:
             return None
-        return int(wall.astimezone(UTC).timestamp())
+        return int(wall.timestamp())
 
 
 def jalali_leap(year: int) -> bool:
