@@ -142,7 +142,9 @@ _encoder = msgspec.msgpack.Encoder()
 _BASE_DIGEST = {
     row: blake2b(name.encode(), digest_size=32, person=b"vafa book") for row, name in TABLES.items()
 }
-_DEFAULTS: dict[type[BookRow], tuple[Any, ...]] = {row: row.__struct_defaults__ for row in TABLES}
+_DEFAULTS_FROM_THE_END: dict[type[BookRow], tuple[Any, ...]] = {
+    row: row.__struct_defaults__[::-1] for row in TABLES
+}
 
 
 def key_columns(row_type: type[BookRow]) -> tuple[str, ...]:
@@ -152,18 +154,20 @@ def key_columns(row_type: type[BookRow]) -> tuple[str, ...]:
 
 def key_of(row: BookRow) -> Key:
     """The primary key of a row."""
-    return tuple(getattr(row, name) for name in key_columns(type(row)))
+    return msgspec.structs.astuple(row)[: _KEY_WIDTHS[type(row)]]
 
 
 def row_digest(row: BookRow) -> int:
     """BLAKE2b-256 of (table, row) as a number: what the state hash sums up."""
-    values = list(msgspec.structs.astuple(row))
-    for default in reversed(_DEFAULTS[type(row)]):
-        if values[-1] != default:
+    row_type = type(row)
+    values = msgspec.structs.astuple(row)
+    told = len(values)
+    for default in _DEFAULTS_FROM_THE_END[row_type]:
+        if values[told - 1] != default:
             break
-        values.pop()
-    digest = _BASE_DIGEST[type(row)].copy()
-    digest.update(_encoder.encode(values))
+        told -= 1
+    digest = _BASE_DIGEST[row_type].copy()
+    digest.update(_encoder.encode(values[:told]))
     return int.from_bytes(digest.digest(), "big")
 
 

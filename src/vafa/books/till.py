@@ -7,6 +7,7 @@ Each event's postings sum to zero, so the accounts always do. A point a member c
 import msgspec
 
 ACCOUNTS = ("member", "issued", "redeemed", "expired", "clawed", "transit", "float", "suspense")
+_ACCOUNTS = frozenset(ACCOUNTS)
 
 
 class TillSums(msgspec.Struct, frozen=True, array_like=True):
@@ -29,7 +30,7 @@ class TillSums(msgspec.Struct, frozen=True, array_like=True):
     def posted(self, **postings: int) -> "TillSums":
         """The sums after a balanced set of postings. An unbalanced set is our bug."""
         assert sum(postings.values()) == 0, f"postings do not balance: {postings}"
-        assert set(postings) <= set(ACCOUNTS), f"no such account: {postings}"
+        assert _ACCOUNTS.issuperset(postings), f"no such account: {postings}"
         return msgspec.structs.replace(self, **{k: getattr(self, k) + v for k, v in postings.items()})
 
 
