@@ -5,6 +5,7 @@ told READY and the slower parts (the scheduler) are loaded. SIGTERM finishes the
 that dies of our own bug ends the process, so that systemd starts a whole one.
 """
 
+import gc
 import secrets
 import signal
 import threading
@@ -116,6 +117,7 @@ class Daemon:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; the exit code."""
+        gc.freeze()  # what was loaded to start stays: no sale waits while the collector looks through it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
         interval_s = min(notify.watchdog_interval_s() or STATUS_EVERY_S, STATUS_EVERY_S)
         while not self._wake.wait(interval_s):
