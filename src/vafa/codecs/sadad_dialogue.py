@@ -31,7 +31,7 @@ from vafa.codecs.sadad_fields import (
     WRONG_TERMINAL,
     id_of,
 )
-from vafa.codecs.sadad_frames import EOT, INM, SADAD2, Frame, FrameType, Noise, ack_for, encode
+from vafa.codecs.sadad_frames import EOT, INM, SADAD2, Frame, FrameType, Noise, ack_bytes, encode
 from vafa.codecs.sadad_messages import (
     Ask,
     CardInfo,
@@ -209,7 +209,7 @@ class Dialogue:
     def acknowledge(self, now: float) -> list[Output]:  # noqa: ARG002  the shape all inputs have
         """The ACK of the last RESPONSE, once; call it when the commit is durable."""
         version, self._ack_owed = self._ack_owed, None
-        return [] if version is None else [Send(encode(ack_for(version)))]
+        return [] if version is None else [Send(ack_bytes(version))]
 
     # Inputs
 
@@ -365,7 +365,7 @@ class Dialogue:
 
     def _function_answer(self, frame: Frame) -> list[Output]:
         """Journal rows or a card: acknowledged at once, since they can be asked again."""
-        ack = Send(encode(ack_for(frame.version)))
+        ack = Send(ack_bytes(frame.version))
         asked = self._asked
         if asked is None or isinstance(asked, SaleRequest) or (self.state, Seen.RESPONSE) not in NEXT:
             return [ack, Fault(UNEXPECTED, f"an answer to what was not asked, while {self.state.value}")]

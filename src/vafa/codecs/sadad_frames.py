@@ -14,6 +14,7 @@ hold a card number. Source: "PcPos Protocol" v1.5, checked against an independen
 """
 
 from enum import IntEnum
+from functools import cache
 
 from msgspec import Struct
 
@@ -22,6 +23,7 @@ LEN_MIN, LEN_MAX = 6, 999  # VER, TYPE, ETX, LRC without data; what three digits
 DATA_BYTES_MAX = LEN_MAX - LEN_MIN
 NOISE_BYTES_MAX = 4096  # a longer run of noise is told in parts, so that it is seen while it lasts
 QUIET_BEFORE_FLUSH_S = 2.0  # far above a pause inside a frame, below the 5 s after which a terminal repeats
+_HALVES_BITS = (4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8)  # of 1,024 bytes: more than any frame has
 _HEADER_BYTES = 8  # STX, LEN, VER, TYPE
 _SLICE_BYTES = 4096  # how much of a large feed is looked at in one go: bounds the buffer
 
@@ -82,11 +84,15 @@ def ack_for(version: str) -> Frame:
 def checksum(covered: bytes | bytearray) -> int:
     """The LRC over LEN to ETX inclusive: all bytes XORed, by folding the whole in halves."""
     folded = int.from_bytes(covered, "little")
-    width_bits = 1 << (8 * len(covered)).bit_length()
-    while width_bits > 8:
-        width_bits >>= 1
-        folded ^= folded >> width_bits
+    for half_bits in _HALVES_BITS:
+        folded ^= folded >> half_bits
     return folded & 0xFF
+
+
+@cache
+def ack_bytes(version: str) -> bytes:
+    """`ack_for` as it goes on the wire. A terminal speaks one or two of the thousand there can be."""
+    return encode(ack_for(version))
 
 
 def encode(frame: Frame) -> bytes:
