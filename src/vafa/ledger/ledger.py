@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import msgspec
 
@@ -57,7 +57,8 @@ class Transaction:
         place = (row_type, key)
         if place not in self._seen:
             self._seen[place] = find_row(self.connection, row_type, key)
-        return cast("R | None", self._seen[place])
+        row: R | None = self._seen[place]  # type: ignore[assignment]  # its place says of which type
+        return row
 
     def post(self, event: events.Event) -> Row:
         """Append `event` to the journal and apply it to the books. Durable when `write` returns."""

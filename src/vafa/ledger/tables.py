@@ -10,6 +10,7 @@ from vafa.books.rows import TABLES, BookRow, Key, R, key_columns, key_of
 class Statements(msgspec.Struct, frozen=True):
     """The SQL of one table, written once."""
 
+    select: str
     find: str
     insert: str
     update: str
@@ -30,6 +31,7 @@ def _statements(row_type: type[BookRow], table: str) -> Statements:
     width = len(key_columns(row_type))
     places = [f"{name} = ?{place}" for place, name in enumerate(row_type.__struct_fields__, 1)]
     return Statements(
+        select=f"SELECT {columns} FROM {table}",
         find=f"SELECT {columns} FROM {table} WHERE {key}",
         insert=f"INSERT INTO {table} ({columns}) VALUES ({marks})",
         update=f"UPDATE {table} SET {', '.join(places[width:])} WHERE {' AND '.join(places[:width])}",
@@ -50,6 +52,5 @@ def find_row(connection: sqlite3.Connection, row_type: type[R], key: Key) -> R |
 
 def rows_where(connection: sqlite3.Connection, row_type: type[R], where: str, *values: object) -> list[R]:
     """Rows by a condition this program wrote (never a person's text), with `values` for its marks."""
-    columns = ", ".join(row_type.__struct_fields__)
-    found = connection.execute(f"SELECT {columns} FROM {TABLES[row_type]} WHERE {where}", values)
+    found = connection.execute(f"{SQL[row_type].select} WHERE {where}", values)
     return [row_type(*row) for row in found]
