@@ -12,6 +12,7 @@ import msgspec
 
 from vafa.app.outcome import Outcome, outcome_at, outcome_of
 from vafa.app.programmes import Programmes
+from vafa.books.effect import credited
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow
 from vafa.club.earn import Earned, earn
 from vafa.club.programme import Programme
@@ -45,6 +46,12 @@ class Holder(msgspec.Struct, frozen=True):
     @property
     def balance(self) -> int:
         return self.row.balance if self.row else 0
+
+    def balance_with(self, points: int) -> int:
+        """The balance after new points, which pay a debt first; 0 for points that wait on their payment."""
+        if self.row is not None:
+            return credited(self.row, points)[0].balance
+        return points if self.id else 0
 
     @property
     def shown_balance(self) -> int | None:
@@ -158,7 +165,7 @@ class Counter:
             contribution=(earned.contribution.numerator, earned.contribution.denominator),
             carry=(carry.numerator, carry.denominator),
             points=earned.points,
-            balance=holder.balance + earned.points if holder.id else 0,
+            balance=holder.balance_with(earned.points),
             known_by=holder.known_by,
         )
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import msgspec
 
-from vafa.books.apply import floor_sum
+from vafa.books.effect import floor_sum
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState, TokenRow
 from vafa.keys.seal import Sealer
 from vafa.keys.tokens import Tokens
@@ -181,17 +181,19 @@ class Members:
             groups.setdefault(award.programme, []).append((row, award))
         parts = []
         for programme, members in groups.items():
-            total = sum((Fraction(*award.contribution) for _, award in members), Fraction(0))
+            left = [Fraction(row.amount - row.refunded, row.amount or 1) for row, _ in members]
+            parts_left = (Fraction(*award.contribution) for _, award in members)
+            total = sum((c * part for c, part in zip(parts_left, left, strict=True)), Fraction(0))
             contribution = (total.numerator, total.denominator)
             before = carry.of(programme)
             parts.append(
                 events.Claimed(
                     programme,
                     tuple(row.key for row, _ in members),
-                    sum(a.eligible for _, a in members),
+                    sum(int(a.eligible * part) for (_, a), part in zip(members, left, strict=True)),
                     contribution,
                     before,
-                    sum(a.points for _, a in members),
+                    floor_sum((0, 1), contribution),
                     floor_sum(before, contribution),
                 )
             )

@@ -8,22 +8,31 @@ a bad row, at the hub it sends the row to suspense.
 """
 
 from collections.abc import Callable
-from math import gcd
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
+from vafa.books import undo
+from vafa.books.effect import (
+    Change,
+    Effect,
+    Impossible,
+    State,
+    credit_posted,
+    credited,
+    floor_sum,
+    fraction_left,
+    payment_row,
+    require,
+)
 from vafa.books.rows import (
-    BookRow,
     Carry,
     GapRow,
-    Key,
     MemberRow,
     MemberState,
     PaymentRow,
     PaymentState,
     ProgrammeRow,
-    R,
     SaleRow,
     TokenRow,
     row_digest,
@@ -31,35 +40,8 @@ from vafa.books.rows import (
 from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model.identity import MEMBER_ID_BYTES
-from vafa.model.payment import PaymentKey
 
 STATE_MODULUS = 2**256
-
-
-class Impossible(ValueError):
-    """The event cannot follow this state; the message says which condition fails."""
-
-
-class State(Protocol):
-    """Where `apply` reads rows from: a ledger's transaction, or a dictionary in a simulation."""
-
-    def find(self, row_type: type[R], key: Key) -> R | None:
-        """The row with this primary key, or None."""
-        ...
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One row of the books: `old` None when it is new, `new` None when it goes."""
-
-    old: BookRow | None
-    new: BookRow | None
-
-
-class Effect(msgspec.Struct, frozen=True):
-    """The rows an event changes, and the till's sums after it."""
-
-    changes: tuple[Change, ...]
-    till: TillSums
 
 
 def state_hash_after(state_hash: int, changes: tuple[Change, ...]) -> int:
@@ -89,7 +71,7 @@ def _programme_activated(event: events.ProgrammeActivated, seq: int, _state: Sta
 
 
 def _sale_asked(event: events.SaleAsked, seq: int, state: State, till: TillSums) -> Effect:
-    _require(state.find(SaleRow, (event.tid, event.request)) is None, "this sale was asked for before")
+    require(state.find(SaleRow, (event.tid, event.request)) is None, "this sale was asked for before")
     return Effect((Change(None, SaleRow(event.tid, event.request, seq)),), till)
 
 
@@ -98,56 +80,55 @@ def _sale_ended(event: events.SaleEnded, seq: int, state: State, till: TillSums)
     old = state.find(SaleRow, (tid, request))
     if old is None:
         raise Impossible("a sale ended that was never asked for")
-    _require(old.outcome in (0, events.SaleOutcome.UNSURE), "this sale has ended before")
+    require(old.outcome in (0, events.SaleOutcome.UNSURE), "this sale has ended before")
     new = msgspec.structs.replace(old, outcome=event.outcome, ended_seq=seq)
     return Effect((Change(old, new),), till)
 
 
 def _payment_seen(event: events.PaymentSeen, seq: int, state: State, till: TillSums) -> Effect:
     key = event.paid.key
-    _require(_payment(state, key) is None, f"payment {key} was posted before")
+    require(payment_row(state, key) is None, f"payment {key} was posted before")
     return Effect((Change(None, _payment_row(event.paid, seq, PaymentState.NOTHING, b"", None)),), till)
 
 
 def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effect:
     paid = event.paid
-    _require(_payment(state, paid.key) is None, f"payment {paid.key} was posted before")
-    _require(event.points == floor_sum(event.carry, event.contribution), "points are not floor(carry + c)")
+    require(payment_row(state, paid.key) is None, f"payment {paid.key} was posted before")
+    require(event.points == floor_sum(event.carry, event.contribution), "points are not floor(carry + c)")
     owned = len(event.holder) == MEMBER_ID_BYTES
-    _require(owned != bool(event.claim), "points wait if and only if there is a claim code")
+    require(owned != bool(event.claim), "points wait if and only if there is a claim code")
     state_of_payment = PaymentState.EARNED if owned else PaymentState.WAITING
     payment = _payment_row(paid, seq, state_of_payment, event.holder, event.claim or None)
-    changes = [Change(None, payment)]
+    changes, pays = [Change(None, payment)], 0
     if event.holder:
         old = state.find(MemberRow, (event.holder,))
         if old is None:
-            _require(not owned, "the award's member is unknown")
+            require(not owned, "the award's member is unknown")
             start = MemberRow(event.holder, MemberState.WAITING, "", seq)
         else:
             start = old
         carry = Carry(start.carry)
-        _require(carry.of(event.programme) == event.carry, "the award's carry is not the member's")
-        _require(event.balance == start.balance + event.points, "the balance is not the one before + points")
-        fraction = fraction_left(event.carry, event.contribution)
+        require(carry.of(event.programme) == event.carry, "the award's carry is not the member's")
+        with_points, pays = credited(start, event.points)
+        require(event.balance == with_points.balance, "the balance is not the one before + points")
         new = msgspec.structs.replace(
-            start,
-            balance=event.balance,
-            carry=carry.replaced(event.programme, fraction),
+            with_points,
+            carry=carry.replaced(event.programme, fraction_left(event.carry, event.contribution)),
             visits=start.visits + 1,
             spent=start.spent + event.eligible,
         )
         changes.append(Change(old, new))
-    return Effect(tuple(changes), till.posted(member=event.points, issued=-event.points))
+    return Effect(tuple(changes), credit_posted(till, event.points, pays))
 
 
 def _enrol(event: events.Enrol, seq: int, state: State, till: TillSums) -> Effect:
-    _require(state.find(MemberRow, (event.member,)) is None, "this member joined before")
+    require(state.find(MemberRow, (event.member,)) is None, "this member joined before")
     return Effect((Change(None, MemberRow(event.member, MemberState.ACTIVE, event.last4, seq)),), till)
 
 
 def _bind(event: events.Bind, seq: int, state: State, till: TillSums) -> Effect:
-    _require(state.find(TokenRow, (event.token, event.member)) is None, "this card is bound already")
-    _require(state.find(MemberRow, (event.member,)) is not None, "the card's member is unknown")
+    require(state.find(TokenRow, (event.token, event.member)) is None, "this card is bound already")
+    require(state.find(MemberRow, (event.member,)) is not None, "the card's member is unknown")
     return Effect((Change(None, TokenRow(event.token, event.member, seq)),), till)
 
 
@@ -156,33 +137,34 @@ def _claim(event: events.Claim, _seq: int, state: State, till: TillSums) -> Effe
     if old is None:
         raise Impossible("the claiming member is unknown")
     keys = [key for part in event.parts for key in part.keys]
-    _require(len(keys) == len(set(keys)), "the claim names a payment twice")
-    member, changes, moved, issued = old, list[Change](), 0, 0
+    require(len(keys) == len(set(keys)), "the claim names a payment twice")
+    member, changes, moved, paid = old, list[Change](), 0, 0
     for part in event.parts:
         carry = Carry(member.carry)
-        _require(carry.of(part.programme) == part.carry, "the claim's carry is not the member's")
-        _require(part.points_in == floor_sum(part.carry, part.contribution), "claimed points are not floor")
+        require(carry.of(part.programme) == part.carry, "the claim's carry is not the member's")
+        require(part.points_in == floor_sum(part.carry, part.contribution), "claimed points are not floor")
         for key in part.keys:
-            row = _payment(state, key)
+            row = payment_row(state, key)
             if row is None or row.state != PaymentState.WAITING or row.holder != event.token:
                 raise Impossible(f"payment {key} does not wait for this claim")
             new_row = msgspec.structs.replace(row, holder=event.member, state=PaymentState.EARNED)
             changes.append(Change(row, new_row))
+        member, pays = credited(member, part.points_in)
         member = msgspec.structs.replace(
             member,
-            balance=member.balance + part.points_in,
             carry=carry.replaced(part.programme, fraction_left(part.carry, part.contribution)),
             visits=member.visits + len(part.keys),
             spent=member.spent + part.eligible,
         )
         moved += part.points_out
-        issued += part.points_in - part.points_out
+        paid += pays
     changes.append(Change(old, member))
     holder = state.find(MemberRow, (event.token,)) if event.token else None
     if holder is not None:
-        _require(holder.balance == moved, "the claim does not take what waits on the card")
+        require(holder.balance == moved, "the claim does not take what waits on the card")
         changes.append(Change(holder, None))
-    return Effect(tuple(changes), till.posted(member=issued, issued=-issued))
+    issued = sum(part.points_in for part in event.parts) - moved
+    return Effect(tuple(changes), credit_posted(till, issued, paid))
 
 
 def _gap_detected(event: events.GapDetected, seq: int, _state: State, till: TillSums) -> Effect:
@@ -193,26 +175,8 @@ def _gap_closed(event: events.GapClosed, seq: int, state: State, till: TillSums)
     old = state.find(GapRow, (event.gap[1],))
     if old is None:
         raise Impossible("a gap was closed that was never detected")
-    _require(old.closed_seq == 0, "this gap is closed already")
+    require(old.closed_seq == 0, "this gap is closed already")
     return Effect((Change(old, msgspec.structs.replace(old, closed_seq=seq)),), till)
-
-
-def floor_sum(carry: tuple[int, int], contribution: tuple[int, int]) -> int:
-    """floor(carry + contribution): the whole points a contribution makes."""
-    numerator = carry[0] * contribution[1] + contribution[0] * carry[1]
-    return numerator // (carry[1] * contribution[1])
-
-
-def fraction_left(carry: tuple[int, int], contribution: tuple[int, int]) -> tuple[int, int]:
-    """The fraction of carry + contribution above its floor, in lowest terms; (0, 1) when none."""
-    denominator = carry[1] * contribution[1]
-    rest = (carry[0] * contribution[1] + contribution[0] * carry[1]) % denominator
-    divisor = gcd(rest, denominator)
-    return rest // divisor, denominator // divisor
-
-
-def _payment(state: State, key: PaymentKey) -> PaymentRow | None:
-    return state.find(PaymentRow, (key.scheme, key.tid, key.ref, key.reuse))
 
 
 def _payment_row(
@@ -220,11 +184,6 @@ def _payment_row(
 ) -> PaymentRow:
     key = paid.key
     return PaymentRow(key.scheme, key.tid, key.ref, key.reuse, seq, state, paid.amount, holder, claim)
-
-
-def _require(condition: bool, what: str) -> None:  # noqa: FBT001 - an assertion with a name
-    if not condition:
-        raise Impossible(what)
 
 
 _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] = {
@@ -240,6 +199,10 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.Profile: _no_effect,
     events.Bind: _bind,
     events.Claim: _claim,
+    events.Reversal: undo.reversal,
+    events.Refund: undo.refund,
+    events.RefundUnmatched: undo.refund_unmatched,
+    events.Adjust: undo.adjust,
     events.GapDetected: _gap_detected,
     events.GapClosed: _gap_closed,
 }

@@ -95,6 +95,11 @@ def payment(connection: sqlite3.Connection, key: PaymentKey) -> PaymentRow | Non
     return find_row(connection, PaymentRow, (key.scheme, key.tid, key.ref, key.reuse))
 
 
+def holder(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
+    """A holder of points: a member, or a card that points wait on."""
+    return find_row(connection, MemberRow, (member,))
+
+
 def members_of_token(connection: sqlite3.Connection, token: bytes) -> list[bytes]:
     """The members a card belongs to: none, one, or a family."""
     return [row.member for row in rows_where(connection, TokenRow, "token = ? ORDER BY seq", token)]

@@ -194,9 +194,16 @@ class Award(Event, frozen=True):
 
 
 class Reversal(Event, frozen=True):
-    """A void or reversal before settlement: the whole contribution leaves. `debt` is what was not there."""
+    """A void or reversal before settlement: the whole contribution that is left goes.
+
+    `ref` is its own identity at the terminal; `amount` and `eligible` what was left of the sale; `points`
+    (not negative) what leaves, `debt` the part of them that was not there any more.
+    """
 
     key: PaymentKey
+    ref: PaymentKey
+    amount: int
+    eligible: int
     holder: bytes
     programme: bytes
     contribution: tuple[int, int]
@@ -208,11 +215,12 @@ class Reversal(Event, frozen=True):
 
 
 class Refund(Event, frozen=True):
-    """`ref` is the refund's own identity at the terminal; `amount` what went back to the card."""
+    """As Reversal, for the `amount` that went back to the card; `eligible` is the part that had earned."""
 
     key: PaymentKey
     ref: PaymentKey
     amount: int
+    eligible: int
     holder: bytes
     programme: bytes
     contribution: tuple[int, int]

@@ -1,0 +1,124 @@
+"""What voids, refunds and adjustments do to the books: points leave by the difference of the floor.
+
+A refund lowers the sale's net amount and with it its contribution; the points that leave are the difference
+of floor(sum of contributions) before and after, so splitting and ordering never matter. What the holder does
+not have any more becomes debt: it blocks redemption, never earning, and new points pay it first.
+"""
+
+import msgspec
+
+from vafa.books.effect import (
+    Change,
+    Effect,
+    Impossible,
+    State,
+    credit_posted,
+    credited,
+    floor_sum,
+    fraction_left,
+    payment_row,
+    require,
+)
+from vafa.books.rows import Carry, MemberRow, PaymentRow, PaymentState
+from vafa.books.till import TillSums
+from vafa.model import events
+from vafa.model.payment import PaymentKey
+
+UNDOABLE = (PaymentState.EARNED, PaymentState.WAITING, PaymentState.NOTHING)
+
+
+def reversal(event: events.Reversal, seq: int, state: State, till: TillSums) -> Effect:
+    """The whole contribution of a payment leaves."""
+    row = _undoable(state, event.key, event.holder)
+    require(
+        row.refunded == 0 or event.amount == row.amount - row.refunded, "a reversal takes all that is left"
+    )
+    new = msgspec.structs.replace(row, state=PaymentState.REVERSED, refunded=row.amount)
+    changes = [Change(row, new), *_own_identity(state, event.ref, seq, event.amount, event.holder)]
+    return _taken(event, changes, state, till, whole_visit=True)
+
+
+def refund(event: events.Refund, seq: int, state: State, till: TillSums) -> Effect:
+    """Part of a payment, or all of it, went back to the card."""
+    row = _undoable(state, event.key, event.holder)
+    require(0 < event.amount <= row.amount - row.refunded, "more is refunded than is left of the payment")
+    new = msgspec.structs.replace(row, refunded=row.refunded + event.amount)
+    changes = [Change(row, new), *_own_identity(state, event.ref, seq, event.amount, event.holder)]
+    return _taken(event, changes, state, till, whole_visit=False)
+
+
+def refund_unmatched(event: events.RefundUnmatched, seq: int, state: State, till: TillSums) -> Effect:
+    """A refund whose sale is unknown here moves nothing; it is remembered, so that it is told once."""
+    return Effect(tuple(_own_identity(state, event.ref, seq, event.amount, b"")), till)
+
+
+def adjust(event: events.Adjust, _seq: int, state: State, till: TillSums) -> Effect:
+    """Points a person gave (above zero) or took; the debt that taking leaves stands in the event."""
+    old = state.find(MemberRow, (event.holder,))
+    if old is None:
+        raise Impossible("the adjusted member is unknown")
+    if event.points >= 0:
+        require(event.debt == 0, "giving points leaves no debt")
+        new, pays = credited(old, event.points)
+        return Effect((Change(old, new),), credit_posted(till, event.points, pays))
+    return Effect(
+        (Change(old, _without(old, -event.points, event.debt)),), _clawed(till, -event.points, event.debt)
+    )
+
+
+def _undoable(state: State, key: PaymentKey, holder: bytes) -> PaymentRow:
+    row = payment_row(state, key)
+    if row is None or row.state not in UNDOABLE:
+        raise Impossible(f"payment {key} cannot be undone")
+    require(row.holder == holder, "the payment's points are held by somebody else")
+    return row
+
+
+def _own_identity(state: State, ref: PaymentKey, seq: int, amount: int, holder: bytes) -> list[Change]:
+    """The row that makes a void or refund heard twice one: its own reference at the terminal."""
+    require(payment_row(state, ref) is None, f"{ref} was posted before")
+    row = PaymentRow(ref.scheme, ref.tid, ref.ref, ref.reuse, seq, PaymentState.UNDOING, amount, holder)
+    return [Change(None, row)]
+
+
+def _taken(
+    event: events.Reversal | events.Refund,
+    changes: list[Change],
+    state: State,
+    till: TillSums,
+    *,
+    whole_visit: bool,
+) -> Effect:
+    minus = (-event.contribution[0], event.contribution[1])
+    require(event.points == -floor_sum(event.carry, minus), "points are not the difference of the floor")
+    require(0 <= event.debt <= event.points, "a debt is part of what was to be taken")
+    if not event.holder:
+        require(event.debt == 0, "points that wait on their payment are all there")
+        return Effect(tuple(changes), _clawed(till, event.points, 0))
+    old = state.find(MemberRow, (event.holder,))
+    if old is None:
+        raise Impossible("the holder of the points is unknown")
+    carry = Carry(old.carry)
+    if event.programme:
+        require(carry.of(event.programme) == event.carry, "the carry is not the holder's")
+    new = msgspec.structs.replace(
+        _without(old, event.points, event.debt),
+        carry=carry.replaced(event.programme, fraction_left(event.carry, minus))
+        if event.programme
+        else old.carry,
+        visits=old.visits - whole_visit,
+        spent=old.spent - event.eligible,
+    )
+    changes.append(Change(old, new))
+    return Effect(tuple(changes), _clawed(till, event.points, event.debt))
+
+
+def _without(row: MemberRow, points: int, debt: int) -> MemberRow:
+    """The holder after `points` were taken, `debt` of which were not there."""
+    require(debt == max(0, points - row.balance), "the debt is not what the balance falls short of")
+    return msgspec.structs.replace(row, balance=row.balance - points + debt, debt=row.debt + debt)
+
+
+def _clawed(till: TillSums, points: int, debt: int) -> TillSums:
+    taken = points - debt
+    return msgspec.structs.replace(till.posted(member=-taken, clawed=taken), debt=till.debt + debt)
