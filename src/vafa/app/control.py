@@ -15,7 +15,7 @@ import structlog
 
 from vafa.app import journal_page, questions, support
 from vafa.app.counter import Counter
-from vafa.app.desk import Seller, masked_name, seller_for, sold_in_words
+from vafa.app.desk import Seller, masked_name, seller_for, sold_in_words, undone_in_words
 from vafa.app.live import Live, SaleTimes
 from vafa.app.member_reads import in_words
 from vafa.app.members import Members
@@ -23,12 +23,15 @@ from vafa.app.paper import Paper
 from vafa.app.programmes import Programmes, versions
 from vafa.app.sale_search import find, several
 from vafa.app.status import Facts, status
+from vafa.app.undo import Adjustment, Undo, Undoing, Undone, Wish
 from vafa.club.programme import parse
+from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
 from vafa.ledger.storage import connect_reader
 from vafa.model.errors import LedgerDamaged, LedgerError, NotFound, Refused, VafaError
-from vafa.model.identity import NO_MEMBER, ascii_digits, phone_e164
+from vafa.model.identity import MEMBER_ID_BYTES, NO_MEMBER, ascii_digits, phone_e164, without_phones
 from vafa.model.pan import mask_pans
+from vafa.model.payment import PaymentKey, Scheme
 from vafa.ports.clock import Clock
 
 log = structlog.get_logger()
@@ -57,6 +60,7 @@ class Control:
         self._ledger = ledger
         self._counter = counter
         self._members = members
+        self._undo = Undo(counter)
         self._paper = paper
         self._programmes = programmes
         self._sellers = sellers
@@ -78,6 +82,8 @@ class Control:
             questions.MemberBind: self._member_bind,
             questions.Claim: self._claim,
             questions.Sell: self._sell,
+            questions.Undo: self._undo_sale,
+            questions.Adjust: self._adjust,
             questions.ProgrammeShow: self._programme_show,
             questions.ProgrammeActivate: self._programme_activate,
         }
@@ -162,6 +168,44 @@ class Control:
         end = seller.sell(question.request, question.amount, member)
         request = self._counter.tokens.without_pans(question.request)
         return questions.SoldIs(sold=sold_in_words(end, request, self._paper, question.lang), note=note)
+
+    def _undo_sale(self, question: questions.Undo, by: str) -> questions.Reply:
+        with self._reading() as connection:
+            sales = find(connection, question.sale, self._zone, self._clock.wall_ms())
+        if len(sales) > 1:
+            return several(sales)
+        if sales[0].payment is None:
+            raise NotFound(f"sale {sales[0].number} was not paid", fix=f"vafa why {sales[0].number}")
+        sale = sales[0].payment.key
+        ref = self._request(sale.tid, question.request)
+        wish = Wish(Undoing(question.kind), sale, ref, question.amount, None, by)
+        act = self._undo.foreseen if question.only_show else self._undo.undo
+        return self._undone_is(act(wish), ref, sale, question.lang)
+
+    def _adjust(self, question: questions.Adjust, by: str) -> questions.Reply:
+        member = self._members.known_id(question.phone)
+        ref = self._request("", question.request)
+        why = without_phones(mask_pans(question.why))
+        act = self._undo.foreseen_adjustment if question.only_show else self._undo.adjust
+        undone = act(Adjustment(member, question.points, why, ref, by))
+        return self._undone_is(undone, ref, None, None)
+
+    def _request(self, terminal: str, name: str) -> PaymentKey:
+        return PaymentKey(Scheme.REQUEST, terminal, self._counter.tokens.without_pans(name))
+
+    def _undone_is(
+        self, undone: Undone, ref: PaymentKey, sale: PaymentKey | None, lang: str | None
+    ) -> questions.Reply:
+        row = self._ledger.read(lambda connection: reads.payment(connection, sale)) if sale else None
+        done = bool(undone.number)
+        left = row.amount - row.refunded - (0 if done else undone.amount) if row else 0
+        return questions.UndoneIs(
+            undone=undone_in_words(undone, ref.ref, self._paper, lang),
+            done=done,
+            seen_before=undone.seen_before,
+            left=left,
+            member=undone.holder.hex() if len(undone.holder) == MEMBER_ID_BYTES else "",
+        )
 
     def _customer(self, phone: str | None) -> tuple[bytes, str]:
         """The member of a phone and what the cashier should know: a loyalty failure never stops a payment."""

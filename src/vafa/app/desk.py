@@ -20,6 +20,7 @@ from vafa.app.members import Members, MemberView
 from vafa.app.outcome import Outcome
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd
+from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.model.errors import NotFound, Refused, VafaError
 from vafa.model.identity import NO_MEMBER
 from vafa.model.pan import CardHint, card_hint, mask_pans
@@ -65,6 +66,7 @@ class Desk:
     ) -> None:
         self._counter = counter
         self._members = members
+        self._undo = Undo(counter)
         self._paper = paper
         self._clock = clock
         self._local_scheme = local_scheme
@@ -78,6 +80,8 @@ class Desk:
             messages.Ping: self._ping,
             messages.Payment: self._payment,
             messages.Sell: self._sell,
+            messages.Void: self._void,
+            messages.Refund: self._refund,
             messages.Identify: self._identify,
             messages.Member: self._member,
             messages.Balance: self._balance,
@@ -113,9 +117,7 @@ class Desk:
 
     def _payment(self, request: messages.Payment) -> messages.Answer:
         if request.terminal not in self._terminals:
-            raise Refused(
-                "this terminal id is not in the configuration", fix="add it as [[terminal]] and restart vafa"
-            )
+            raise _not_configured()
         payment = self._payment_of(request)
         outcome = self._counter.seen(payment)
         if outcome is None:
@@ -146,6 +148,29 @@ class Desk:
         end = seller.sell(request.request, request.amount, self._who(request, request.request))
         name = self._counter.tokens.without_pans(request.request)
         return sold_in_words(end, name, self._paper, request.lang)
+
+    def _void(self, request: messages.Void) -> messages.Answer:
+        return self._undone(request, Undoing.VOID, None)
+
+    def _refund(self, request: messages.Refund) -> messages.Answer:
+        return self._undone(request, Undoing.REFUND, request.amount)
+
+    def _undone(
+        self, request: messages.Void | messages.Refund, kind: Undoing, amount: int | None
+    ) -> messages.Answer:
+        if request.terminal in self._sellers:
+            scheme = Scheme.RRN
+        elif request.terminal in self._terminals:
+            scheme = self._local_scheme
+        else:
+            raise _not_configured()
+        without_pans = self._counter.tokens.without_pans
+        sale = PaymentKey(scheme, request.terminal, without_pans(request.ref))
+        name = without_pans(request.request)
+        ref = PaymentKey(Scheme.REQUEST, request.terminal, name)
+        undone = self._undo.undo(Wish(kind, sale, ref, amount, request.at, "local protocol"))
+        log.info("undone", kind=undone.kind, number=undone.number, seen_before=undone.seen_before)
+        return undone_in_words(undone, name, self._paper, request.lang)
 
     def _identify(self, request: messages.Identify) -> messages.Answer:
         member = self._members.id_of(request.member)
@@ -208,6 +233,22 @@ def sold_in_words(end: SaleEnd, request: str, paper: Paper, lang: str | None) ->
     )
 
 
+def undone_in_words(undone: Undone, request: str, paper: Paper, lang: str | None) -> messages.Undone:
+    """What a void, refund or adjustment did in the protocol's words; `request` without card numbers."""
+    return messages.Undone(
+        kind=undone.kind,
+        number=undone.number,
+        check=undone.check,
+        amount=undone.amount,
+        points=undone.points,
+        lines=paper.undone_lines(undone, lang) if undone.number else (),
+        request=request,
+        sale=undone.sale,
+        debt=undone.debt,
+        balance=undone.balance,
+    )
+
+
 def paid_in_words(outcome: Outcome, paper: Paper, lang: str | None) -> messages.Paid:
     """An outcome in the protocol's words, with the receipt's lines."""
     return messages.Paid(
@@ -260,6 +301,12 @@ def not_understood(error: Exception) -> messages.Failure:
         code="ASK-004",
         message=f"not a request of this protocol: {place}",
         fix="see docs/local-protocol.md",
+    )
+
+
+def _not_configured() -> Refused:
+    return Refused(
+        "this terminal id is not in the configuration", fix="add it as [[terminal]] and restart vafa"
     )
 
 

@@ -35,7 +35,8 @@ def shown(connection: sqlite3.Connection, key_file: Path, who: str) -> MemberIs:
 def in_words(view: MemberView) -> Member:
     """A member as the command line shows them."""
     history = tuple(
-        HistoryLine(line.number, iso(line.at_ms), line.amount, line.points) for line in view.history
+        HistoryLine(line.number, iso(line.at_ms), line.amount, line.points, line.what)
+        for line in view.history
     )
     return Member(
         id=view.id,

@@ -22,6 +22,13 @@ from vafa.model.identity import TokenKind, ascii_digits, is_strong, last4_masked
 
 _SEAL_ROW = "INSERT OR REPLACE INTO secret (member, wrapped_key, phone, name) VALUES (?, ?, ?, ?)"
 HISTORY_ROWS = 10
+_HISTORY = (
+    events.Kind.AWARD,
+    events.Kind.CLAIM,
+    events.Kind.REVERSAL,
+    events.Kind.REFUND,
+    events.Kind.ADJUST,
+)
 
 
 class MemberView(msgspec.Struct, frozen=True):
@@ -40,12 +47,13 @@ class MemberView(msgspec.Struct, frozen=True):
 
 
 class HistoryLine(msgspec.Struct, frozen=True):
-    """One of a member's payments: our number, when it was posted, rials, points."""
+    """What changed a member's points, and by how many. what: purchase, claim, void, refund or adjustment."""
 
     number: str
     at_ms: int
     amount: int
     points: int
+    what: str = "purchase"
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -149,6 +157,8 @@ class Members:
                 raise NotFound(
                     "no points wait under this code", fix="read it again from the paper, digit by digit"
                 )
+            if row.state == PaymentState.REVERSED and row.holder != member:
+                raise Refused("this purchase was undone: no points wait", fix="vafa why " + row.ref)
             if row.state != PaymentState.WAITING:
                 if row.holder != member:
                     raise Refused("these points were claimed by another member", fix="vafa why " + row.ref)
@@ -218,14 +228,16 @@ class Members:
 def member_view(
     connection: sqlite3.Connection, row: MemberRow, phone: str, name: str, *, created: bool = False
 ) -> MemberView:
-    """A member row as people see it, with cards and the newest payments."""
+    """A member row as people see it, with cards and what changed their points last, newest first."""
     cards = tuple(card_text(token) for token in reads.tokens_of_member(connection, row.id))
     device = reads.device(connection)
     history = []
-    for each in reads.newest(connection, (events.Kind.AWARD,), reads.RECENT_ROWS_MAX):
-        if isinstance(each.event, events.Award) and each.event.holder == row.id and device:
+    for each in reads.newest(connection, _HISTORY, reads.RECENT_ROWS_MAX):
+        change = _change_of(each.event, row.id)
+        if change is not None and device:
             number = reads.short_number(device.device, each.row.epoch, each.row.seq)
-            history.append(HistoryLine(number, each.row.at, each.event.paid.amount, each.event.points))
+            amount, points, what = change
+            history.append(HistoryLine(number, each.row.at, amount, points, what))
             if len(history) == HISTORY_ROWS:
                 break
     return MemberView(
@@ -240,6 +252,24 @@ def member_view(
         tuple(history),
         created,
     )
+
+
+def _change_of(event: events.Event, member: bytes) -> tuple[int, int, str] | None:
+    """(rials, points, what) where the event changed this member's points."""
+    match event:
+        case events.Award(holder=holder) if holder == member:
+            return event.paid.amount, event.points, "purchase"
+        case events.Claim() if event.member == member:
+            parts = event.parts
+            return sum(part.eligible for part in parts), sum(part.points_in for part in parts), "claim"
+        case events.Reversal(holder=holder) if holder == member:
+            return event.amount, -event.points, "void"
+        case events.Refund(holder=holder) if holder == member:
+            return event.amount, -event.points, "refund"
+        case events.Adjust(holder=holder) if holder == member:
+            return 0, event.points, "adjustment"
+        case _:
+            return None
 
 
 def card_text(token: TokenRow) -> str:

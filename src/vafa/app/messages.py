@@ -2,7 +2,8 @@
 
 These types are the protocol: docs/local-protocol.schema.json is generated from them, docs/local-protocol.md
 explains them. Every request may carry an `id` of the sender's, echoed in its answer. A request that is
-repeated word for word gets the same answer (`payment` by its reference, `sell` by its request id; the others
+repeated word for word gets the same answer (`payment` by its reference; `sell`, `void` and `refund` by their
+request id; the others
 change nothing).
 """
 
@@ -86,6 +87,32 @@ class Sell(Request, frozen=True, tag="sell"):
     lang: Language | None = None
 
 
+class Void(Request, frozen=True, tag="void"):
+    """A payment was undone whole at the terminal: what is left of its points goes back.
+
+    ref      the payment's, as `paid` told it (`terminal`, `ref`)
+    request  the void's own identity, never used again
+    at       when, UTC seconds
+    """
+
+    terminal: TerminalId
+    ref: Reference
+    request: Reference
+    at: Instant | None = None
+    lang: Language | None = None
+
+
+class Refund(Request, frozen=True, tag="refund"):
+    """`amount` rials of a payment went back to the customer; the rest as for Void."""
+
+    terminal: TerminalId
+    ref: Reference
+    amount: Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
+    request: Reference
+    at: Instant | None = None
+    lang: Language | None = None
+
+
 class Identify(Request, frozen=True, tag="identify"):
     """Who is the customer? The answer's `identified` is good for one payment or sale within five minutes."""
 
@@ -105,7 +132,7 @@ class Balance(Request, frozen=True, tag="balance"):
     member: Phone
 
 
-AnyRequest = Hello | Ping | Payment | Sell | Identify | Member | Balance
+AnyRequest = Hello | Ping | Payment | Sell | Void | Refund | Identify | Member | Balance
 
 
 class Answer(Struct, frozen=True, tag_field="answer", kw_only=True, omit_defaults=True):
@@ -173,6 +200,26 @@ class Sold(Answer, frozen=True, kw_only=True, tag="sold"):
     paid: Paid | None = None
 
 
+class Undone(Answer, frozen=True, kw_only=True, tag="undone"):
+    """What a void or refund did. kind: void, refund, or unmatched (its sale is unknown here: nothing moved).
+
+    points   taken back, debt included; `debt` is the part that was spent already
+    sale     our number of the payment
+    balance  absent where the paper must not say it
+    """
+
+    kind: str
+    number: str
+    check: str
+    amount: int
+    points: int
+    lines: tuple[str, ...]
+    request: str
+    sale: str = ""
+    debt: int = 0
+    balance: int | None = None
+
+
 class Known(Answer, frozen=True, kw_only=True, tag="known"):
     """A member as the counter may see them: masked phone, masked name."""
 
@@ -186,7 +233,7 @@ class Known(Answer, frozen=True, kw_only=True, tag="known"):
     created: bool = False
 
 
-AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Known
+AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Undone | Known
 
 
 def schema() -> bytes:

@@ -4,15 +4,18 @@ from typing import Protocol
 
 from vafa.app.outcome import Outcome
 from vafa.app.sales import Asked
+from vafa.app.undo import Undoing, Undone
 from vafa.club.programme import Programme
 from vafa.model.events import KnownBy, Nothing
 from vafa.receipt import terminal, words
 from vafa.receipt.slip import (
     Known,
+    Number,
     OwnBalance,
     Shop,
     Slip,
     slip_for_award,
+    slip_for_claw_back,
     slip_for_nothing,
     slip_for_promise,
 )
@@ -67,6 +70,22 @@ class Paper:
     def lines(self, outcome: Outcome, lang: str | None = None) -> tuple[str, ...]:
         """The slip's lines in the shop's language or `lang`."""
         return words.text(self.slip(outcome), lang or self.lang, self._zone)
+
+    def undone_lines(self, undone: Undone, lang: str | None = None) -> tuple[str, ...]:
+        """The slip of a void or refund: what was taken back; of an unmatched one the number alone."""
+        slip = Slip()
+        if undone.kind is Undoing.UNMATCHED:
+            slip = Slip((Number(undone.number),))
+        elif undone.kind is not Undoing.ADJUSTMENT:
+            slip = slip_for_claw_back(
+                self._shop,
+                undone.points,
+                Known.HINT if undone.balance is None else Known.MEMBER,
+                balance=None if undone.balance is None else OwnBalance(undone.balance),
+                number=undone.number,
+                check=undone.check,
+            )
+        return words.text(slip, lang or self.lang, self._zone)
 
     def request_text(self, asked: Asked, lang: str) -> bytes:
         """Sadad's Opt6 for a sale that is about to be asked: worded "if paid", in Iran System bytes."""

@@ -4,7 +4,7 @@ Types only, so that a command that asks one question does not load what answers 
 is its protection: whoever may connect may read and write all of this.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,6 +13,7 @@ from vafa.app import messages
 from vafa.app.standing import Status
 
 JOURNAL_ROWS_MAX = 500
+POINTS_MAX = 10**12
 JOURNAL_SEQ_MAX = 2**40  # no card number is a row of the journal
 
 Text = Annotated[str, Meta(max_length=200)]
@@ -98,6 +99,31 @@ class Sell(Question, frozen=True, tag="sell"):
     lang: Language | None = None
 
 
+class Undo(Question, frozen=True, tag="undo"):
+    """Void a sale or refund `amount` of it (None: all that is left). `sale`: any of its numbers.
+
+    request    the undoing's own identity: repeated, it gets its first answer
+    only_show  tell what would happen, change nothing
+    """
+
+    kind: Literal["void", "refund"]
+    sale: Text
+    request: messages.Reference
+    amount: Annotated[int, Meta(ge=1, le=messages.AMOUNT_MAX)] | None = None
+    only_show: bool = False
+    lang: Language | None = None
+
+
+class Adjust(Question, frozen=True, tag="adjust"):
+    """Give (above zero) or take points by hand; `why` is journalled. The rest as for Undo."""
+
+    phone: Text
+    points: Annotated[int, Meta(ge=-POINTS_MAX, le=POINTS_MAX)]
+    why: Annotated[str, Meta(min_length=1, max_length=200)]
+    request: messages.Reference
+    only_show: bool = False
+
+
 class ProgrammeShow(Question, frozen=True, tag="programme show"):
     """The versions this ledger holds."""
 
@@ -111,7 +137,7 @@ class ProgrammeActivate(Question, frozen=True, tag="programme activate"):
 
 AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
-    | Sell | ProgrammeShow | ProgrammeActivate
+    | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate
 )  # fmt: skip
 
 
@@ -177,20 +203,25 @@ class WhyIs(Reply, frozen=True, tag="why"):
 
 
 class Explained(Reply, frozen=True, tag="explained"):
-    """The arithmetic in `lines`, recomputed; `mismatch` as in WhyIs."""
+    """The arithmetic in `lines`, recomputed; `mismatch` as in WhyIs.
+
+    points  what the sale earned; `taken` what voids and refunds took of it since
+    """
 
     number: str
     points: int
     programme: str
     lines: tuple[str, ...]
     mismatch: str = ""
+    taken: int = 0
 
 
 class Lines(Reply, frozen=True, tag="lines"):
-    """The paper's lines; empty where the paper says nothing."""
+    """The paper's lines; empty where the paper says nothing. `undone`: those of its voids and refunds."""
 
     number: str
     lines: tuple[str, ...]
+    undone: "tuple[Lines, ...]" = ()
 
 
 class Page(Reply, frozen=True, tag="page"):
@@ -202,12 +233,13 @@ class Page(Reply, frozen=True, tag="page"):
 
 
 class HistoryLine(Struct, frozen=True):
-    """A purchase of a member."""
+    """What changed a member's points: purchase, claim, void, refund (both below zero) or adjustment."""
 
     number: str
     at: str
     amount: int
     points: int
+    what: str = "purchase"
 
 
 class Member(Struct, frozen=True):
@@ -253,6 +285,22 @@ class SoldIs(Reply, frozen=True, tag="sold"):
     note: str = ""
 
 
+class UndoneIs(Reply, frozen=True, tag="undone"):
+    """What a void, refund or adjustment did, in the local protocol's words.
+
+    done         False: it would do that; nothing changed
+    seen_before  this request was done already
+    left         rials of the sale that are not undone
+    member       whose points they are, in hex; '' when they wait on a card or a code
+    """
+
+    undone: messages.Undone
+    done: bool
+    seen_before: bool = False
+    left: int = 0
+    member: str = ""
+
+
 class Version(Struct, frozen=True):
     """A programme version. `since` ISO time or '' (from the beginning); `active`: covers a sale now."""
 
@@ -273,7 +321,7 @@ class ProgrammesAre(Reply, frozen=True, tag="programmes"):
 
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
-    | ProgrammesAre
+    | UndoneIs | ProgrammesAre
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from vafa.ledger.verify import Bad
 from vafa.model import events
 from vafa.model.errors import KeyFileError, VafaError
 from vafa.model.events import Nothing
+from vafa.model.payment import PaymentKey
 
 Arithmetic = tuple[Step, ...] | str
 
@@ -76,13 +77,14 @@ class Recheck:
     """`verify`'s recheck: called with every event of a journal in order, from the first one on.
 
     Programmes are taken from their own rows as they come by, never from a table. `connection` reads the
-    payments a claim names.
+    payments that claims and undoings name; what was undone so far is remembered from the rows.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._programmes: dict[bytes, Programme] = {}
         self._versions: list[tuple[bytes, int | None]] = []
+        self._undone: dict[PaymentKey, tuple[int, int]] = {}  # key -> rials and points that went back
 
     def __call__(self, event: events.Event) -> str:
         """What is wrong with the row, '' when nothing is."""
@@ -96,6 +98,9 @@ class Recheck:
             case events.Claim():
                 faults = (self._claimed(event.token, part) for part in event.parts)
                 return next((fault for fault in faults if fault), "")
+            case events.Reversal() | events.Refund():
+                fault = self._undoing(event)
+                return f"undoing of payment {event.key}: {fault}" if fault else ""
             case _:
                 return ""
 
@@ -127,6 +132,37 @@ class Recheck:
             return ""
         return f"programme {event.programme.hex()} did not cover the time of the payment"
 
+    def _undoing(self, event: events.Reversal | events.Refund) -> str:
+        """What goes back is the undone part of what the payment's award brought, under its programme."""
+        row = reads.payment(self._connection, event.key)
+        award = reads.entry(self._connection, row.seq).event if row else None
+        if not isinstance(award, events.Award | events.PaymentSeen):
+            return "there is no such payment"
+        amount = award.paid.amount
+        undone, taken = self._undone.get(event.key, (0, 0))
+        self._undone[event.key] = (undone + event.amount, taken + event.points)
+        earned = Fraction(*award.contribution) if isinstance(award, events.Award) else Fraction(0)
+        gone = earned * Fraction(event.amount, amount or 1)
+        stored: dict[str, object] = {
+            "programme": event.programme.hex(),
+            "eligible": event.eligible,
+            "contribution": event.contribution,
+        }
+        computed: dict[str, object] = {
+            "programme": award.programme.hex() if isinstance(award, events.Award) else "",
+            "eligible": event.amount if isinstance(award, events.Award) else 0,
+            "contribution": (gone.numerator, gone.denominator),
+        }
+        if not event.holder:  # the books know the carry of every other holder
+            left = earned * Fraction(amount - undone, amount or 1) % 1
+            stored["carry"], computed["carry"] = event.carry, (left.numerator, left.denominator)
+        if isinstance(event, events.Reversal):
+            stored["amount"], computed["amount"] = event.amount, amount - undone
+        for name, is_so in computed.items():
+            if stored[name] != is_so:
+                return f"{name}: stored {stored[name]}, its award gives {is_so}"
+        return ""
+
     def _claimed(self, token: bytes, part: events.Claimed) -> str:
         """A claim takes what its payments' awards say, no more and no less."""
         total, eligible, points = Fraction(0), 0, 0
@@ -137,9 +173,11 @@ class Recheck:
                 return f"claim: there is no award of payment {key}"
             if (award.programme, award.holder) != (part.programme, token):
                 return f"claim: payment {key} did not wait there under this programme"
-            total += Fraction(*award.contribution)
-            eligible += award.eligible
-            points += award.points
+            undone, taken = self._undone.get(key, (0, 0))
+            left = Fraction(award.paid.amount - undone, award.paid.amount or 1)
+            total += Fraction(*award.contribution) * left
+            eligible += int(award.eligible * left)
+            points += award.points - taken
         stored = (part.contribution, part.eligible, part.points_out)
         computed = ((total.numerator, total.denominator), eligible, points)
         names = ("contribution", "eligible", "points_out")

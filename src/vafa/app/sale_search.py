@@ -11,7 +11,7 @@ import msgspec
 
 from vafa.app.questions import Match, Several
 from vafa.app.status import iso, midnight
-from vafa.books.rows import PaymentState, SaleRow
+from vafa.books.rows import PaymentRow, PaymentState, SaleRow
 from vafa.ledger import reads
 from vafa.ledger.reads import Entry
 from vafa.model import events
@@ -27,13 +27,13 @@ _SHORT_NUMBER = re.compile(r"(?:(?:\d{1,9}-)?\d{1,9}-)?(\d{1,15})")
 
 
 class Sale(msgspec.Struct, frozen=True):
-    """What a person means: a sale we asked for, its payment, or both. `waiting`: for a claim, still."""
+    """What a person means: a sale we asked for, its payment with its row of the books, or both."""
 
     number: str
     row: SaleRow | None
     asked: Entry | None
     paid: Entry | None
-    waiting: bool = False
+    payment: PaymentRow | None = None
 
     @property
     def first(self) -> Entry:
@@ -75,6 +75,8 @@ def find(connection: sqlite3.Connection, text: str, zone: str, now_ms: int) -> l
         entries = reads.find_sale(connection, wanted)
         entries += _asked_as(connection, wanted)
     found: dict[int, Sale] = {}
+    if not entries:
+        _refuse_others(connection, wanted)
     for entry in entries:
         sale = _sale(connection, entry)
         found.setdefault(sale.first.row.seq, sale)
@@ -84,6 +86,30 @@ def find(connection: sqlite3.Connection, text: str, zone: str, now_ms: int) -> l
             fix="try our number, the RRN or the trace number on the slip, or AMOUNT@HH:MM of today",
         )
     return list(found.values())[: reads.MATCHES_MAX]
+
+
+def undoing_named(connection: sqlite3.Connection, text: str) -> Entry | None:
+    """The void, refund or adjustment a short number names, also one whose sale is unknown here."""
+    short = _SHORT_NUMBER.fullmatch(ascii_digits(text).strip())
+    if not short:
+        return None
+    try:
+        entry = reads.entry(connection, int(short.group(1)))
+    except NotFound:
+        return None
+    undoing = events.Reversal | events.Refund | events.RefundUnmatched | events.Adjust
+    return entry if isinstance(entry.event, undoing) else None
+
+
+def _refuse_others(connection: sqlite3.Connection, wanted: str) -> None:
+    """NotFound for the number of something that belongs to no sale."""
+    entry = undoing_named(connection, wanted)
+    if entry is not None and isinstance(entry.event, events.Adjust):
+        raise NotFound("that is an adjustment by hand, no sale", fix="vafa journal --kind adjust")
+    if entry is not None:
+        raise NotFound(
+            "that is a void or refund whose sale is unknown here", fix="vafa journal --kind refund_unmatched"
+        )
 
 
 def several(sales: list[Sale]) -> Several:
@@ -98,14 +124,25 @@ def several(sales: list[Sale]) -> Several:
 def result(sale: Sale) -> str:
     """How it stands, in a word or two."""
     if sale.paid is not None:
-        event = sale.paid.event
-        if isinstance(event, events.Award):
-            return "points wait for a claim" if sale.waiting else "claimed" if event.claim else "awarded"
-        return "paid, earned nothing"
+        assert sale.payment is not None
+        return _paid_result(sale.paid.event, sale.payment)
     assert sale.row is not None
     if not sale.row.outcome:
         return "in hand"
     return SaleOutcome(sale.row.outcome).name.lower().replace("_", " ")
+
+
+def _paid_result(event: events.Event, payment: PaymentRow) -> str:
+    if payment.state == PaymentState.REVERSED:
+        return "voided"
+    if payment.refunded and payment.refunded == payment.amount:
+        return "refunded"
+    part = f", {payment.refunded:,} rial refunded" if payment.refunded else ""
+    if not isinstance(event, events.Award):
+        return "paid, earned nothing" + part
+    if payment.state == PaymentState.WAITING:
+        return "points wait for a claim" + part
+    return ("claimed" if event.claim else "awarded") + part
 
 
 def _sale(connection: sqlite3.Connection, entry: Entry) -> Sale:
@@ -122,8 +159,7 @@ def _sale(connection: sqlite3.Connection, entry: Entry) -> Sale:
             paid = _payment_of(connection, row)
     shown = paid or entry
     payment = reads.payment(connection, reads.paid_of(paid.event).key) if paid else None
-    waiting = payment is not None and payment.state == PaymentState.WAITING
-    return Sale(reads.short_number(device.device, shown.row.epoch, shown.row.seq), row, asked, paid, waiting)
+    return Sale(reads.short_number(device.device, shown.row.epoch, shown.row.seq), row, asked, paid, payment)
 
 
 def _payment_of(connection: sqlite3.Connection, row: SaleRow) -> Entry | None:

@@ -55,7 +55,9 @@ class Queue(Struct, frozen=True):
 class Today(Struct, frozen=True):
     """Sales since `since`, local midnight: those a member has, those that wait for one, those too small.
 
-    points  what all of them earned
+    points    what all of them earned, less what voids and refunds took back since midnight
+    undone    voids and refunds since midnight, those of earlier sales too; `taken` the points they took back
+    adjusted  points given (above zero) and taken by hand
     """
 
     since: str
@@ -64,6 +66,9 @@ class Today(Struct, frozen=True):
     waiting: int = 0
     nothing: int = 0
     points: int = 0
+    undone: int = 0
+    taken: int = 0
+    adjusted: int = 0
 
 
 class OpenSale(Struct, frozen=True):

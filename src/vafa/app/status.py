@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 IN_HAND_S_MAX = 900  # the longest answer_timeout_s and a queue before it; a sale open longer is stuck
 CLOCK_BEHIND_S_MAX = 3_600
 BACKUPS_LATE = 3  # a backup may be missed; this many periods without one is trouble
+_OF_TODAY = (
+    Kind.AWARD,
+    Kind.PAYMENT,
+    Kind.REVERSAL,
+    Kind.REFUND,
+    Kind.REFUND_UNMATCHED,
+    Kind.ADJUST,
+)
 OLDER_ROWS_MAX = 200  # so many rows before midnight in a row end today's count: clocks may have been set back
 
 
@@ -174,8 +182,8 @@ def iso(at_ms: int) -> str:
 def _today(connection: sqlite3.Connection, since_ms: int) -> Today:
     """Counts today's rows, newest first, until it is plain that older ones begin."""
     until_ms = since_ms + 86_400_000
-    awarded = waiting = nothing = points = older = 0
-    for entry in reads.newest(connection, (Kind.AWARD, Kind.PAYMENT), reads.RECENT_ROWS_MAX):
+    awarded = waiting = nothing = points = undone = taken = adjusted = older = 0
+    for entry in reads.newest(connection, _OF_TODAY, reads.RECENT_ROWS_MAX):
         if not since_ms <= entry.row.at < until_ms:
             older += 1
             if older == OLDER_ROWS_MAX:
@@ -189,7 +197,13 @@ def _today(connection: sqlite3.Connection, since_ms: int) -> Today:
             waiting += waits
         elif isinstance(entry.event, events.PaymentSeen):
             nothing += entry.event.why not in (Nothing.NOT_A_SALE, Nothing.BASELINE)
-    return Today(iso(since_ms), awarded + waiting + nothing, awarded, waiting, nothing, points)
+        elif isinstance(entry.event, events.Reversal | events.Refund | events.RefundUnmatched):
+            undone += 1
+            taken += 0 if isinstance(entry.event, events.RefundUnmatched) else entry.event.points
+        elif isinstance(entry.event, events.Adjust):
+            adjusted += entry.event.points
+    sales = awarded + waiting + nothing
+    return Today(iso(since_ms), sales, awarded, waiting, nothing, points - taken, undone, taken, adjusted)
 
 
 def _waits(connection: sqlite3.Connection, award: events.Award) -> bool:

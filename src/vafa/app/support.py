@@ -16,9 +16,9 @@ from vafa.app.paper import Paper
 from vafa.app.programmes import parsed
 from vafa.app.questions import Explained, Lines, Moment, Several, WhyIs
 from vafa.app.recheck import arithmetic
-from vafa.app.sale_search import Sale, find, result, several
+from vafa.app.sale_search import Sale, find, result, several, undoing_named
 from vafa.app.status import iso
-from vafa.books.rows import PaymentState
+from vafa.app.undo import Undoing, Undone, undone_at
 from vafa.club.explain import Code, Step
 from vafa.club.programme import Programme
 from vafa.ledger import reads
@@ -48,6 +48,18 @@ _KNOWN = {
 _CLAIMED = {
     "fa": "با کد عضویت {0}، {1} خرید با هم {2} امتیاز آورد؛ گویی از آغاز عضو بوده است",
     "en": "claimed with code {0}: {1} purchase(s) brought {2} points, as if a member from the start",
+}
+
+# {0} rials, {1} points, {2} our number of the void or refund
+_UNDONE = {
+    "fa": {
+        Undoing.VOID: "برگشت تراکنش {2}: {0} ریال برگشت و {1} امتیاز کسر شد",
+        Undoing.REFUND: "برگشت از خرید {2}: {0} ریال برگشت و {1} امتیاز کسر شد",
+    },
+    "en": {
+        Undoing.VOID: "voided by {2}: {0} rial went back, {1} points were taken back",
+        Undoing.REFUND: "refunded by {2}: {0} rial went back, {1} points were taken back",
+    },
 }
 
 
@@ -89,7 +101,10 @@ def why(
     programme = _programme_id(sale.paid)
     return msgspec.structs.replace(
         answer,
-        steps=tuple(words.step(step.code, step.values, "en") for step in steps),
+        steps=(
+            *(words.step(step.code, step.values, "en") for step in steps),
+            *(_undone_line(each, "en") for each in _undone(connection, sale) if not mismatch),
+        ),
         mismatch=mismatch,
         programme=programme.hex(),
         programme_from=_programme_from(connection, programme),
@@ -108,26 +123,55 @@ def explain(
     lines = [*words.text(Slip((Number(sales[0].number),)), lang, zone)]
     lines += [words.step(step.code, step.values, lang) for step in steps]
     claim = _claim_of(connection, paid)
+    undone = _undone(connection, sales[0])
     if claim is not None and not mismatch:
         lines += _claim_lines(claim, paid, lang)
+    if not mismatch:
+        lines += [_undone_line(each, lang) for each in undone]
     return Explained(
         number=sales[0].number,
         points=paid.event.points if isinstance(paid.event, events.Award) else 0,
         programme=_programme_id(paid).hex(),
         lines=tuple(lines),
         mismatch=mismatch,
+        taken=sum(each.points for each in undone),
     )
 
 
 def receipt(
     connection: sqlite3.Connection, text: str, lang: str | None, paper: Paper, zone: str, now_ms: int
 ) -> Lines | Several:
-    """What the paper said, from the outcome the first answer was made of."""
+    """What the paper said, from the outcome the first answer was made of; also of its voids and refunds.
+
+    The number of a void or refund shows its own paper alone.
+    """
+    undoing = undoing_named(connection, text)
+    if undoing is not None:
+        return _undone_paper(undone_at(connection, undoing), lang, paper)
     sales = find(connection, text, zone, now_ms)
     if len(sales) > 1:
         return several(sales)
     outcome: Outcome = outcome_at(connection, _paid(sales[0]))
-    return Lines(number=outcome.number, lines=paper.lines(outcome, lang))
+    undone = tuple(_undone_paper(each, lang, paper) for each in _undone(connection, sales[0]))
+    return Lines(number=outcome.number, lines=paper.lines(outcome, lang), undone=undone)
+
+
+def _undone_paper(undone: Undone, lang: str | None, paper: Paper) -> Lines:
+    return Lines(number=undone.number, lines=paper.undone_lines(undone, lang))
+
+
+def _undone(connection: sqlite3.Connection, sale: Sale) -> list[Undone]:
+    """The voids and refunds of a sale, oldest first."""
+    if sale.payment is None:
+        return []
+    return [undone_at(connection, each) for each in reads.undoings(connection, sale.payment)]
+
+
+def _undone_line(undone: Undone, lang: str) -> str:
+    wording = _UNDONE[lang][undone.kind]
+    return wording.format(
+        number(undone.amount, lang), number(undone.points, lang), identifier(undone.number, lang)
+    )
 
 
 def _paid(sale: Sale) -> Entry:
@@ -161,6 +205,18 @@ def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, Sal
         assert isinstance(claim.event, events.Claim)
         detail = f"by member {claim.event.member.hex()}, {claim.event.by}"
         yield claim.row.at, "claimed", detail, claim.row.seq
+    for each in reads.undoings(connection, sale.payment) if sale.payment else ():
+        yield _undone_moment(connection, each)
+
+
+def _undone_moment(connection: sqlite3.Connection, entry: Entry) -> Line:
+    event = entry.event
+    assert isinstance(event, events.Reversal | events.Refund)
+    undone = undone_at(connection, entry)
+    debt = f", {undone.debt:,} of them as debt" if undone.debt else ""
+    detail = f"{undone.amount:,} rial, {undone.points:,} points taken back{debt}; {undone.number}, {event.by}"
+    what = "voided" if isinstance(event, events.Reversal) else "refunded"
+    return entry.row.at, what, detail, entry.row.seq
 
 
 def _endings(connection: sqlite3.Connection, sale: Sale) -> Iterator[Entry]:
@@ -218,7 +274,7 @@ def _claim_of(connection: sqlite3.Connection, paid: Entry) -> Entry | None:
     if not isinstance(event, events.Award) or not event.claim:
         return None
     payment = reads.payment(connection, event.paid.key)
-    if payment is None or payment.state != PaymentState.EARNED:
+    if payment is None or len(payment.holder) != MEMBER_ID_BYTES:
         return None
     for entry in reads.entries(connection, paid.row.seq, (Kind.CLAIM,)):
         parts = entry.event.parts if isinstance(entry.event, events.Claim) else ()

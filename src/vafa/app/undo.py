@@ -5,166 +5,293 @@ told twice it counts once. One whose sale is unknown here moves nothing and is k
 """
 
 import sqlite3
+from enum import StrEnum
 from fractions import Fraction
 
 import msgspec
 
 from vafa.app.counter import Counter
-from vafa.books.effect import floor_sum, fraction_left
-from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
+from vafa.books.effect import credited, floor_sum, fraction_left
+from vafa.books.rows import Carry, MemberState, PaymentRow, PaymentState
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.chain import check_code
 from vafa.model.errors import NotFound, Refused
+from vafa.model.events import KnownBy
+from vafa.model.identity import MEMBER_ID_BYTES
 from vafa.model.money import Currency
 from vafa.model.payment import PaymentKey
 
 ZERO = (0, 1)
 
 
-class Undone(msgspec.Struct, frozen=True):
-    """What a void, refund or adjustment did.
+class Undoing(StrEnum):
+    """What an undoing did."""
 
-    kind     void, refund, unmatched (the sale is unknown here: nothing moved) or adjustment
-    points   points that left the holder, debt included; `debt` is the part that was not there any more
-    balance  the holder's balance now, None when nobody holds them by name
+    VOID = "void"
+    REFUND = "refund"
+    UNMATCHED = "unmatched"  # its sale is unknown here: nothing moved
+    ADJUSTMENT = "adjustment"
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """An undoing somebody wants.
+
+    ref     its own identity
+    amount  how much of the sale goes back; None: all that is left of it
+    at      when it happened, UTC seconds, where somebody knows
+    by      who wants it, for the journal
     """
 
-    kind: str
-    number: str
-    check: str
-    seq: int
+    kind: Undoing
+    sale: PaymentKey
+    ref: PaymentKey
+    amount: int | None
+    at: int | None
+    by: str
+
+
+class Adjustment(msgspec.Struct, frozen=True):
+    """Points a member is to be given (above zero) or to lose, and why; `ref` and `by` as for a Wish."""
+
+    member: bytes
+    points: int
+    why: str
+    ref: PaymentKey
+    by: str
+
+
+class Undone(msgspec.Struct, frozen=True):
+    """What an undoing did, or would do (then without number and check code).
+
+    points   points that left the holder, debt included (an adjustment that gave some: below zero);
+             `debt` is the part that was not there any more
+    balance  the holder's balance after it, None where the paper must not say it
+    sale     our number of the sale, '' when there is none
+    """
+
+    kind: Undoing
     amount: int
     points: int = 0
     debt: int = 0
     balance: int | None = None
+    sale: str = ""
+    holder: bytes = b""
+    number: str = ""
+    check: str = ""
+    seq: int = 0
     seen_before: bool = False
 
 
 class Undo:
-    """Thread-safe: the ledger's lock is the only one."""
+    """Thread-safe: the ledger's lock is the only one.
+
+    Told again, an undoing gets its first answer; its identity for something else is refused, because money
+    that went back for another sale would keep its points.
+    """
 
     def __init__(self, counter: Counter) -> None:
-        self._counter = counter
         self._ledger = counter.ledger
 
-    def void(self, sale: PaymentKey, ref: PaymentKey, at: int | None, by: str) -> Undone:
-        """Undo a sale whole. Refused when it is undone already."""
-        return self._ledger.write(lambda tx: self._undo(tx, sale, ref, None, at, by))
-
-    def refund(self, sale: PaymentKey, ref: PaymentKey, amount: int, at: int | None, by: str) -> Undone:
-        """Undo `amount` of a sale. Refused when that is more than is left of it."""
-        return self._ledger.write(lambda tx: self._undo(tx, sale, ref, amount, at, by))
-
-    def adjust(self, member: bytes, points: int, by: str, why: str) -> Undone:
-        """Give (above zero) or take points by hand; `why` is journalled. NotFound for an unknown member."""
+    def undo(self, wish: Wish) -> Undone:
+        """A void or refund, durably and once. Refused when less is left of the sale than is wished."""
 
         def decide(tx: Transaction) -> Undone:
-            row = tx.find(MemberRow, (member,))
-            if row is None or row.state != MemberState.ACTIVE:
-                raise NotFound("this member is not known here", fix="vafa member add PHONE")
-            debt = max(0, -points - row.balance) if points < 0 else 0
-            posted = tx.post(events.Adjust(member, points, debt, None, by, why))
-            return undone_at(tx.connection, reads.entry(tx.connection, posted.seq))
+            return _undone_before(tx.connection, wish) or _posted(tx, _planned(tx.connection, wish))
 
         return self._ledger.write(decide)
 
-    def _undo(
-        self, tx: Transaction, sale: PaymentKey, ref: PaymentKey, amount: int | None, at: int | None, by: str
-    ) -> Undone:
-        earlier = reads.payment(tx.connection, ref)
-        if earlier is not None:
-            if earlier.state != PaymentState.UNDOING:
-                raise Refused(f"{ref.ref} is the reference of a payment, not of a refund")
-            first = undone_at(tx.connection, reads.entry(tx.connection, earlier.seq))
-            return msgspec.structs.replace(first, seen_before=True)
-        row = reads.payment(tx.connection, sale)
-        event = (
-            self._unmatched(sale, ref, amount, at, by)
-            if row is None
-            else _undoing(tx, row, ref, amount, at, by)
-        )
-        posted = tx.post(event)
-        return undone_at(tx.connection, reads.entry(tx.connection, posted.seq))
+    def foreseen(self, wish: Wish) -> Undone:
+        """What `undo` would do now. Writes nothing."""
 
-    @staticmethod
-    def _unmatched(
-        sale: PaymentKey, ref: PaymentKey, amount: int | None, at: int | None, by: str
-    ) -> events.RefundUnmatched:
-        originals = ((sale.scheme.name.lower(), str(sale)),)
+        def question(connection: sqlite3.Connection) -> Undone:
+            return _undone_before(connection, wish) or _described(connection, _planned(connection, wish))
+
+        return self._ledger.read(question)
+
+    def adjust(self, wish: Adjustment) -> Undone:
+        """Points given or taken by hand, durably and once. NotFound for an unknown member."""
+
+        def decide(tx: Transaction) -> Undone:
+            return _adjusted_before(tx.connection, wish) or _posted(tx, _adjusting(tx.connection, wish))
+
+        return self._ledger.write(decide)
+
+    def foreseen_adjustment(self, wish: Adjustment) -> Undone:
+        """What `adjust` would do now. Writes nothing."""
+
+        def question(connection: sqlite3.Connection) -> Undone:
+            return _adjusted_before(connection, wish) or _described(connection, _adjusting(connection, wish))
+
+        return self._ledger.read(question)
+
+
+def _earlier(connection: sqlite3.Connection, ref: PaymentKey) -> reads.Entry | None:
+    """The undoing that has this identity already."""
+    row = reads.payment(connection, ref)
+    if row is None:
+        return None
+    if row.state != PaymentState.UNDOING:
+        raise Refused(f"{ref.ref} is the reference of a payment, not of a refund")
+    return reads.entry(connection, row.seq)
+
+
+def _undone_before(connection: sqlite3.Connection, wish: Wish) -> Undone | None:
+    """The first answer to a void or refund. Refused when its identity was used for something else."""
+    earlier = _earlier(connection, wish.ref)
+    if earlier is None:
+        return None
+    event = earlier.event
+    match event:
+        case events.Reversal():
+            same = (wish.kind, wish.sale) == (Undoing.VOID, event.key)
+        case events.Refund():
+            same = (wish.kind, wish.sale) == (Undoing.REFUND, event.key)
+            same = same and wish.amount in (None, event.amount)
+        case events.RefundUnmatched():
+            same = (_originals(wish.sale), wish.amount or 0) == (event.originals, event.amount)
+        case _:
+            same = False
+    return _again(connection, earlier, same)
+
+
+def _adjusted_before(connection: sqlite3.Connection, wish: Adjustment) -> Undone | None:
+    """The first answer to an adjustment. Refused when its identity was used for something else."""
+    earlier = _earlier(connection, wish.ref)
+    if earlier is None:
+        return None
+    event = earlier.event
+    same = isinstance(event, events.Adjust) and (event.holder, event.points) == (wish.member, wish.points)
+    return _again(connection, earlier, same)
+
+
+def _again(connection: sqlite3.Connection, earlier: reads.Entry, same: bool) -> Undone:  # noqa: FBT001
+    first = undone_at(connection, earlier)
+    if not same:
+        raise Refused(
+            f"this request was another one: {first.kind} {first.number}",
+            fix="give each void, refund and adjustment a request id of its own",
+        )
+    return msgspec.structs.replace(first, seen_before=True)
+
+
+def _posted(tx: Transaction, event: events.Event) -> Undone:
+    return undone_at(tx.connection, reads.entry(tx.connection, tx.post(event).seq))
+
+
+def _originals(sale: PaymentKey) -> tuple[tuple[str, str], ...]:
+    return ((sale.scheme.name.lower(), str(sale)),)
+
+
+def _planned(connection: sqlite3.Connection, wish: Wish) -> events.Event:
+    """The Reversal, Refund or RefundUnmatched a wish becomes. Refused when the sale does not allow it."""
+    row = reads.payment(connection, wish.sale)
+    if row is None:
         return events.RefundUnmatched(
-            ref, amount or 0, Currency.RIAL_CURRENT, at, originals, card=b"", mask="", by=by
+            wish.ref,
+            wish.amount or 0,
+            Currency.RIAL_CURRENT,
+            wish.at,
+            _originals(wish.sale),
+            card=b"",
+            mask="",
+            by=wish.by,
         )
-
-
-def _undoing(
-    tx: Transaction, row: PaymentRow, ref: PaymentKey, amount: int | None, at: int | None, by: str
-) -> events.Event:
-    """The Reversal (amount None) or Refund of a payment that is known here."""
     left = row.amount - row.refunded
     if row.state == PaymentState.UNDOING:
         raise Refused("that is a void or refund itself; it cannot be undone")
     if row.state == PaymentState.REVERSED or not left:
         raise Refused("nothing is left of this sale: it was undone before", fix=f"vafa why {row.ref}")
-    if amount is not None and not 1 <= amount <= left:
-        raise Refused(f"{left:,} rials are left of this sale, {amount:,} cannot be refunded")
-    part = left if amount is None else amount
-    taken = net_contribution(tx.connection, row, part)
-    award = reads.entry(tx.connection, row.seq).event
+    if wish.amount is not None and not 1 <= wish.amount <= left:
+        raise Refused(f"{left:,} rials are left of this sale, {wish.amount:,} cannot be refunded")
+    return _undoing(connection, row, wish, left if wish.amount is None else wish.amount)
+
+
+def _undoing(
+    connection: sqlite3.Connection, row: PaymentRow, wish: Wish, part: int
+) -> events.Reversal | events.Refund:
+    """The Reversal or Refund of `part` rials of a payment that is known here and has them left."""
+    award = reads.entry(connection, row.seq).event
     programme = award.programme if isinstance(award, events.Award) else b""
-    holder = tx.find(MemberRow, (row.holder,)) if row.holder else None
+    holder = reads.holder(connection, row.holder) if row.holder else None
+    taken = _pair(_contributed(award, part))
     if holder is not None:
         carry = Carry(holder.carry).of(programme)
     else:
-        carry = fraction_left(ZERO, _pair(net_contribution(tx.connection, row, left)))
-    points = -floor_sum(carry, _pair(-taken))
-    given = {
-        "key": row.key,
-        "ref": ref,
-        "amount": part,
-        "eligible": part if programme else 0,
-        "holder": row.holder,
-        "programme": programme,
-        "contribution": _pair(taken),
-        "carry": carry,
-        "points": points,
-        "debt": max(0, points - holder.balance) if holder is not None else 0,
-        "by": by,
-    }
-    if amount is None:
-        return events.Reversal(**given, reversed_at=at)  # type: ignore[arg-type]
-    return events.Refund(**given, refunded_at=at)  # type: ignore[arg-type]
+        carry = fraction_left(ZERO, _pair(_contributed(award, row.amount - row.refunded)))
+    points = -floor_sum(carry, (-taken[0], taken[1]))
+    balance = holder.balance if holder is not None else 0
+    debt = max(0, points - balance) if holder is not None else 0
+    given = (
+        row.key, wish.ref, part, part if programme else 0, row.holder, programme, taken, carry, points, debt,
+        wish.at, wish.by, balance - points + debt if holder is not None else 0,
+    )  # fmt: skip
+    return events.Reversal(*given) if wish.kind is Undoing.VOID else events.Refund(*given)
 
 
-def net_contribution(connection: sqlite3.Connection, row: PaymentRow, amount: int) -> Fraction:
+def _adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjust:
+    row = reads.holder(connection, wish.member)
+    if row is None or row.state != MemberState.ACTIVE:
+        raise NotFound("this phone belongs to no member here", fix="vafa member add PHONE")
+    if wish.points == 0 or not wish.why.strip():
+        raise Refused("an adjustment needs points and a reason")
+    if wish.points > 0:
+        debt, balance = 0, credited(row, wish.points)[0].balance
+    else:
+        debt = max(0, -wish.points - row.balance)
+        balance = row.balance + wish.points + debt
+    return events.Adjust(wish.member, wish.points, debt, None, wish.by, wish.why, wish.ref, balance)
+
+
+def _contributed(award: events.Event, amount: int) -> Fraction:
     """What `amount` rials of a payment contributed, exactly; 0 when it earned nothing."""
-    award = reads.entry(connection, row.seq).event
     if not isinstance(award, events.Award):
         return Fraction(0)
     return Fraction(*award.contribution) * Fraction(amount, award.paid.amount)
 
 
 def undone_at(connection: sqlite3.Connection, entry: reads.Entry) -> Undone:
-    """What the Reversal, Refund, RefundUnmatched or Adjust in `entry` did."""
-    event, row = entry.event, entry.row
+    """What the Reversal, Refund, RefundUnmatched or Adjust in `entry` did: always the same."""
+    row = entry.row
+    return msgspec.structs.replace(
+        _described(connection, entry.event),
+        number=_number(connection, entry),
+        check=check_code(row.hash),
+        seq=row.seq,
+    )
+
+
+def _described(connection: sqlite3.Connection, event: events.Event) -> Undone:
+    if isinstance(event, events.RefundUnmatched):
+        return Undone(Undoing.UNMATCHED, event.amount)
+    if isinstance(event, events.Adjust):
+        return Undone(Undoing.ADJUSTMENT, 0, -event.points, event.debt, event.balance, holder=event.holder)
+    assert isinstance(event, events.Reversal | events.Refund), "an undoing"
+    kind = Undoing.VOID if isinstance(event, events.Reversal) else Undoing.REFUND
+    row = reads.payment(connection, event.key)
+    assert row is not None, "an undoing of a payment that is known"
+    paid = reads.entry(connection, row.seq)
+    return Undone(
+        kind,
+        event.amount,
+        event.points,
+        event.debt,
+        event.balance if _is_theirs(paid.event, event.holder) else None,
+        _number(connection, paid),
+        event.holder,
+    )
+
+
+def _is_theirs(paid: events.Event, holder: bytes) -> bool:
+    """Whether who brings the goods back is the holder for sure: named, known by the card, or by the code."""
+    return isinstance(paid, events.Award) and len(holder) == MEMBER_ID_BYTES and paid.known_by != KnownBy.HINT
+
+
+def _number(connection: sqlite3.Connection, entry: reads.Entry) -> str:
     device = reads.device(connection)
     assert device is not None
-    number = reads.short_number(device.device, row.epoch, row.seq)
-    check = check_code(row.hash)
-    if isinstance(event, events.RefundUnmatched):
-        return Undone("unmatched", number, check, row.seq, event.amount)
-    assert isinstance(event, events.Adjust | events.Reversal | events.Refund), "an undoing"
-    balance = _balance(connection, event.holder)
-    if isinstance(event, events.Adjust):
-        return Undone("adjustment", number, check, row.seq, 0, -event.points, event.debt, balance)
-    kind = "void" if isinstance(event, events.Reversal) else "refund"
-    return Undone(kind, number, check, row.seq, event.amount, event.points, event.debt, balance)
-
-
-def _balance(connection: sqlite3.Connection, holder: bytes) -> int | None:
-    rows = reads.holder(connection, holder)
-    return rows.balance if rows is not None and rows.state == MemberState.ACTIVE else None
+    return reads.short_number(device.device, entry.row.epoch, entry.row.seq)
 
 
 def _pair(value: Fraction) -> tuple[int, int]:

@@ -31,7 +31,7 @@ class PaymentState(IntEnum):
     NOTHING = 2
     REVERSED = 3
     WAITING = 4  # earned, for a card nobody has claimed yet
-    UNDOING = 5  # the own identity of a void or refund, so that it counts once
+    UNDOING = 5  # the own identity of a void, refund or adjustment, so that it counts once
 
 
 class PaymentRow(BookRow, frozen=True):

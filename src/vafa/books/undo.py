@@ -30,9 +30,7 @@ UNDOABLE = (PaymentState.EARNED, PaymentState.WAITING, PaymentState.NOTHING)
 def reversal(event: events.Reversal, seq: int, state: State, till: TillSums) -> Effect:
     """The whole contribution of a payment leaves."""
     row = _undoable(state, event.key, event.holder)
-    require(
-        row.refunded == 0 or event.amount == row.amount - row.refunded, "a reversal takes all that is left"
-    )
+    require(0 < event.amount == row.amount - row.refunded, "a reversal takes all that is left")
     new = msgspec.structs.replace(row, state=PaymentState.REVERSED, refunded=row.amount)
     changes = [Change(row, new), *_own_identity(state, event.ref, seq, event.amount, event.holder)]
     return _taken(event, changes, state, till, whole_visit=True)
@@ -52,7 +50,7 @@ def refund_unmatched(event: events.RefundUnmatched, seq: int, state: State, till
     return Effect(tuple(_own_identity(state, event.ref, seq, event.amount, b"")), till)
 
 
-def adjust(event: events.Adjust, _seq: int, state: State, till: TillSums) -> Effect:
+def adjust(event: events.Adjust, seq: int, state: State, till: TillSums) -> Effect:
     """Points a person gave (above zero) or took; the debt that taking leaves stands in the event."""
     old = state.find(MemberRow, (event.holder,))
     if old is None:
@@ -60,10 +58,13 @@ def adjust(event: events.Adjust, _seq: int, state: State, till: TillSums) -> Eff
     if event.points >= 0:
         require(event.debt == 0, "giving points leaves no debt")
         new, pays = credited(old, event.points)
-        return Effect((Change(old, new),), credit_posted(till, event.points, pays))
-    return Effect(
-        (Change(old, _without(old, -event.points, event.debt)),), _clawed(till, -event.points, event.debt)
-    )
+        sums = credit_posted(till, event.points, pays)
+    else:
+        new = _without(old, -event.points, event.debt)
+        sums = _clawed(till, -event.points, event.debt)
+    require(event.balance == new.balance, "the balance is not the one after the adjustment")
+    own = _own_identity(state, event.ref, seq, 0, event.holder)
+    return Effect((*own, Change(old, new)), sums)
 
 
 def _undoable(state: State, key: PaymentKey, holder: bytes) -> PaymentRow:
@@ -75,7 +76,7 @@ def _undoable(state: State, key: PaymentKey, holder: bytes) -> PaymentRow:
 
 
 def _own_identity(state: State, ref: PaymentKey, seq: int, amount: int, holder: bytes) -> list[Change]:
-    """The row that makes a void or refund heard twice one: its own reference at the terminal."""
+    """The row that makes an undoing told twice one: its own reference at the terminal, or its request."""
     require(payment_row(state, ref) is None, f"{ref} was posted before")
     row = PaymentRow(ref.scheme, ref.tid, ref.ref, ref.reuse, seq, PaymentState.UNDOING, amount, holder)
     return [Change(None, row)]
@@ -93,7 +94,7 @@ def _taken(
     require(event.points == -floor_sum(event.carry, minus), "points are not the difference of the floor")
     require(0 <= event.debt <= event.points, "a debt is part of what was to be taken")
     if not event.holder:
-        require(event.debt == 0, "points that wait on their payment are all there")
+        require(event.debt == event.balance == 0, "points that wait on their payment are all there")
         return Effect(tuple(changes), _clawed(till, event.points, 0))
     old = state.find(MemberRow, (event.holder,))
     if old is None:
@@ -109,6 +110,7 @@ def _taken(
         visits=old.visits - whole_visit,
         spent=old.spent - event.eligible,
     )
+    require(event.balance == new.balance, "the balance is not the one before - points")
     changes.append(Change(old, new))
     return Effect(tuple(changes), _clawed(till, event.points, event.debt))
 

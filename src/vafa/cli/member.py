@@ -122,4 +122,6 @@ def screen(member: "Member", zone: tzinfo) -> Iterator[str]:
     if member.cards:
         yield f"  cards: {', '.join(member.cards)}"
     for line in member.history:
-        yield f"  {local(line.at, zone)}  {line.number:<10} {line.amount:>15,} rial {line.points:>8,} points"
+        what = "" if line.what == "purchase" else f"  {line.what}"
+        rials = f"{line.amount:>15,} rial" if line.amount else " " * 20
+        yield f"  {local(line.at, zone)}  {line.number:<10} {rials} {line.points:>8,} points{what}"

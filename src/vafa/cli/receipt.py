@@ -26,7 +26,7 @@ def command() -> None:
 @config_option
 @json_option
 def show(sale: str, lang: str | None, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
-    """The lines the paper said, again. ID as for `vafa why`."""
+    """The lines the paper said, again, also those of its voids and refunds. ID as for `vafa why`."""
     from vafa.app import questions
 
     def read(connection: "sqlite3.Connection", config: "Config") -> "Reply":
@@ -45,5 +45,8 @@ def show(sale: str, lang: str | None, config_path: Path, as_json: bool) -> None:
         return
     for line in answer.lines:
         click.echo(line)
+    for each in answer.undone:
+        for line in ("", *each.lines) if each.lines else ():
+            click.echo(line)
     if not answer.lines:
-        click.echo(f"nothing was printed for {answer.number}: it earned nothing", err=True)
+        click.echo(f"nothing was printed for {answer.number}: no points moved", err=True)

@@ -151,6 +151,10 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
     counts = f"{sales}   {today.awarded:,} awarded  {today.waiting:,} wait for a claim"
     small = f"  {today.nothing:,} earned nothing" if today.nothing else ""
     yield "Today", f"{counts}{small}   {today.points:,} points"
+    if today.undone:
+        yield "Undone", f"{today.undone:,} by void or refund   {today.taken:,} points taken back"
+    if today.adjusted:
+        yield "By hand", f"{today.adjusted:+,} points adjusted"
     for sale in status.open_sales:
         words = {"unsure": "unsure", "in_hand": "in hand"}[sale.state]
         yield "Sale", f"{sale.number}  {sale.amount:,} rial", words, "since", ago(sale.age_s)

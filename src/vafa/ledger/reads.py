@@ -186,7 +186,8 @@ def find_sale(connection: sqlite3.Connection, text: str) -> list[Entry]:
             connection, PaymentRow, r"ref LIKE ? ESCAPE '\' ORDER BY seq DESC LIMIT 10", f"%{pattern}"
         )
         for each_row in rows:
-            found.setdefault(each_row.seq, entry(connection, each_row.seq))
+            for each in _sale_of(connection, entry(connection, each_row.seq)):
+                found.setdefault(each.row.seq, each)
     for each in newest(connection, (Kind.AWARD, Kind.PAYMENT), RECENT_ROWS_MAX):
         if len(found) >= MATCHES_MAX:
             break
@@ -206,6 +207,18 @@ def find_by_amount(connection: sqlite3.Connection, amount: int, at: int, within_
     return found[:MATCHES_MAX]
 
 
+def undoings(connection: sqlite3.Connection, row: PaymentRow) -> list[Entry]:
+    """The Reversal and Refund rows of a payment, oldest first."""
+    if not row.refunded:
+        return []
+    following = entries(connection, row.seq, (Kind.REVERSAL, Kind.REFUND))
+    return [
+        each
+        for each in following
+        if isinstance(each.event, events.Reversal | events.Refund) and each.event.key == row.key
+    ]
+
+
 def paid_of(event: events.Event) -> events.Paid:
     """The payment facts in an Award or Payment event."""
     assert isinstance(event, events.Award | events.PaymentSeen)
@@ -217,9 +230,14 @@ def _by_seq(connection: sqlite3.Connection, seq: int) -> list[Entry]:
         each = entry(connection, seq)
     except NotFound:
         return []
+    return _sale_of(connection, each)
+
+
+def _sale_of(connection: sqlite3.Connection, each: Entry) -> list[Entry]:
+    """The payment row of a journal row that is one, ended a sale with one, or undid one."""
     if isinstance(each.event, events.Award | events.PaymentSeen):
         return [each]
-    if isinstance(each.event, events.SaleEnded) and each.event.key is not None:
-        row = payment(connection, each.event.key)
+    if isinstance(each.event, events.SaleEnded | events.Reversal | events.Refund):
+        row = payment(connection, each.event.key) if each.event.key is not None else None
         return [entry(connection, row.seq)] if row else []
     return []

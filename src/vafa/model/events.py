@@ -197,7 +197,8 @@ class Reversal(Event, frozen=True):
     """A void or reversal before settlement: the whole contribution that is left goes.
 
     `ref` is its own identity at the terminal; `amount` and `eligible` what was left of the sale; `points`
-    (not negative) what leaves, `debt` the part of them that was not there any more.
+    (not negative) what leaves, `debt` the part of them that was not there any more; `balance` the holder's
+    balance after it (the paper may say so), 0 when points wait on the payment itself.
     """
 
     key: PaymentKey
@@ -212,6 +213,7 @@ class Reversal(Event, frozen=True):
     debt: int
     reversed_at: int | None
     by: str
+    balance: int
 
 
 class Refund(Event, frozen=True):
@@ -229,6 +231,7 @@ class Refund(Event, frozen=True):
     debt: int
     refunded_at: int | None
     by: str
+    balance: int
 
 
 class RefundUnmatched(Event, frozen=True):
@@ -303,12 +306,16 @@ class ClawBack(Event, frozen=True):
 
 
 class Adjust(Event, frozen=True):
+    """Points given (above zero) or taken by hand; `ref` is the request it was asked for with."""
+
     holder: bytes
     points: int
     debt: int
     expires_at: int | None
     by: str
     why: str
+    ref: PaymentKey
+    balance: int
 
 
 class Enrol(Event, frozen=True):

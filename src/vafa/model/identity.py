@@ -7,6 +7,7 @@ A token is 8 bytes of HMAC-SHA-256 under a key kept outside the database (`keys/
 value, so ids made under a device's own key and under the merchant's key never collide and can be merged.
 """
 
+import re
 from enum import IntEnum
 from typing import NewType
 
@@ -19,6 +20,7 @@ NO_MEMBER = MemberId(b"")
 NO_CARD = CardToken(b"")
 
 _DIGITS = {ord(c): str(i % 10) for i, c in enumerate("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩")}
+_PHONE_LIKE = re.compile(r"\+?\d(?:[ -]?\d){9,13}")
 _IRAN_MOBILE_DIGITS = 10  # 9xxxxxxxxx, without the trunk zero
 
 
@@ -55,6 +57,16 @@ def phone_masked(phone: str) -> str:
     """`+989121236789` as people may see it: `0912•••6789`."""
     national = "0" + phone.removeprefix("+98")
     return f"{national[:4]}•••{national[-4:]}"
+
+
+def without_phones(text: str) -> str:
+    """A text that a person typed, as it may be kept: each mobile number in it masked."""
+
+    def masked(found: re.Match[str]) -> str:
+        phone = phone_e164(found.group())
+        return phone_masked(phone) if phone else found.group()
+
+    return _PHONE_LIKE.sub(masked, text)
 
 
 def last4_masked(last4: str) -> str:

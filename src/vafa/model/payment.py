@@ -21,6 +21,7 @@ class Scheme(IntEnum):
     SENDER = 2  # the local protocol's payment reference
     ZVT = 3  # receipt-MMDD-HHMMSS-amount
     ECR17 = 4  # STAN-online id-DDDHHMM-amount
+    REQUEST = 5  # not a payment's: the id a program or person gave a void, refund or adjustment
 
 
 class PaymentKey(Struct, frozen=True, array_like=True, order=True):
