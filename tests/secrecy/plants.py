@@ -25,6 +25,8 @@ _SEPARATORS = ("plain", "blanks", "dashes")
 _LOCAL: dict[str, dict[str, Any]] = {
     "payment": {"terminal": LOCAL_TID, "ref": "p", "amount": 10_000},
     "sell": {"request": "s", "amount": 10_000, "terminal": LOCAL_TID},  # no such lane: refused, never asked
+    "void": {"terminal": LOCAL_TID, "ref": "p", "request": "v"},
+    "refund": {"terminal": LOCAL_TID, "ref": "p", "request": "r", "amount": 10},
     "identify": {"member": "09121236789"},
     "member": {"member": "09121236789"},
     "balance": {"member": "09121236789"},
@@ -39,6 +41,8 @@ _CONTROL: dict[str, dict[str, Any]] = {
     "member bind": {"phone": "09121236789", "sale": "1"},
     "claim": {"code": "123456", "phone": "09121236789"},
     "sell": {"request": "s", "amount": 10_000, "terminal": LOCAL_TID},
+    "undo": {"kind": "refund", "sale": "1", "request": "u"},
+    "adjust": {"phone": "09121236789", "points": 5, "why": "a reason", "request": "a"},
     "programme activate": {"document": ""},
 }
 
@@ -125,4 +129,9 @@ def phone_requests(phone: str, ref: str) -> list[tuple[str, dict[str, Any]]]:
         ("control", {"do": "member bind", "phone": phone, "sale": ref}),
         ("control", {"do": "claim", "code": "123456", "phone": phone}),
         ("control", {"do": "why", "sale": phone}),
+        ("control", {"do": "undo", "kind": "void", "sale": phone, "request": f"u-{ref}"}),
+        (
+            "control",
+            {"do": "adjust", "phone": phone, "points": 1, "why": f"{phone} 12 rang", "request": f"a-{ref}"},
+        ),
     ]

@@ -204,7 +204,10 @@ def _planned(connection: sqlite3.Connection, wish: Wish) -> events.Event:
     if row.state == PaymentState.REVERSED or not left:
         raise Refused("nothing is left of this sale: it was undone before", fix=f"vafa why {row.ref}")
     if wish.amount is not None and not 1 <= wish.amount <= left:
-        raise Refused(f"{left:,} rials are left of this sale, {wish.amount:,} cannot be refunded")
+        raise Refused(
+            f"{left:,} rials are left of this sale, {wish.amount:,} cannot be refunded",
+            fix=f"vafa why {row.ref}",
+        )
     return _undoing(connection, row, wish, left if wish.amount is None else wish.amount)
 
 
