@@ -1,7 +1,8 @@
 """A shop run by chance beside a model of it in plain dicts: whatever comes in whatever order, they agree.
 
 The model's arithmetic is one line: with one point per 10 rial and exact carries a holder has
-sum(amounts) // 10 points, however the payments came and whenever they were claimed.
+sum(amounts not undone) // 10 points, however the payments came and went back and whenever they were claimed,
+and what was given or taken by hand; below zero it is a debt.
 """
 
 import shutil
@@ -18,16 +19,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from shop import TID, Shop, payment
 
 from vafa.app.outcome import Outcome
+from vafa.app.recheck import Recheck
 from vafa.app.sales import PAID, Asked
+from vafa.app.undo import Adjustment, Undo, Undoing, Undone, Wish
 from vafa.books.apply import STATE_MODULUS
-from vafa.books.rows import TABLES, row_digest
+from vafa.books.rows import TABLES, PaymentState, row_digest
 from vafa.books.till import ACCOUNTS
+from vafa.ledger.storage import connect_reader
 from vafa.ledger.tables import rows_where
+from vafa.ledger.verify import Bad, verify
 from vafa.model.calendar import Calendar, WallTime
 from vafa.model.errors import LedgerError, Refused
-from vafa.model.events import SaleOutcome
+from vafa.model.events import KnownBy, SaleOutcome
 from vafa.model.pan import CardHint
-from vafa.model.payment import Payment, Source
+from vafa.model.payment import Payment, PaymentKey, Scheme, Source
 
 PHONES = ("09121236789", "09351112233", "09903334455")
 CARDS = 3
@@ -84,6 +89,10 @@ class ShopMachine(RuleBasedStateMachine):
         self.holders: dict[str, Any] = {}  # payment reference -> holder
         self.sales: list[tuple[Asked, int, bool, str | None]] = []
         self.ended: dict[str, tuple[SaleOutcome, Outcome | None]] = {}
+        self.gone: dict[str, int] = {}  # payment reference -> rials that went back
+        self.voided: set[str] = set()
+        self.given: dict[str, int] = {}  # phone -> points by hand
+        self.undone: list[tuple[Wish | Adjustment, Undone]] = []
         self.number = 320_062_616_000
         self.a_customer_joins(PHONES[0])
 
@@ -99,14 +108,22 @@ class ShopMachine(RuleBasedStateMachine):
             return self.owners["bin", card]
         return ("card", card) if hashed else ("payment", reference)
 
+    def _points(self, holder: Any) -> int:
+        """What the holder's purchases earned, less what went back of them."""
+        theirs = (p for p, *_ in self.paid if self.holders[p.key.ref] == holder)
+        return sum(p.amount - self.gone.get(p.key.ref, 0) for p in theirs) // 10
+
     def _balance(self, holder: Any) -> int:
-        return sum(p.amount for p, *_ in self.paid if self.holders[p.key.ref] == holder) // 10
+        return max(0, self._points(holder) + self.given.get(holder, 0))
+
+    def _debt(self, holder: Any) -> int:
+        return max(0, -self._points(holder) - self.given.get(holder, 0))
 
     def _took(self, payment: Payment, outcome: Outcome, holder: Any, card: int, *, hashed: bool) -> None:
-        before = self._balance(holder)
+        before = self._points(holder)
         self.paid.append((payment, outcome, card, hashed))
         self.holders[payment.key.ref] = holder
-        assert outcome.points == self._balance(holder) - before
+        assert outcome.points == self._points(holder) - before
         assert (outcome.result == "earned") == isinstance(holder, str)
         assert bool(outcome.claim) == (outcome.result == "waiting")
 
@@ -204,18 +221,66 @@ class ShopMachine(RuleBasedStateMachine):
         waiting = [(paid, outcome, card) for paid, outcome, card, _ in self.paid if outcome.claim]
         first, outcome, card = waiting[index % len(waiting)]
         holder, member = self.holders[first.key.ref], self.enrolled[phone]
+        if first.key.ref in self.voided and holder != phone:
+            with pytest.raises(Refused, match="was undone"):
+                self.shop.members.claim(outcome.claim, member, "machine")
+            return
         if isinstance(holder, str) and holder != phone:
             with pytest.raises(Refused, match="another member"):
                 self.shop.members.claim(outcome.claim, member, "machine")
             return
-        before = self._balance(phone)
+        before = self._points(phone)
         claimed = self.shop.members.claim(outcome.claim, member, "machine")
-        taken = [] if holder == phone else [ref for ref, each in self.holders.items() if each == holder]
+        waited = [] if holder == phone else [ref for ref, each in self.holders.items() if each == holder]
+        taken = [ref for ref in waited if ref not in self.voided]
         self.holders |= dict.fromkeys(taken, phone)
+        self.holders |= {ref: ("payment", ref) for ref in waited if ref in self.voided}
         if holder == ("card", card):
             self.owners.setdefault(("hash", card), phone)
         assert (claimed.payments, claimed.seen_before) == (len(taken), not taken)
-        assert claimed.points == self._balance(phone) - before
+        assert claimed.points == self._points(phone) - before
+
+    @precondition(lambda self: self.paid)
+    @rule(index=any_index, kind=st.sampled_from([Undoing.VOID, Undoing.REFUND]), part=st.none() | amounts)
+    def money_goes_back(self, index: int, kind: Undoing, part: int | None) -> None:
+        first, outcome, *_ = self.paid[index % len(self.paid)]
+        ref, amount = first.key.ref, None if kind is Undoing.VOID else part
+        left = first.amount - self.gone.get(ref, 0)
+        wish = Wish(kind, first.key, self._request(TID), amount, None, "machine")
+        if not 0 < (amount or left) <= left:
+            with pytest.raises(Refused, match=r"undone before|rials are left"):
+                Undo(self.shop.counter).undo(wish)
+            return
+        holder = self.holders[ref]
+        points, debt = self._points(holder), self._debt(holder)
+        undone = Undo(self.shop.counter).undo(wish)
+        self.gone[ref] = self.gone.get(ref, 0) + (amount or left)
+        self.voided |= {ref} if kind is Undoing.VOID else set()
+        assert (undone.kind, undone.amount) == (kind, amount or left)
+        assert (undone.points, undone.debt) == (points - self._points(holder), self._debt(holder) - debt)
+        told = isinstance(holder, str) and outcome.known_by is not KnownBy.HINT
+        assert undone.balance == (self._balance(holder) if told else None)
+        self.undone.append((wish, undone))
+
+    @rule(who=any_index, points=st.integers(-30, 30).filter(bool))
+    def support_adjusts(self, who: int, points: int) -> None:
+        phone = list(self.enrolled)[who % len(self.enrolled)]
+        wish = Adjustment(self.enrolled[phone], points, "by chance", self._request(""), "machine")
+        self.given[phone] = self.given.get(phone, 0) + points
+        undone = Undo(self.shop.counter).adjust(wish)
+        assert undone.balance == self._balance(phone)
+        self.undone.append((wish, undone))
+
+    @precondition(lambda self: self.undone)
+    @rule(index=any_index)
+    def an_undoing_is_told_again(self, index: int) -> None:
+        wish, first = self.undone[index % len(self.undone)]
+        undo = Undo(self.shop.counter)
+        again = undo.undo(wish) if isinstance(wish, Wish) else undo.adjust(wish)
+        assert again == msgspec.structs.replace(first, seen_before=True)
+
+    def _request(self, tid: str) -> PaymentKey:
+        return PaymentKey(Scheme.REQUEST, tid, f"u-{len(self.undone)}")
 
     @rule()
     def the_daemon_restarts(self) -> None:
@@ -240,14 +305,18 @@ class ShopMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_payment_is_posted_once(self) -> None:
-        refs = self.shop.ledger.read(lambda c: c.execute("SELECT ref FROM payment ORDER BY ref").fetchall())
-        assert [ref for (ref,) in refs] == sorted(self.holders)
+        rows = self.shop.ledger.read(lambda c: c.execute("SELECT ref, state FROM payment").fetchall())
+        undoings = [ref for ref, state in rows if state == PaymentState.UNDOING]
+        assert sorted(ref for ref, _ in rows) == sorted([*self.holders, *undoings])
+        assert sorted(undoings) == sorted(wish.ref.ref for wish, _ in self.undone)
 
     @invariant()
     def every_member_has_what_the_model_says(self) -> None:
         rows = self.shop.ledger.read(lambda c: dict(c.execute("SELECT id, balance FROM member")))
+        debts = self.shop.ledger.read(lambda c: dict(c.execute("SELECT id, debt FROM member")))
         for phone, member in self.enrolled.items():
             assert rows.pop(member) == self._balance(phone)
+            assert debts[member] == self._debt(phone)
         waiting = {each for each in self.holders.values() if each[0] == "card"}
         assert sorted(rows.values()) == sorted(self._balance(each) for each in waiting)
 
@@ -255,7 +324,9 @@ class ShopMachine(RuleBasedStateMachine):
     def points_are_in_one_place_each(self) -> None:
         till = self.shop.ledger.head.till
         assert sum(getattr(till, account) for account in ACCOUNTS) == 0
-        assert till.member == sum(self._balance(each) for each in set(self.holders.values()))
+        holders = {*self.holders.values(), *self.enrolled}
+        assert till.member == sum(self._balance(each) for each in holders)
+        assert till.debt == sum(self._debt(each) for each in holders)
 
     @invariant()
     def the_state_hash_is_the_sum_of_all_rows(self) -> None:
@@ -270,9 +341,16 @@ class ShopMachine(RuleBasedStateMachine):
         left = [asked.request for asked in self.shop.sales.unresolved(TID)]
         assert left == [asked.request for asked, *_ in self.sales if asked.request not in final]
 
+    def _verified(self) -> tuple[Bad, ...]:
+        connection = connect_reader(self.shop.ledger.path)
+        try:
+            return verify(connection, Recheck(connection)).bad
+        finally:
+            connection.close()
+
     def teardown(self) -> None:
         try:
-            assert self.shop.verified().bad == ()
+            assert self._verified() == ()
         finally:
             self.shop.ledger.close()
             shutil.rmtree(self.directory)
