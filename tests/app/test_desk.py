@@ -12,11 +12,13 @@ from desk_bench import LOCAL_TID, DeskBench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lane_bench import joined
-from shop import TID
+from shop import PROGRAMME, TID
 
 from vafa.app.desk import IDENTIFIED_MAX, IDENTIFIED_S
+from vafa.app.undo import Adjustment, Undo
+from vafa.club.programme import parse
 from vafa.model.errors import LedgerError
-from vafa.model.payment import Scheme
+from vafa.model.payment import PaymentKey, Scheme
 
 PHONE = "09121236789"
 PAN = "6219861034529007"
@@ -286,3 +288,131 @@ def test_many_tills_at_once_post_each_payment_once(desk: DeskBench) -> None:
     assert [len(told) for told in answers.values()] == [1] * 12
     assert desk.shop.balances()[0] == 12 * 10 + 6 + 30  # twelve halves make six
     assert desk.shop.verified().bad == ()
+
+
+# --- voids and refunds -----------------------------------------------------------------------------------
+
+
+def refund(desk: DeskBench, number: int, amount: int, ref: str = "p-1", **more: Any) -> dict[str, Any]:
+    return desk.ask(op="refund", terminal=LOCAL_TID, ref=ref, amount=amount, request=f"r-{number}", **more)
+
+
+@pytest.mark.parametrize(
+    ("parts", "points"),
+    [([10], 1), ([10] * 10, 10), ([9] * 11, 10), ([105], 10), ([104, 1], 10), ([1, 104], 10)],
+)
+def test_refunds_of_105_take_the_difference_of_the_floor(
+    desk: DeskBench, parts: list[int], points: int
+) -> None:
+    desk.ask(op="member", member=PHONE)
+    desk.pay("p-1", 105, member=PHONE)
+    assert sum(refund(desk, number, part)["points"] for number, part in enumerate(parts)) == points
+    assert desk.ask(op="balance", member=PHONE)["balance"] == 10 - points
+
+
+def test_the_first_example_of_the_rules_gives_one_point_back(desk: DeskBench) -> None:
+    fifty = PROGRAMME.replace("per = 10", "per = 50")
+    desk.clock.advance(1)
+    desk.shop.wall_ms += 1_000
+    desk.shop.programmes.activate(parse(fifty), None)
+    desk.ask(op="member", member=PHONE)
+    assert desk.pay("p-1", 30, member=PHONE)["points"] == 0
+    assert desk.pay("p-2", 20, member=PHONE)["points"] == 1
+    undone = refund(desk, 1, 30)
+    assert (undone["kind"], undone["points"], undone["balance"]) == ("refund", 1, 0)
+
+
+def test_a_void_prints_what_it_took_and_what_is_left(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE)
+    desk.pay("p-0", 105, member=PHONE)
+    sale = desk.pay("p-1", member=PHONE)
+    undone = desk.ask(op="void", terminal=LOCAL_TID, ref="p-1", request="v-1")
+    assert (undone["answer"], undone["kind"], undone["sale"]) == ("undone", "void", sale["number"])
+    assert (undone["points"], undone["balance"], "debt" in undone) == (125, 10, False)
+    assert undone["lines"][:3] == [
+        "باشگاه مشتریان کافه نگین", "۱۲۵ امتیاز بابت برگشت خرید کسر شد", "مانده امتیاز: ۱۰",
+    ]  # fmt: skip
+    again = desk.ask(op="void", terminal=LOCAL_TID, ref="p-1", request="v-2")
+    assert again["code"] == "ASK-002"
+
+
+@pytest.mark.parametrize("ref", ["p-1", "never paid here"])
+def test_an_undoing_repeated_word_for_word_gets_the_same_bytes_also_after_a_restart(
+    desk: DeskBench, ref: str
+) -> None:
+    desk.ask(op="member", member=PHONE)
+    desk.pay("p-1", member=PHONE)
+    request = {"op": "refund", "terminal": LOCAL_TID, "ref": ref, "amount": 300, "request": "r-1", "id": 4}
+    first = desk.line(**request)
+    desk.pay("never paid here", 990, member=PHONE)
+    assert desk.line(**request) == first
+    desk.restart()
+    assert desk.line(**request) == first
+
+
+def test_a_refund_of_a_sale_nobody_knows_moves_nothing_and_prints_its_number_alone(desk: DeskBench) -> None:
+    undone = refund(desk, 1, 30, "before the club", lang="en")
+    assert (undone["kind"], undone["points"]) == ("unmatched", 0)
+    assert undone["lines"] == [f"Number: {undone['number']}"]
+    assert desk.shop.ledger.head.till.member == 0
+
+
+def test_spent_points_become_a_debt_that_new_points_pay_first(desk: DeskBench) -> None:
+    member = bytes.fromhex(desk.shop.members.add(PHONE, "", "test").id)
+    desk.pay("p-1", 105, member=PHONE)
+    spent = Adjustment(member, -6, "spent", PaymentKey(Scheme.REQUEST, "", "a-1"), "test")
+    Undo(desk.shop.counter).adjust(spent)
+    undone = refund(desk, 1, 105)
+    assert (undone["points"], undone["debt"], undone["balance"]) == (10, 6, 0)
+    paid = desk.pay("p-2", 105, member=PHONE)
+    assert (paid["points"], paid["balance"]) == (10, 4)
+
+
+def test_a_hint_hears_no_balance_when_money_goes_back(desk: DeskBench) -> None:
+    desk.ask(op="member", member=PHONE)
+    mask = {"mask": "621986******3864"}
+    first = desk.pay("p-0", member=PHONE, card=mask)
+    desk.shop.members.bind(desk.shop.members.id_of(PHONE), first["number"], "test")
+    desk.pay("p-1", 105, card=mask)
+    undone = refund(desk, 1, 105, lang="en")
+    assert "balance" not in undone
+    assert not any("Balance" in line for line in undone["lines"])
+    assert undone["points"] == 10
+
+
+def test_a_sale_we_asked_the_terminal_for_is_undone_by_its_rrn(desk: DeskBench) -> None:
+    sold = desk.ask(op="sell", request="s-1", amount=1_250)["paid"]
+    undone = desk.ask(op="void", terminal=sold["terminal"], ref=sold["ref"], request="v-1")
+    assert (undone["kind"], undone["points"], undone["sale"]) == ("void", 125, sold["number"])
+
+
+def test_a_shop_keyed_by_rrn_undoes_by_it(by_rrn: DeskBench) -> None:
+    by_rrn.pay("p-1", rrn="320062616116")
+    undone = by_rrn.ask(op="void", terminal=LOCAL_TID, ref="320062616116", request="v-1")
+    assert (undone["kind"], undone["points"]) == ("void", 125)
+
+
+def test_a_request_never_meets_a_payment_of_the_same_name(desk: DeskBench) -> None:
+    desk.pay("p-1")
+    desk.pay("r-1")
+    assert refund(desk, 1, 30)["kind"] == "refund"
+    assert desk.pay("r-1")["points"] == 125
+
+
+def test_undoing_at_a_terminal_that_is_not_configured_is_refused(desk: DeskBench) -> None:
+    assert desk.ask(op="void", terminal="x", ref="p-1", request="v-1")["code"] == "ASK-002"
+
+
+def test_card_numbers_in_an_undoing_s_ids_are_tokens_and_stay_distinct(desk: DeskBench) -> None:
+    other = "6037991234567893"
+    desk.pay(PAN)
+    desk.pay(other)
+    undone = [
+        desk.ask(op="refund", terminal=LOCAL_TID, ref=ref, amount=10, request=PAN, id=PAN)
+        for ref in (PAN, other)
+    ]
+    assert undone[0]["kind"] == "refund"
+    assert undone[1]["code"] == "ASK-002"  # the same request for another sale
+    assert desk.ask(op="refund", terminal=LOCAL_TID, ref=other, amount=10, request=other)["points"] == 1
+    assert PAN not in str(undone)
+    assert PAN.encode() not in desk.shop.ledger.path.read_bytes()

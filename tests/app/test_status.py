@@ -13,11 +13,13 @@ from shop import TID, Shop, payment
 from vafa.app.live import LaneState, Live
 from vafa.app.standing import Status
 from vafa.app.status import Facts, iso, midnight, newest_backup_ms, status
+from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.ledger.storage import connect_reader
 from vafa.model import events
 from vafa.model.errors import LedgerError
 from vafa.model.events import SaleOutcome
 from vafa.model.pan import CardHint
+from vafa.model.payment import PaymentKey, Scheme
 
 NOW_MS = 1_767_000_000_000  # the shop's clock: 12:50 in Tehran
 LANE = LaneState(TID, "ecr", "/dev/ttyUSB0", "open", "idle", 4.0)
@@ -145,6 +147,18 @@ def test_today_counts_each_sale_once_by_what_became_of_it(shop: Shop, books: sql
     today = said(books).today
     assert (today.sales, today.awarded, today.waiting, today.nothing, today.points) == (3, 2, 1, 0, 30)
     assert today.since == "2025-12-28T20:30:00.000Z"
+
+
+def test_today_is_net_of_what_went_back_and_tells_it_apart(shop: Shop, books: sqlite3.Connection) -> None:
+    member = bytes.fromhex(shop.members.add("09121236789", "", "test").id)
+    paid, undo = payment(), Undo(shop.counter)
+    shop.counter.post(paid, member)
+    requests = [PaymentKey(Scheme.REQUEST, TID, f"u-{n}") for n in range(3)]
+    undo.undo(Wish(Undoing.REFUND, paid.key, requests[0], 30, None, "test"))
+    undo.undo(Wish(Undoing.VOID, payment(1).key, requests[1], None, None, "test"))  # unknown here
+    undo.adjust(Adjustment(member, 5, "a reason", requests[2], "test"))
+    today = said(books).today
+    assert (today.sales, today.points, today.undone, today.taken, today.adjusted) == (1, 7, 2, 3, 5)
 
 
 def test_a_clock_behind_the_newest_sale_is_told(shop: Shop, books: sqlite3.Connection) -> None:

@@ -14,6 +14,7 @@ from vafa.app.live import SaleTimes
 from vafa.app.paper import Paper
 from vafa.app.questions import Explained, Lines, Several, WhyIs
 from vafa.app.recheck import Recheck, seal_faults
+from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
 from vafa.ledger import reads
@@ -25,10 +26,13 @@ from vafa.model.chain import NO_HASH, chain_hash
 from vafa.model.errors import NotFound, Refused
 from vafa.model.events import Nothing, SaleOutcome
 from vafa.model.pan import CardHint
-from vafa.model.payment import PaymentKey, Source
+from vafa.model.payment import PaymentKey, Scheme, Source
 
 ZONE = "Asia/Tehran"
 PHONE = "09121236789"
+SALE = PaymentKey(Scheme.RRN, TID, "320062616116")
+LAST = PaymentKey(Scheme.RRN, TID, "320062616121")
+REQUESTS = [PaymentKey(Scheme.REQUEST, TID, f"u-{n}") for n in range(4)]
 PAID_AT_MS = 1_767_096_548_000  # what the terminal's clock shows on shop.payment: 15:39:08 in Tehran
 
 
@@ -195,11 +199,69 @@ def test_a_receipt_shown_again_is_the_one_that_was_printed(
     assert answer == Lines(number=outcome.number, lines=printed.lines(outcome))
 
 
+def test_why_and_explain_tell_what_went_back(shop: Shop, member: bytes, books: sqlite3.Connection) -> None:
+    number = shop.counter.post(payment(), member).number
+    undo = Undo(shop.counter)
+    undo.adjust(Adjustment(member, -6, "a reason", REQUESTS[0], "test"))
+    part = undo.undo(Wish(Undoing.REFUND, SALE, REQUESTS[1], 30, None, "at the till"))
+    assert why(books, number).result == "awarded, 30 rial refunded"
+    rest = undo.undo(Wish(Undoing.VOID, SALE, REQUESTS[2], None, None, "at the till"))
+    answer = why(books, number)
+    assert answer.result == "voided"
+    assert [(moment.what, moment.detail) for moment in answer.moments[-2:]] == [
+        ("refunded", f"30 rial, 3 points taken back; {part.number}, at the till"),
+        ("voided", f"75 rial, 7 points taken back, 6 of them as debt; {rest.number}, at the till"),
+    ]
+    assert answer.steps[-1] == f"voided by {rest.number}: 75 rial went back, 7 points were taken back"
+    told = support.explain(books, number, "fa", ZONE, PAID_AT_MS)
+    assert isinstance(told, Explained)
+    assert (told.points, told.taken) == (10, 10)
+    assert told.lines[-2].startswith("برگشت از خرید")
+    assert told.lines[-1].endswith("۷۵ ریال برگشت و ۷ امتیاز کسر شد")
+
+
+def test_the_number_of_a_refund_finds_its_sale_and_its_own_paper(
+    shop: Shop, member: bytes, books: sqlite3.Connection
+) -> None:
+    paper = Paper("کافه نگین", "Kafe Negin", "fa", ZONE, shop.programmes)
+    number = shop.counter.post(payment(), member).number
+    undone = Undo(shop.counter).undo(Wish(Undoing.REFUND, SALE, REQUESTS[1], 30, None, "test"))
+    for text in (undone.number, "u-1"):
+        assert why(books, text).number == number
+    alone = support.receipt(books, undone.number, "en", paper, ZONE, PAID_AT_MS)
+    both = support.receipt(books, number, "en", paper, ZONE, PAID_AT_MS)
+    assert isinstance(alone, Lines)
+    assert isinstance(both, Lines)
+    assert alone.lines == (
+        "Customer club of Kafe Negin", "3 points taken back for a returned purchase", "Balance: 7 points",
+        f"Number: {undone.number}", f"Check code: {undone.check}",
+    )  # fmt: skip
+    assert both.undone == (alone,)
+    assert "Points for this purchase: 10" in both.lines
+    assert paper.undone_lines(undone)[1] == "۳ امتیاز بابت برگشت خرید کسر شد"
+
+
+def test_a_refund_of_an_unknown_sale_and_an_adjustment_are_told_apart_from_sales(
+    shop: Shop, member: bytes, books: sqlite3.Connection
+) -> None:
+    undo = Undo(shop.counter)
+    unmatched = undo.undo(Wish(Undoing.REFUND, SALE, REQUESTS[1], 30, None, "test"))
+    adjusted = undo.adjust(Adjustment(member, 5, "a reason", REQUESTS[2], "test"))
+    with pytest.raises(NotFound, match="whose sale is unknown here"):
+        why(books, unmatched.number)
+    with pytest.raises(NotFound, match="an adjustment by hand"):
+        why(books, adjusted.number)
+    paper = Paper("کافه نگین", "Kafe Negin", "fa", ZONE, shop.programmes)
+    shown = support.receipt(books, unmatched.number, "en", paper, ZONE, PAID_AT_MS)
+    assert isinstance(shown, Lines)
+    assert shown.lines == (f"Number: {unmatched.number}",)
+
+
 # Altered rows
 
 
 def morning(shop: Shop) -> None:
-    """One row of each kind that carries a result: rows 3 to 10 of the journal."""
+    """One row of each kind that carries a result: rows 3 to 16 of the journal."""
     member = bytes.fromhex(shop.members.add(PHONE, "", "test").id)  # 3
     shop.counter.post(payment(), member)  # 4: holder with a balance
     waiting = shop.counter.post(payment(320062616117))  # 5: waits on itself
@@ -210,6 +272,13 @@ def morning(shop: Shop) -> None:
     shop.programmes.activate(small, None)  # 8
     shop.counter.post(payment(320062616119, amount=99, paid_at=None))  # 9: below the minimum
     shop.counter.post(payment(320062616120, paid_at=PAID_AT_MS // 1000), member)  # 10: under the new version
+    undo = Undo(shop.counter)
+    undo.undo(Wish(Undoing.REFUND, SALE, REQUESTS[0], 35, None, "test"))  # 11: 3.5 points of row 4
+    last = shop.counter.post(payment(320062616121, paid_at=None))  # 12: waits on itself
+    undo.undo(Wish(Undoing.REFUND, LAST, REQUESTS[1], 40, None, "test"))  # 13: of it
+    shop.members.claim(last.claim, member, "test")  # 14: what is left of it
+    undo.undo(Wish(Undoing.VOID, SALE, REQUESTS[2], None, None, "test"))  # 15: the rest of row 4
+    undo.adjust(Adjustment(member, -500, "a reason", REQUESTS[3], "test"))  # 16
 
 
 def verified(path: Path) -> tuple[Bad, ...]:
@@ -270,6 +339,7 @@ def forge_all(shop: Shop, directory: Path, seq: int, change: Change) -> Path:
 
 
 AWARD, WAITING, CLAIM, NOT_A_SALE, PROGRAMME_ROW, TOO_SMALL, LATER = 4, 5, 6, 7, 8, 9, 10
+REFUND, REFUND_WAITING, CLAIM_OF_REST, VOID, ADJUST = 11, 13, 14, 15, 16
 OLD = parse(PROGRAMME)
 KEY = PaymentKey(1, TID, "320062616999")  # type: ignore[arg-type]
 
@@ -294,6 +364,15 @@ KEY = PaymentKey(1, TID, "320062616999")  # type: ignore[arg-type]
         (PROGRAMME_ROW, "document", "schema = 1\n"), (PROGRAMME_ROW, "hash", b"h" * 32),
         (TOO_SMALL, "paid.amount", 100), (TOO_SMALL, "programme", b""), (TOO_SMALL, "programme", OLD.id),
         (LATER, "programme", OLD.id), (LATER, "carry", (1, 2)), (LATER, "paid.paid_at", 1),
+        (REFUND, "amount", 36), (REFUND, "eligible", 34), (REFUND, "contribution", (3, 1)),
+        (REFUND, "carry", (1, 2)), (REFUND, "points", 3), (REFUND, "debt", 1), (REFUND, "balance", 1),
+        (REFUND, "programme", b""), (REFUND, "holder", b""), (REFUND, "ref", KEY), (REFUND, "key", KEY),
+        (REFUND_WAITING, "contribution", (3, 1)), (REFUND_WAITING, "carry", (1, 4)),
+        (REFUND_WAITING, "amount", 41), (REFUND_WAITING, "points", 5),
+        (CLAIM_OF_REST, "parts.contribution", (21, 2)), (CLAIM_OF_REST, "parts.points_out", 10),
+        (CLAIM_OF_REST, "parts.eligible", 105),
+        (VOID, "amount", 105), (VOID, "contribution", (21, 2)), (VOID, "points", 10),
+        (ADJUST, "points", -499), (ADJUST, "debt", 0), (ADJUST, "balance", 1), (ADJUST, "ref", KEY),
     ],
 )  # fmt: skip
 def test_an_altered_row_is_named_though_the_chain_was_computed_anew(
@@ -320,6 +399,13 @@ def test_an_altered_row_is_named_though_the_chain_was_computed_anew(
         (TOO_SMALL, {"paid.amount": 100}, "points: stored 0, the rules give 10"),
         (TOO_SMALL, {"programme": OLD.id}, "points: stored 0"),
         (LATER, {"programme": OLD.id, "carry": (0, 1)}, "did not cover"),
+        (REFUND, {"amount": 40, "eligible": 40}, "contribution: stored (7, 2), its award gives (4, 1)"),
+        (REFUND, {"eligible": 0}, "eligible: stored 0, its award gives 35"),
+        (REFUND, {"programme": b"", "carry": (0, 1), "points": 4}, "programme: stored , its award gives"),
+        (REFUND_WAITING, {"contribution": (3, 1), "points": 3}, "contribution: stored (3, 1)"),
+        (REFUND_WAITING, {"carry": (0, 1)}, "carry: stored (0, 1), its award gives (1, 2)"),
+        (CLAIM_OF_REST, {"parts.eligible": 105}, "eligible: stored 105, its awards give 65"),
+        (VOID, {"eligible": 71}, "eligible: stored 71, its award gives 70"),
     ],
 )
 def test_a_result_the_rules_never_gave_is_named_though_everything_was_made_anew(

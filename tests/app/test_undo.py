@@ -1,12 +1,16 @@
 """Voids and refunds: split-proof, told twice counted once, debt paid first by new points."""
 
+from collections.abc import Callable
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shop import HASHED, TID, Shop, payment
 
 from vafa.app.undo import Adjustment, Undo, Undoing, Undone, Wish
-from vafa.model.errors import Refused
+from vafa.model.errors import NotFound, Refused
+from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme
 
 PHONE = "09121236789"
@@ -126,3 +130,102 @@ def test_order_and_splitting_of_refunds_never_matter(parts: list[int], backwards
             assert shop.balances() == [(105 - sum(parts)) // 10]
         finally:
             shop.ledger.close()
+
+
+def test_what_is_foreseen_is_what_happens_and_changes_nothing(shop: Shop) -> None:
+    member = member_of(shop)
+    shop.counter.post(payment(), member)
+    head, undo = shop.ledger.head, Undo(shop.counter)
+    wish = Wish(Undoing.REFUND, SALE, request("r-1"), 30, None, "test")
+    adjustment = Adjustment(member, -9, "a reason", request("a-1"), "test")
+    foreseen, foreseen_adjustment = undo.foreseen(wish), undo.foreseen_adjustment(adjustment)
+    assert shop.ledger.head == head
+    assert (foreseen_adjustment.points, foreseen_adjustment.balance) == (9, 1)
+    done = undo.undo(wish)
+    assert msgspec.structs.replace(done, number="", check="", seq=0) == foreseen
+    assert undo.foreseen(wish) == msgspec.structs.replace(done, seen_before=True)
+
+
+def test_the_first_answer_stays_the_same_whatever_is_sold_since(shop: Shop) -> None:
+    member = member_of(shop)
+    shop.counter.post(payment(), member)
+    first, given_first = refund(shop, 1, 30), adjust(shop, member, 5)
+    shop.counter.post(payment(320062616117), member)
+    assert refund(shop, 1, 30) == msgspec.structs.replace(first, seen_before=True)
+    assert adjust(shop, member, 5) == msgspec.structs.replace(given_first, seen_before=True)
+    assert (first.balance, given_first.balance, shop.balances()) == (7, 12, [23])
+
+
+def test_a_request_used_for_something_else_is_refused_and_changes_nothing(shop: Shop) -> None:
+    member = member_of(shop)
+    shop.counter.post(payment(), member)
+    shop.counter.post(payment(320062616117), member)
+    refund(shop, 1, 30)
+    adjust(shop, member, 5)
+    head, other = shop.ledger.head, PaymentKey(Scheme.RRN, TID, "320062616117")
+    again: list[Callable[[], Undone]] = [
+        lambda: refund(shop, 1, 31),
+        lambda: refund(shop, 1, 30, other),
+        lambda: void(shop, 1),
+        lambda: adjust(shop, member, 6),
+        lambda: Undo(shop.counter).undo(Wish(Undoing.VOID, SALE, request("a-1"), None, None, "test")),
+    ]
+    for each in again:
+        with pytest.raises(Refused, match="this request was another one"):
+            each()
+    with pytest.raises(Refused, match="reference of a payment"):
+        Undo(shop.counter).undo(Wish(Undoing.VOID, SALE, other, None, None, "test"))
+    assert shop.ledger.head == head
+
+
+def test_without_an_amount_all_that_is_left_is_refunded_and_the_visit_stays(shop: Shop) -> None:
+    shop.counter.post(payment(), member_of(shop))
+    refund(shop, 1, 30)
+    rest = refund(shop, 2, None)
+    assert (rest.kind, rest.amount, rest.points, rest.balance) == ("refund", 75, 7, 0)
+    (visits,) = shop.ledger.read(lambda c: c.execute("SELECT visits FROM member").fetchone())
+    assert visits == 1
+
+
+@pytest.mark.parametrize(("card", "told"), [(HASHED, 0), (payment().card, None)])
+def test_a_balance_is_told_of_a_card_known_for_sure_and_never_of_a_hint(
+    shop: Shop, card: CardHint, told: int | None
+) -> None:
+    first = shop.counter.post(payment(card=card), member_of(shop))
+    shop.members.bind(member_of(shop), first.number, "test")
+    void(shop, 0)
+    shop.counter.post(payment(320062616117, card=card))
+    undone = void(shop, 1, PaymentKey(Scheme.RRN, TID, "320062616117"))
+    assert (undone.points, undone.balance) == (10, told)
+
+
+def test_who_claimed_with_the_slip_s_code_is_known_for_sure(shop: Shop) -> None:
+    claim = shop.counter.post(payment()).claim
+    shop.members.claim(claim, member_of(shop), "test")
+    assert refund(shop, 1, 30).balance == 7
+
+
+def test_a_payment_that_earned_nothing_is_undone_without_points(shop: Shop) -> None:
+    shop.counter.post(payment(is_sale=False))
+    assert (refund(shop, 1, 5).points, void(shop, 2).points) == (0, 0)
+    with pytest.raises(Refused, match="undone before"):
+        void(shop, 3)
+    assert shop.verified().bad == ()
+
+
+def test_the_code_of_a_voided_purchase_claims_nothing_and_says_why(shop: Shop) -> None:
+    claim = shop.counter.post(payment()).claim
+    void(shop, 1)
+    with pytest.raises(Refused, match="was undone"):
+        shop.members.claim(claim, member_of(shop), "test")
+
+
+def test_an_adjustment_needs_points_a_reason_and_a_member(shop: Shop) -> None:
+    member, undo = member_of(shop), Undo(shop.counter)
+    for points, why in ((0, "a reason"), (5, " ")):
+        with pytest.raises(Refused):
+            undo.adjust(Adjustment(member, points, why, request("a"), "test"))
+    with pytest.raises(NotFound):
+        undo.adjust(Adjustment(b"nobody....", 5, "a reason", request("a"), "test"))
+    assert adjust(shop, member, 5).balance == 5
+    assert shop.verified().bad == ()

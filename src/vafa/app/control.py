@@ -198,7 +198,6 @@ class Control:
     ) -> questions.Reply:
         row = self._ledger.read(lambda connection: reads.payment(connection, sale)) if sale else None
         done = bool(undone.number)
-        log.info("undone" if done else "undoing shown", kind=undone.kind, number=undone.number)
         left = row.amount - row.refunded - (0 if done else undone.amount) if row else 0
         return questions.UndoneIs(
             undone=undone_in_words(undone, ref.ref, self._paper, lang),

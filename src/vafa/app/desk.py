@@ -169,7 +169,6 @@ class Desk:
         name = without_pans(request.request)
         ref = PaymentKey(Scheme.REQUEST, request.terminal, name)
         undone = self._undo.undo(Wish(kind, sale, ref, amount, request.at, "local protocol"))
-        log.info("undone", kind=undone.kind, number=undone.number, seen_before=undone.seen_before)
         return undone_in_words(undone, name, self._paper, request.lang)
 
     def _identify(self, request: messages.Identify) -> messages.Answer:

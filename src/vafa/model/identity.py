@@ -20,9 +20,7 @@ NO_MEMBER = MemberId(b"")
 NO_CARD = CardToken(b"")
 
 _DIGITS = {ord(c): str(i % 10) for i, c in enumerate("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩")}
-_PHONE_LIKE = re.compile(
-    r"(?<!\d)(?:(?:\+|[0۰٠]{2})?[9۹٩][8۸٨]|[0۰٠])?[ -]?[9۹٩](?:[ -]?\d){9}(?!\d)"
-)
+_PHONE_LIKE = re.compile(r"(?<!\d)(?:(?:\+|[0۰٠]{2})?[9۹٩][8۸٨]|[0۰٠])?[ -]?[9۹٩](?:[ -]?\d){9}(?!\d)")
 _IRAN_MOBILE_DIGITS = 10  # 9xxxxxxxxx, without the trunk zero
 
 
