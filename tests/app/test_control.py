@@ -172,6 +172,23 @@ def test_a_phone_nobody_knows_never_stops_a_sale(socket: Socket) -> None:
     assert "by the card" in answer.note
 
 
+def test_an_undoing_keeps_who_asked_for_it(socket: Socket) -> None:
+    member = joined(socket)
+    socket.shop.counter.post(payment(), member)
+    for question in (
+        {"do": "undo", "kind": "refund", "sale": "000996", "amount": 30, "request": "u-1"},
+        {"do": "adjust", "phone": PHONE, "points": -5, "why": "counted twice", "request": "u-1"},
+    ):
+        line = socket.control.answer(msgspec.json.encode(question), by="uid 1000")
+        answer = msgspec.json.decode(line, type=questions.AnyReply)
+        assert isinstance(answer, questions.UndoneIs)
+        assert answer.done
+    rows = socket.ask(do="journal", kinds=["refund", "adjust"]).rows
+    assert [row["event"]["by"] for row in rows] == ["uid 1000", "uid 1000"]
+    assert rows[0]["event"]["ref"] == {"scheme": "request", "tid": TID, "ref": "u-1", "reuse": 0}
+    assert (rows[1]["event"]["why"], rows[1]["event"]["balance"]) == ("counted twice", 2)
+
+
 def test_with_several_terminals_one_must_be_named(socket: Socket) -> None:
     socket.lanes["C0000302"] = Lane()
     assert socket.ask(do="sell", request="r-1", amount=105).code == "ASK-003"
@@ -217,6 +234,11 @@ def test_what_is_no_question_is_refused_without_repeating_it(socket: Socket, lin
         {"do": "member bind", "phone": PHONE, "sale": PAN}, {"do": "claim", "code": PAN, "phone": PHONE},
         {"do": "sell", "request": PAN, "amount": 105}, {"do": "sell", "request": "r", "amount": int(PAN)},
         {"do": "sell", "request": "r", "amount": 1, "terminal": PAN},
+        {"do": "undo", "kind": "void", "sale": PAN, "request": PAN},
+        {"do": "undo", "kind": "refund", "sale": "000996", "request": PAN},
+        {"do": "undo", "kind": PAN, "sale": "1", "request": "u"},
+        {"do": "adjust", "phone": PHONE, "points": 5, "why": PAN, "request": PAN},
+        {"do": "adjust", "phone": PAN, "points": 5, "why": "x", "request": "a"},
         {"do": "journal", "kinds": [PAN]}, {"do": "programme activate", "document": PAN},
         {"do": "programme activate", "document": PROGRAMME.replace("per = 10", f'per = "{PAN}"')},
         {"do": PAN}, {PAN: 1},
