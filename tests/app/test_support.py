@@ -228,6 +228,8 @@ def test_the_number_of_a_refund_finds_its_sale_and_its_own_paper(
     undone = Undo(shop.counter).undo(Wish(Undoing.REFUND, SALE, REQUESTS[1], 30, None, "test"))
     for text in (undone.number, "u-1"):
         assert why(books, text).number == number
+    with pytest.raises(NotFound):
+        why(books, "-1")  # the end of a request id, which stands on no paper, is nobody's number
     alone = support.receipt(books, undone.number, "en", paper, ZONE, PAID_AT_MS)
     both = support.receipt(books, number, "en", paper, ZONE, PAID_AT_MS)
     assert isinstance(alone, Lines)

@@ -17,11 +17,15 @@ from vafa.model.chain import Row
 from vafa.model.errors import NotFound
 from vafa.model.events import Kind, SaleOutcome
 from vafa.model.identity import ascii_digits
-from vafa.model.payment import PaymentKey
+from vafa.model.payment import PaymentKey, Scheme
 
 _COLUMNS = "epoch, seq, at, kind, body, till, state, hash"
 RECENT_ROWS_MAX = 20_000  # how far back a trace number, an amount or a day's totals are looked for
 MATCHES_MAX = 10
+# A payment by its reference's end; a void or refund by its whole request id, which is on no paper.
+_REF_ENDS = (
+    rf"ref LIKE ? ESCAPE '\' AND (scheme <> {int(Scheme.REQUEST)} OR ref = ?) ORDER BY seq DESC LIMIT 10"
+)
 OPEN_OUTCOMES = (0, SaleOutcome.UNSURE)
 
 
@@ -182,9 +186,7 @@ def find_sale(connection: sqlite3.Connection, text: str) -> list[Entry]:
             return list(found.values())
     if wanted and re.fullmatch(r"[\w.:/-]{1,64}", wanted):
         pattern = wanted.replace("_", r"\_")
-        rows = rows_where(
-            connection, PaymentRow, r"ref LIKE ? ESCAPE '\' ORDER BY seq DESC LIMIT 10", f"%{pattern}"
-        )
+        rows = rows_where(connection, PaymentRow, _REF_ENDS, f"%{pattern}", wanted)
         for each_row in rows:
             for each in _sale_of(connection, entry(connection, each_row.seq)):
                 found.setdefault(each.row.seq, each)
