@@ -12,7 +12,7 @@ import msgspec
 
 from vafa.app.outcome import Outcome, outcome_at, outcome_of
 from vafa.app.programmes import Programmes
-from vafa.books.effect import credited
+from vafa.books.effect import paying
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow
 from vafa.club.earn import Earned, earn
 from vafa.club.programme import Programme
@@ -50,7 +50,7 @@ class Holder(msgspec.Struct, frozen=True):
     def balance_with(self, points: int) -> int:
         """The balance after new points, which pay a debt first; 0 for points that wait on their payment."""
         if self.row is not None:
-            return credited(self.row, points)[0].balance
+            return self.row.balance + points - paying(self.row, points)
         return points if self.id else 0
 
     @property

@@ -11,7 +11,7 @@ from fractions import Fraction
 import msgspec
 
 from vafa.app.counter import Counter
-from vafa.books.effect import credited, floor_sum, fraction_left
+from vafa.books.effect import floor_sum, fraction_left, paying
 from vafa.books.rows import Carry, MemberState, PaymentRow, PaymentState
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
@@ -240,7 +240,7 @@ def _adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjus
     if wish.points == 0 or not wish.why.strip():
         raise Refused("an adjustment needs points and a reason")
     if wish.points > 0:
-        debt, balance = 0, credited(row, wish.points)[0].balance
+        debt, balance = 0, row.balance + wish.points - paying(row, wish.points)
     else:
         debt = max(0, -wish.points - row.balance)
         balance = row.balance + wish.points + debt

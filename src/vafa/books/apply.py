@@ -22,6 +22,7 @@ from vafa.books.effect import (
     credited,
     floor_sum,
     fraction_left,
+    paying,
     payment_row,
     require,
 )
@@ -109,10 +110,13 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
             start = old
         carry = Carry(start.carry)
         require(carry.of(event.programme) == event.carry, "the award's carry is not the member's")
-        with_points, pays = credited(start, event.points)
-        require(event.balance == with_points.balance, "the balance is not the one before + points")
+        pays = paying(start, event.points)
+        balance = start.balance + event.points - pays
+        require(event.balance == balance, "the balance is not the one before + points")
         new = msgspec.structs.replace(
-            with_points,
+            start,
+            balance=balance,
+            debt=start.debt - pays,
             carry=carry.replaced(event.programme, fraction_left(event.carry, event.contribution)),
             visits=start.visits + 1,
             spent=start.spent + event.eligible,

@@ -61,13 +61,20 @@ def require(condition: bool, what: str) -> None:  # noqa: FBT001 - an assertion 
         raise Impossible(what)
 
 
+def paying(row: MemberRow, points: int) -> int:
+    """How many of new points go into the holder's debt; mostly there is none."""
+    return min(row.debt, max(points, 0)) if row.debt else 0
+
+
 def credited(row: MemberRow, points: int) -> tuple[MemberRow, int]:
     """The holder's row with new points, which pay a debt first; and how many did."""
-    pays = min(row.debt, max(points, 0))
+    pays = paying(row, points)
     return msgspec.structs.replace(row, balance=row.balance + points - pays, debt=row.debt - pays), pays
 
 
 def credit_posted(till: TillSums, points: int, pays: int) -> TillSums:
     """Points issued, `pays` points of the holders going straight into debts."""
+    if not pays:
+        return till.posted(member=points, issued=-points)
     posted = till.posted(member=points - pays, clawed=pays, issued=-points)
     return msgspec.structs.replace(posted, debt=posted.debt - pays)
