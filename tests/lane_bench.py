@@ -100,7 +100,7 @@ class Bench:
 
     def close_lane(self) -> None:
         """Give back what the lane holds, as the end of its process does."""
-        self.lane._late_ack.close()
+        self.lane._posting._late_ack.close()
         self.lane._line.close()
 
     def close(self) -> None:

@@ -11,9 +11,9 @@ import pytest
 from lane_bench import ANSWER_TIMEOUT_S, Bench
 from shop import TID
 
-from vafa.app.lane import TIMES_KEPT_MAX
 from vafa.app.live import SaleTimes
 from vafa.app.lookup import ASK_AGAIN_S
+from vafa.app.posting import TIMES_KEPT_MAX
 from vafa.codecs.sadad_fields import WRONG_TERMINAL
 from vafa.ledger import reads
 from vafa.model import events
@@ -242,7 +242,11 @@ def test_a_keyed_sale_of_the_same_amount_is_not_taken_for_ours_where_order_ids_t
     bench.run(work.ended.is_set)
     assert work.end is not None
     assert work.end.outcome is SaleOutcome.RESOLVED_UNPAID
-    assert [paid.amount for paid in posted(bench)] == [300]
+    bench.run_for(60)
+    assert [(paid.amount, paid.source) for paid in posted(bench)] == [
+        (300, Source.LIVE),
+        (105, Source.POLLED),
+    ]
 
 
 def refuses_order_ids(bench: Bench) -> None:

@@ -126,7 +126,7 @@ def test_a_sale_in_hand_for_longer_than_any_customer_needs_degrades(
 def test_an_open_gap_degrades_until_it_is_closed(shop: Shop, books: sqlite3.Connection) -> None:
     gap = shop.ledger.write(lambda tx: tx.post(events.GapDetected(TID, "000990", "", "the line was down")))
     found = said(books)
-    assert codes(found) == [("degraded", "TRM-009")]
+    assert codes(found) == [("degraded", "GAP-001")]
     assert (found.gaps[0].terminal, found.gaps[0].why) == (TID, "the line was down")
     shop.ledger.write(lambda tx: tx.post(events.GapClosed((gap.epoch, gap.seq), "test", "compared")))
     assert said(books).verdict == "ok"

@@ -115,9 +115,10 @@ class Terminal(Struct, frozen=True, kw_only=True):
     ]
     protocol: Annotated[Literal["sadad"], Meta(description="what the terminal speaks")] = "sadad"
     mode: Annotated[
-        Literal["ecr", "local"],
+        Literal["ecr", "poll", "local"],
         Meta(
-            description="ecr: Vafa sends the amount; local: the payment application tells Vafa of each sale"
+            description="ecr: Vafa sends the amount; poll: Vafa only reads the terminal's own list; "
+            "local: the payment application tells Vafa of each sale"
         ),
     ] = "ecr"
     address: Annotated[
@@ -133,6 +134,13 @@ class Terminal(Struct, frozen=True, kw_only=True):
     text: Annotated[
         Literal["fa", "off"], Meta(description="the points' text on the terminal's own slip, or off")
     ] = "fa"
+    poll: Annotated[
+        bool,
+        Meta(
+            description="read the terminal's list of last transactions while it is idle: finds sales "
+            "keyed at the terminal itself, and those whose answer was lost; unused by local"
+        ),
+    ] = True
     answer_timeout_s: Annotated[
         int, Meta(ge=10, le=600, description="seconds the customer has to pay; then the sale is unsure")
     ] = 180

@@ -95,6 +95,11 @@ def _read_terminals(tables: object, faults: list[Fault]) -> tuple[Struct | None,
         faults.append(Fault("terminal", "at least one [[terminal]] is needed"))
     read = tuple(_read_section(f"terminal[{i}]", Terminal, table, faults) for i, table in enumerate(tables))
     _refuse_twins(tables, faults)
+    faults += [
+        Fault(f"terminal[{i}].poll", 'mode "poll" does nothing else; set it to true, or choose another mode')
+        for i, table in enumerate(tables)
+        if table.get("mode") == "poll" and table.get("poll") is False
+    ]
     return read
 
 

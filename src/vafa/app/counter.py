@@ -108,6 +108,11 @@ class Counter:
             self._device_of = (tx.head.epoch, device.device)
         return outcome_of(self._device_of[1], reads.Entry(tx.post(event), event))
 
+    def baseline_within(self, tx: Transaction, payment: Payment) -> None:
+        """Record a payment that is older than the club at this terminal: known from now on, never awarded."""
+        best = next(iter(self.tokens.card_tokens(payment.card)), NO_CARD)
+        tx.post(events.PaymentSeen(self._paid(payment, best), Nothing.BASELINE))
+
     def holder(self, tx: Transaction, member: bytes, hint: CardHint, card: bytes = NO_CARD) -> Holder:
         """Who holds the points: the named member, the card's one member, or nobody yet."""
         tokens = [CardToken(card)] if is_strong(card) else []

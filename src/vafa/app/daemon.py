@@ -180,7 +180,7 @@ class Daemon:
 
     def _make_lanes(self, sales: Sales) -> None:
         for terminal in self._config.terminal:
-            if terminal.mode == "ecr":
+            if terminal.mode != "local":
                 self.lanes[terminal.id] = Lane(
                     lane_settings(terminal),
                     self._counter,
@@ -200,7 +200,7 @@ class Daemon:
             self._clock,
             Scheme.RRN if config.local.key == "rrn" else Scheme.SENDER,
             tuple(t.id for t in config.terminal if t.mode == "local"),
-            self.lanes,
+            self._sellers(),
         )
         return LineServer(
             config.local_socket,
@@ -209,6 +209,10 @@ class Daemon:
             lambda line, _peer: desk.answer(line),
             refuse=refusal,
         )
+
+    def _sellers(self) -> dict[str, Lane]:
+        """The lanes that can be asked for a payment."""
+        return {tid: lane for tid, lane in self.lanes.items() if lane.settings.mode == "ecr"}
 
     def _jobs_seen(self) -> dict[str, tuple[bool, float, str]]:
         now_ms = self._clock.wall_ms()
@@ -227,7 +231,7 @@ class Daemon:
             self._members,
             self._paper,
             self._programmes,
-            self.lanes,
+            self._sellers(),
             self.live,
             self._times,
             lambda: facts(config),
@@ -274,6 +278,8 @@ def lane_settings(terminal: Terminal) -> LaneSettings:
         card_first=terminal.card_first,
         text_language="" if terminal.text == "off" else terminal.text,
         answer_timeout_s=terminal.answer_timeout_s,
+        mode="poll" if terminal.mode == "poll" else "ecr",
+        poll=terminal.poll,
     )
 
 

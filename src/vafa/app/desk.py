@@ -216,6 +216,12 @@ def seller_for(sellers: Mapping[str, Seller], terminal: str | None) -> Seller:
     seller = sellers.get(tid)
     if seller is None:
         known = ", ".join(sellers) or "none"
+        if terminal:
+            raise Refused(
+                f"terminal {terminal} is not asked for payments here (mode ecr: {known})",
+                fix="key the sale at the terminal, or name another",
+                code="ASK-003",
+            )
         raise Refused(f"say which terminal is to be asked (mode ecr: {known})", code="ASK-003")
     return seller
 

@@ -1,52 +1,58 @@
-"""One Sadad terminal in mode `ecr`: the thread that leads its conversation and posts what it hears.
+"""One Sadad terminal in mode `ecr` or `poll`: the thread that leads its conversation and posts what it hears.
 
-`step()` does one round: open the line, begin what waits (unsure sales first, then new ones), read until
+`step()` does one round: open the line, begin what waits (unsure sales, new ones, then a poll), read until
 something comes or a deadline passes, act on what the dialogue says. Everything that moves money is written
 down before it is sent, and every end of a sale is a named one.
 """
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 import structlog
 
 from vafa.app.counter import Counter
-from vafa.app.late_ack import LateAck
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
 from vafa.app.lookup import Lookup, wrong_terminal
 from vafa.app.outcome import Outcome
 from vafa.app.paper import Paper
+from vafa.app.polling import Polling
+from vafa.app.posting import REPOST_EVERY_S, Posting
 from vafa.app.sales import Asked, Sales
-from vafa.app.selling import SaleEnd, Selling, Work
+from vafa.app.selling import SaleEnd, Selling, Work, not_asked
 from vafa.codecs import sadad_dialogue as dialogue
-from vafa.codecs.sadad_fields import WRONG_TERMINAL
+from vafa.codecs.sadad_fields import REFUSED_THRICE, WRONG_TERMINAL
 from vafa.codecs.sadad_frames import QUIET_BEFORE_FLUSH_S, Noise, Reader
 from vafa.codecs.sadad_sale import SaleRequest
 from vafa.model.errors import LedgerError, PortError, Refused, TerminalFault, VafaError
 from vafa.model.events import SaleOutcome
 from vafa.model.identity import NO_CARD
 from vafa.model.pan import CardHint
-from vafa.model.payment import Payment, PaymentKey
+from vafa.model.payment import Payment
 from vafa.ports.clock import Clock
 from vafa.ports.link import Link
 
 IDLE_WAIT_S = 5.0  # how long an idle lane sleeps; bytes and commands wake it at once
-REPOST_EVERY_S = 1.0
-TIMES_KEPT_MAX = 500
 
 log = structlog.get_logger()
 
 
 class LaneSettings(msgspec.Struct, frozen=True):
-    """The lane's part of config.toml. `text_language` '' sends no text for the terminal's slip."""
+    """The lane's part of config.toml. `text_language` '' sends no text for the terminal's slip.
+
+    mode  ecr: asks for payments; poll: only listens to what the terminal's journal tells
+    poll  whether the journal is asked while nothing else is to do
+    """
 
     terminal_id: str
     address: str
     card_first: bool
     text_language: str
     answer_timeout_s: float
+    mode: Literal["ecr", "poll"] = "ecr"
+    poll: bool = True
 
 
 class Lane:
@@ -68,7 +74,6 @@ class Lane:
         self._sales = sales
         self._paper = paper
         self._clock = clock
-        self._times = times
         self._log = log.bind(terminal=settings.terminal_id)
         self._line = Line(open_line, clock)
         self._talk = dialogue.Dialogue(
@@ -80,11 +85,12 @@ class Lane:
         self._lookup = Lookup(
             sales, self.selling, counter, settings.terminal_id, settings.answer_timeout_s, clock.monotonic
         )
+        if settings.mode == "ecr":  # with mode poll no later answer could lift it
+            self._lookup.recall()
+        self._polling = Polling(settings.terminal_id, counter, self._lookup.in_doubt, clock.monotonic)
+        self._asker: Lookup | Polling = self._lookup  # whose question the terminal's journal answers
         self._sent_at = 0.0
-        self._unposted: dict[PaymentKey, Callable[[], Outcome | None]] = {}  # what still has to be done
-        self._repost_at = 0.0
-        self._acknowledging = threading.Lock()
-        self._late_ack = LateAck(self._acknowledge, settings.terminal_id)
+        self._posting = Posting(self._talk, self._line, clock, times, settings.terminal_id)
         self._stopping = threading.Event()
         self._last_byte_at = 0.0
         self._last_frame_at: float | None = None
@@ -96,22 +102,27 @@ class Lane:
 
     def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
         """Ask the terminal for a payment and wait for its end, which may be UNSURE; a repeat joins."""
+        if self.settings.mode != "ecr":
+            raise not_asked(self.settings.terminal_id)
         return self.selling.sell(request, amount, member, self._wake)
 
     def state(self) -> LaneState:
         """How the lane stands now."""
-        seen = self._last_frame_at
+        seen, polled = self._last_frame_at, self._polling.answered_at
         return LaneState(
             terminal=self.settings.terminal_id,
-            mode="ecr",
+            mode=self.settings.mode,
             address=self.settings.address,
             line="open" if self._line.is_open else "closed",
             doing=self._doing(),
             last_frame_age_s=None if seen is None else self._clock.monotonic() - seen,
-            trouble=self._line.trouble or self._trouble,
+            trouble=self._line.trouble or self._posting.trouble or self._trouble,
             noise=self._noise,
             faults=self._faults,
-            unposted=len(self._unposted),
+            unposted=self._posting.waiting,
+            poll_trouble=self._polling.trouble,
+            polled_age_s=None if polled is None else self._clock.monotonic() - polled,
+            disagreeing=tuple(self._polling.disagreeing.values()),
         )
 
     def stop(self) -> None:
@@ -127,18 +138,18 @@ class Lane:
         while not (self._stopping.is_set() and self._work is None and not self._talk.busy):
             self.step()
         self.selling.refuse_waiting(Refused("vafa stopped before this sale was begun", fix="ask again"))
-        self._repost_at = 0.0
-        self._repost()
-        self._late_ack.close()
+        self._posting.close()
         self._line.close()
 
     def step(self) -> None:
         """One round; blocks at most IDLE_WAIT_S. A failing disk or line is a state, not an end."""
         self.stepped_at = self._clock.monotonic()
         try:
-            self._repost()
+            if self._posting.retry():
+                self._trouble = ""
             if self._line.reopen():
                 self._lookup.now()
+                self._polling.opened()
                 self._reader = Reader()
             if self._line.is_open:
                 self._round()
@@ -149,10 +160,10 @@ class Lane:
                 self._act(self._talk.tick(self._clock.monotonic()))
         except PortError as error:
             self._line.lost(error)
-            self._late_ack.disarm()
+            self._posting.line_lost()
             self._act(self._talk.link_lost(self._clock.monotonic()))
         except LedgerError as error:
-            self._disk_failed(error)
+            self._posting.failed(error)
             self._stopping.wait(REPOST_EVERY_S)
 
     def _round(self) -> None:
@@ -177,19 +188,34 @@ class Lane:
         self._act(self._talk.tick(self._clock.monotonic()))
 
     def _begin(self) -> None:
-        """Start the next conversation: an unsure sale's journal before a new sale."""
+        """Start the next conversation: an unsure sale's journal, a new sale, a poll; in this order."""
         now = self._clock.monotonic()
-        if not self._unposted and self._lookup.is_due() and self._in_doubt():
-            self._act(self._talk.ask_journal(self._lookup.question(), now))
+        if not self._posting.waiting and self._lookup.is_due() and self._in_doubt():
+            self._ask_journal(self._lookup)
             return
         work = None if self._stopping.is_set() else self.selling.next()
         if work is None:
+            if self._may_poll() and self._polling.is_due():
+                self._ask_journal(self._polling)
             return
         self._work, self._card = work, CardHint()
         if self.settings.card_first:
             self._act(self._talk.ask_card(now))
         else:
             self._ask_sale()
+
+    def _ask_journal(self, asker: Lookup | Polling) -> None:
+        self._asker = asker
+        self._act(self._talk.ask_journal(asker.question(), self._clock.monotonic()))
+
+    def _may_poll(self) -> bool:
+        """False where the journal is not to be asked, proves nothing, or could not be written down."""
+        return (
+            self.settings.poll
+            and not self._lookup.suspended
+            and not self._posting.waiting
+            and not self._stopping.is_set()
+        )
 
     def _ask_sale(self) -> None:
         """Write the sale down, then send it."""
@@ -237,14 +263,22 @@ class Lane:
                     self._log.warning("no card before the sale", why=why)
                     self._without_card(wrong_terminal(outputs))
                 case dialogue.JournalRows():
-                    self._lookup.answered(output)
+                    self._asker.answered(output)
+                    self._posting.trouble = ""  # the ledger answers
                 case dialogue.JournalRefused():
-                    self._lookup.refused(output)
+                    self._asker.refused(output)
+                case dialogue.Fault(code, _) if code == REFUSED_THRICE and self._polls(outputs):
+                    continue  # busy, or without this question: Polling says so when it lasts
                 case dialogue.Fault(code, message):
                     self._faults += 1
                     self._trouble = message
                     self._lookup.suspended |= code == WRONG_TERMINAL
                     self._log.warning("terminal fault", code=code, message=message)
+
+    def _polls(self, outputs: list[dialogue.Output]) -> bool:
+        """True when these end a poll without an answer."""
+        refused = any(isinstance(each, dialogue.JournalRefused) for each in outputs)
+        return refused and self._asker is self._polling
 
     def _without_card(self, other: str) -> None:
         """Card-first brought no card: the sale is asked without one, but not of another terminal."""
@@ -281,7 +315,7 @@ class Lane:
     def _heard_again(self, payment: Payment | None) -> None:
         """A RESPONSE nobody waits for: of a sale before a power cut, or whose ACK the terminal missed."""
         if payment is None:
-            self._acknowledge()
+            self._posting.acknowledge()
             return
         heard = payment
 
@@ -304,26 +338,12 @@ class Lane:
             self._log.info("payment heard", number=outcome.number, again=outcome.seen_before)
 
     def _commit(self, payment: Payment | None, post: Callable[[], Outcome | None]) -> Outcome | None:
-        """Make it durable, then acknowledge. A failing disk keeps the payment in memory, and says so."""
-        heard_ms = self._clock.monotonic() * 1000
-        self._late_ack.arm()
-        try:
-            outcome = post()
-        except LedgerError as error:
-            self._disk_failed(error)
+        """As Posting.commit; a sale that went through ends what was wrong before it."""
+        outcome = self._posting.commit(payment, post)
+        if not self._posting.trouble:
+            self._trouble = ""  # its own faults come after this
             if payment is not None:
-                self._unposted.setdefault(payment.key, post)
-            return None
-        durable_ms = self._clock.monotonic() * 1000
-        self._trouble = ""  # a sale went through: what was wrong is over (its own faults come after this)
-        if payment is not None:
-            self._lookup.suspended = False
-        self._late_ack.disarm()
-        self._acknowledge()
-        if outcome is not None:
-            self._times[outcome.seq] = SaleTimes(heard_ms, durable_ms, self._clock.monotonic() * 1000)
-            for old in list(self._times)[:-TIMES_KEPT_MAX]:  # shared by all lanes: another may be at it
-                self._times.pop(old, None)
+                self._lookup.suspended = False
         return outcome
 
     def _with_card(self, asked: Asked, payment: Payment | None) -> tuple[Asked, Payment | None]:
@@ -333,36 +353,6 @@ class Lane:
         if payment.card.mask != self._card.mask:
             return msgspec.structs.replace(asked, card=NO_CARD), payment
         return asked, msgspec.structs.replace(payment, card=self._card)
-
-    def _repost(self) -> None:
-        """What a failing disk left in memory, tried again until it takes it."""
-        now = self._clock.monotonic()
-        if not self._unposted or now < self._repost_at:
-            return
-        for key, post in list(self._unposted.items()):
-            try:
-                post()
-            except LedgerError as error:
-                self._disk_failed(error)
-                self._repost_at = now + REPOST_EVERY_S
-                return
-            del self._unposted[key]
-        self._trouble = ""
-        self._log.info("the ledger takes payments again")
-
-    def _disk_failed(self, error: LedgerError) -> None:
-        self._trouble = str(error)
-        self._log.error("the ledger does not answer", error=str(error), fix=error.fix)
-
-    def _acknowledge(self) -> None:
-        """Send the ACK that is owed, once: by the lane after its commit, or by the late-ack thread."""
-        with self._acknowledging:
-            for output in self._talk.acknowledge(self._clock.monotonic()):
-                assert isinstance(output, dialogue.Send)
-                try:
-                    self._line.write(output.data)
-                except PortError as error:
-                    self._log.warning("ACK not sent", error=str(error))  # the terminal repeats its answer
 
     def _wake(self) -> None:
         self._line.interrupt()
@@ -378,10 +368,12 @@ class Lane:
             due.append(self._talk.deadline)
         elif self.selling.waiting and not self._stopping.is_set():
             due.append(now)
-        elif self._unposted:
-            due.append(self._repost_at)
+        elif self._posting.waiting:
+            due.append(self._posting.retry_at)
         elif not self._lookup.suspended and self._in_doubt():
             due.append(self._lookup.due_at)
+        if not self._talk.busy and self._may_poll():
+            due.append(self._polling.due_at)
         return max(0.0, min(due) - now)
 
     def _in_doubt(self) -> list[Asked]:
@@ -389,11 +381,13 @@ class Lane:
         try:
             return self._lookup.in_doubt()
         except LedgerError as error:
-            self._disk_failed(error)
+            self._posting.failed(error)
             return []
 
     def _doing(self) -> str:
         work = self._work
         if work is not None:
             return f"{self._talk.state.value} {work.amount:,}"
-        return "resolving" if self._talk.busy else "idle"
+        if not self._talk.busy:
+            return "idle"
+        return "resolving" if self._asker is self._lookup else "polling"

@@ -11,6 +11,8 @@ class LaneState(msgspec.Struct, frozen=True):
     line         closed: not opened yet or lost; open: bytes can flow; local: no line, a program tells us
     doing        what the lane is at, in a few words: `idle`, `asking 125,000`, `customer pays`, `resolving`
     trouble      why the line is closed or what the terminal did wrong last; '' when all is well
+    poll_trouble why the terminal's journal has not been read for a while; '' when it was
+    disagreeing  our numbers of payments whose row in the terminal's journal differs from what we heard first
     unposted     approved payments that could not be made durable yet: BROKEN while above 0
     """
 
@@ -24,6 +26,9 @@ class LaneState(msgspec.Struct, frozen=True):
     noise: int = 0
     faults: int = 0
     unposted: int = 0
+    poll_trouble: str = ""
+    polled_age_s: float | None = None
+    disagreeing: tuple[str, ...] = ()
 
 
 class Live(msgspec.Struct, frozen=True):

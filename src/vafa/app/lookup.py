@@ -49,6 +49,12 @@ class Lookup:
         self.due_at = 0.0
         self.suspended = False  # another terminal answered on this line: its journal proves nothing
 
+    def recall(self) -> None:
+        """After a start: the line is suspended still when another terminal was the last to answer on it."""
+        others = [sale for sale in self._sales.unresolved(self._tid) if sale.response == WRONG_TERMINAL]
+        if others:
+            self.suspended = self._sales.last_live_seq(self._tid) < others[-1].seq
+
     def in_doubt(self) -> list[Asked]:
         """Sales asked for without a certain end, oldest first; the sale in hand is among them."""
         sales = self._sales.unresolved(self._tid)

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from vafa.app import messages
-from vafa.app.standing import Status
+from vafa.app.standing import Gap, Status
 
 JOURNAL_ROWS_MAX = 500
 POINTS_MAX = 10**12
 JOURNAL_SEQ_MAX = 2**40  # no card number is a row of the journal
 
 Text = Annotated[str, Meta(max_length=200)]
+Reason = Annotated[str, Meta(min_length=1, max_length=200)]
 Language = Annotated[str, Meta(pattern="^(fa|en)$")]
 
 
@@ -135,9 +136,38 @@ class ProgrammeActivate(Question, frozen=True, tag="programme activate"):
     from_at: int | None = None
 
 
+class GapList(Question, frozen=True, tag="gap list"):
+    """Where may sales be missing?"""
+
+
+class GapClose(Question, frozen=True, tag="gap close"):
+    """No more sales are missing in this gap."""
+
+    gap: Text
+    why: Reason
+
+
+class Record(Question, frozen=True, tag="record"):
+    """Enter a sale nobody heard, as its slip shows it. Without `post` only what it would bring is said.
+
+    at   HH:MM on the shop's wall clock, the last time it was so
+    gap  the number of a gap that this sale explains, and closes
+    """
+
+    amount: Annotated[int, Meta(ge=1, le=messages.AMOUNT_MAX)]
+    rrn: Text
+    why: Reason
+    terminal: messages.TerminalId | None = None
+    at: Text = ""
+    phone: Text | None = None
+    gap: Text = ""
+    lang: Language | None = None
+    post: bool = False
+
+
 AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
-    | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate
+    | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | GapList | GapClose | Record
 )  # fmt: skip
 
 
@@ -319,9 +349,36 @@ class ProgrammesAre(Reply, frozen=True, tag="programmes"):
     changed: bool = False
 
 
+class GapsAre(Reply, frozen=True, tag="gaps"):
+    """The gaps nobody has closed, oldest first."""
+
+    gaps: tuple[Gap, ...]
+
+
+class GapIsClosed(Reply, frozen=True, tag="gap closed"):
+    """This gap is closed now."""
+
+    gap: Gap
+
+
+class RecordIs(Reply, frozen=True, tag="recorded"):
+    """What a sale entered by hand brought, or would bring where it is not `posted`.
+
+    at           ISO time of the payment, '' when it was not told
+    seen_before  the sale was known already: nothing was posted
+    disagrees    what is known of it otherwise
+    """
+
+    paid: messages.Paid
+    posted: bool
+    at: str = ""
+    seen_before: bool = False
+    disagrees: tuple[str, ...] = ()
+
+
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
-    | UndoneIs | ProgrammesAre
+    | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs
 )  # fmt: skip
 
 

@@ -111,14 +111,14 @@ def _candidates(
             isinstance(payment, Payment)
             and payment.is_sale
             and row.amount == asked.amount
-            and _beyond(row.trace, asked.known_trace)
+            and beyond(row.trace, asked.known_trace)
             and not posted(payment.key)
         ):
             found.append(payment)
     return found
 
 
-def _beyond(trace: str, known: str) -> bool:
+def beyond(trace: str, known: str) -> bool:
     """True when `trace` was drawn after `known`; traces wrap at 999999. Unknown counts as beyond."""
     if not (trace.isdigit() and known.isdigit()):
         return True
@@ -129,4 +129,4 @@ def _reaches_back(asked: Asked, rows: tuple[JournalRow, ...]) -> bool:
     """True when nothing between the last trace we knew and now can be missing from `rows`."""
     if len(rows) < JOURNAL_ROWS_MAX:
         return True  # this is all the terminal has
-    return bool(asked.known_trace) and any(not _beyond(row.trace, asked.known_trace) for row in rows)
+    return bool(asked.known_trace) and any(not beyond(row.trace, asked.known_trace) for row in rows)

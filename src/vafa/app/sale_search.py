@@ -112,6 +112,16 @@ def _refuse_others(connection: sqlite3.Connection, wanted: str) -> None:
         )
 
 
+def last_time_of(text: str, now_ms: int, zone: str) -> int:
+    """UTC seconds when the shop's wall clock last showed HH:MM. Refused when the text is no such thing."""
+    found = re.fullmatch(r"(\d{1,2}):(\d{2})", ascii_digits(text).strip())
+    hour, minute = (int(part) for part in found.groups()) if found else (24, 0)
+    if hour > 23 or minute > 59:
+        raise Refused("a time of day is HH:MM, from 00:00 to 23:59")
+    at = midnight(now_ms, zone) // 1000 + hour * 3600 + minute * 60
+    return at if at <= now_ms // 1000 + AT_WITHIN_S else at - 86_400
+
+
 def several(sales: list[Sale]) -> Several:
     """The list a person picks from."""
     return Several(

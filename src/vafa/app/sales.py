@@ -16,10 +16,10 @@ from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.errors import Refused
-from vafa.model.events import KnownBy, SaleOutcome
+from vafa.model.events import Kind, KnownBy, SaleOutcome
 from vafa.model.money import AMOUNT_MAX, Currency
 from vafa.model.pan import CardHint
-from vafa.model.payment import Payment
+from vafa.model.payment import Payment, Source
 
 PAID = (SaleOutcome.APPROVED, SaleOutcome.RESOLVED_PAID)
 TRACE_ROWS_MAX = 1_000
@@ -132,6 +132,18 @@ class Sales:
     def unresolved(self, tid: str) -> list[Asked]:
         """Sales of a terminal that were asked for and have no certain end, oldest first."""
         return self._ledger.read(lambda c: [asked_sale(c, row) for row in reads.open_sales(c, tid)])
+
+    def last_live_seq(self, tid: str) -> int:
+        """The journal row of the last payment a terminal answered itself; 0 when none is among the newest."""
+
+        def question(connection: sqlite3.Connection) -> int:
+            for each in reads.newest(connection, (Kind.AWARD, Kind.PAYMENT), TRACE_ROWS_MAX):
+                paid = reads.paid_of(each.event)
+                if paid.key.tid == tid and paid.source == Source.LIVE:
+                    return each.row.seq
+            return 0
+
+        return self._ledger.read(question)
 
     def _asked_event(
         self, tx: Transaction, tid: str, request: str, amount: int, member: bytes, card: CardHint

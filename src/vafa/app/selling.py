@@ -169,3 +169,12 @@ def doubtful(asked: Asked) -> SaleEnd:
     if asked.response == WRONG_TERMINAL:
         text = "another terminal answered; look at its slip, then correct terminal_id or the line's address"
     return SaleEnd(asked.number, SaleOutcome.UNSURE, asked.response, text, None)
+
+
+def not_asked(terminal_id: str) -> Refused:
+    """Why a terminal that is only listened to takes no request."""
+    return Refused(
+        f"terminal {terminal_id} is only listened to (mode poll)",
+        fix='key the sale at the terminal; with mode = "ecr" vafa sends the amount',
+        code="ASK-003",
+    )

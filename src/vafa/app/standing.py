@@ -23,7 +23,11 @@ class Trouble(Struct, frozen=True):
 
 
 class TerminalFacts(Struct, frozen=True):
-    """A terminal. `state`: answering, silent, closed, local, or unknown while the daemon is down."""
+    """A terminal. `state`: answering, silent, closed, local, or unknown while the daemon is down.
+
+    polled_age_s  since its own list of transactions was read, None when it never was
+    disagreeing   our numbers of payments that this list shows otherwise
+    """
 
     terminal: str
     mode: str
@@ -33,6 +37,8 @@ class TerminalFacts(Struct, frozen=True):
     last_frame_age_s: float | None = None
     noise: int = 0
     faults: int = 0
+    polled_age_s: float | None = None
+    disagreeing: tuple[str, ...] = ()
 
 
 class ClockFacts(Struct, frozen=True):
@@ -83,12 +89,14 @@ class OpenSale(Struct, frozen=True):
 
 
 class Gap(Struct, frozen=True):
-    """Sales of a terminal may be missing since `at`."""
+    """Sales of a terminal may be missing, found out `at`; between two of its trace numbers, '' unknown."""
 
     number: str
     terminal: str
     at: str
     why: str
+    after_trace: str = ""
+    before_trace: str = ""
 
 
 class Job(Struct, frozen=True):

@@ -160,7 +160,7 @@ def read_books(connection: sqlite3.Connection, since_ms: int, now_ms: int) -> Bo
         newest_at_ms=head[1],
         today=_today(connection, since_ms),
         open_sales=tuple(_open_sales(connection, device.device, now_ms)),
-        gaps=tuple(_gaps(connection, device.device)),
+        gaps=read_gaps(connection),
     )
 
 
@@ -226,15 +226,22 @@ def _open_sales(connection: sqlite3.Connection, device: int, now_ms: int) -> Ite
         )
 
 
+def read_gaps(connection: sqlite3.Connection) -> tuple[Gap, ...]:
+    """The gaps nobody has closed, oldest first."""
+    device = reads.device(connection)
+    return tuple(_gaps(connection, device.device)) if device is not None else ()
+
+
 def _gaps(connection: sqlite3.Connection, device: int) -> Iterator[Gap]:
     for row in reads.open_gaps(connection):
         try:
             entry = reads.entry(connection, row.seq)
         except NotFound:
             continue  # pruned behind a checkpoint: `verify` looks after such rows
-        assert isinstance(entry.event, events.GapDetected)
+        event = entry.event
+        assert isinstance(event, events.GapDetected)
         number = reads.short_number(device, entry.row.epoch, row.seq)
-        yield Gap(number, row.tid, iso(entry.row.at), entry.event.why)
+        yield Gap(number, row.tid, iso(entry.row.at), event.why, event.after_trace, event.before_trace)
 
 
 def _terminals(live: Live | None, facts: Facts) -> tuple[TerminalFacts, ...]:
@@ -250,6 +257,8 @@ def _terminals(live: Live | None, facts: Facts) -> tuple[TerminalFacts, ...]:
             lane.last_frame_age_s,
             lane.noise,
             lane.faults,
+            lane.polled_age_s,
+            lane.disagreeing,
         )
         for lane in live.lanes
     )
@@ -306,6 +315,26 @@ def _of_terminals(live: Live | None) -> Iterator[Trouble]:
                 "Try one sale. If it comes back, call support with this code.",
                 "TRM-001",
             )
+        yield from _of_polling(lane)
+
+
+def _of_polling(lane: LaneState) -> Iterator[Trouble]:
+    """What the terminal's own list does not tell, or tells otherwise than we heard it."""
+    if lane.poll_trouble and lane.line != "closed":
+        yield Trouble(
+            "degraded",
+            f"Terminal {lane.terminal}: {lane.poll_trouble}. Sales keyed there may be missed.",
+            "Is it switched on, and in PC-POS mode? It is asked again by itself. Where it never knows this "
+            "question: poll = false in config.toml, and vafa record for a missed sale.",
+            "GAP-002",
+        )
+    for number in lane.disagreeing:
+        yield Trouble(
+            "degraded",
+            f"Sale {number}: terminal {lane.terminal} lists it otherwise than it was heard first.",
+            f"Compare its slip with: vafa why {number}. It earned once, by what was heard first.",
+            "GAP-003",
+        )
 
 
 def _of_sales(books: Books) -> Iterator[Trouble]:
@@ -321,9 +350,10 @@ def _of_sales(books: Books) -> Iterator[Trouble]:
     for gap in books.gaps:
         yield Trouble(
             "degraded",
-            f"Sales of terminal {gap.terminal} may be missing ({gap.why}).",
-            f"Compare the terminal's own list with: vafa journal --kind award   (gap {gap.number})",
-            "TRM-009",
+            f"GAP: sales of terminal {gap.terminal} may be missing ({gap.why}).",
+            f"Compare its slips with: vafa journal --kind award. Enter a missed sale: vafa record --gap "
+            f'{gap.number}; none missed: vafa gap close {gap.number} --why "..."',
+            "GAP-001",
         )
 
 

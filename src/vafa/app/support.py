@@ -197,6 +197,7 @@ def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, Sal
                 detail = f"the terminal's code {response}" if response else ""
                 yield entry.row.at, f"ended: {words_of_end}", detail, entry.row.seq
             case _:
+                yield from _recorded_moments(connection, entry)
                 yield from _paid_moments(entry)
     if sale.paid is not None:
         yield from _live_moments(sale.paid, times.get(sale.paid.row.seq))
@@ -238,6 +239,15 @@ def _asked_moment(asked: Entry) -> Line:
     promised = f"{event.points_promised:,} points promised{claim}"
     detail = f"request {mask_pans(event.request)}, order {event.order_id}, {promised}"
     return asked.row.at, "asked", detail, asked.row.seq
+
+
+def _recorded_moments(connection: sqlite3.Connection, paid: Entry) -> Iterator[Line]:
+    """Who entered a sale by hand, and why: the row before its own."""
+    if reads.paid_of(paid.event).source != Source.RECORDED:
+        return
+    before = reads.entry(connection, paid.row.seq - 1)
+    if isinstance(before.event, events.Recorded):
+        yield before.row.at, "recorded", f"by {before.event.by}: {before.event.why}", before.row.seq
 
 
 def _paid_moments(entry: Entry) -> Iterator[Line]:

@@ -29,6 +29,7 @@ from vafa.books.effect import (
 from vafa.books.rows import (
     Carry,
     GapRow,
+    LaneRow,
     MemberRow,
     MemberState,
     PaymentRow,
@@ -183,6 +184,11 @@ def _gap_closed(event: events.GapClosed, seq: int, state: State, till: TillSums)
     return Effect((Change(old, msgspec.structs.replace(old, closed_seq=seq)),), till)
 
 
+def _baseline(event: events.Baseline, seq: int, state: State, till: TillSums) -> Effect:
+    require(state.find(LaneRow, (event.tid,)) is None, "this terminal's baseline was set before")
+    return Effect((Change(None, LaneRow(event.tid, seq, event.trace)),), till)
+
+
 def _payment_row(
     paid: events.Paid, seq: int, state: PaymentState, holder: bytes, claim: str | None
 ) -> PaymentRow:
@@ -209,4 +215,5 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.Adjust: undo.adjust,
     events.GapDetected: _gap_detected,
     events.GapClosed: _gap_closed,
+    events.Baseline: _baseline,
 }

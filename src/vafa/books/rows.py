@@ -123,6 +123,17 @@ class GapRow(BookRow, frozen=True):
     closed_seq: int = 0
 
 
+class LaneRow(BookRow, frozen=True):
+    """A terminal whose journal was read: what stood there before is older than the club. `seq` its Baseline.
+
+    trace  the newest in the journal then, '' when it was empty
+    """
+
+    tid: str
+    seq: int
+    trace: str
+
+
 TABLES: dict[type[BookRow], str] = {
     PaymentRow: "payment",
     MemberRow: "member",
@@ -130,6 +141,7 @@ TABLES: dict[type[BookRow], str] = {
     SaleRow: "sale",
     ProgrammeRow: "programme",
     GapRow: "gap",
+    LaneRow: "lane",
 }
 _KEY_WIDTHS: dict[type[BookRow], int] = {
     PaymentRow: 4,
@@ -138,6 +150,7 @@ _KEY_WIDTHS: dict[type[BookRow], int] = {
     SaleRow: 2,
     ProgrammeRow: 1,
     GapRow: 1,
+    LaneRow: 1,
 }
 _encoder = msgspec.msgpack.Encoder()
 _BASE_DIGEST = {

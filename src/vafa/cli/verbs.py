@@ -17,6 +17,8 @@ VERBS = {
     "why": "One sale as a time line, from the wire to the paper.",
     "explain": "The arithmetic behind a sale's points.",
     "sell": "Ask the terminal for a payment.",
+    "record": "Enter a sale that nobody heard.",
+    "gap": "List and close gaps: sales that may be missing.",
     "member": "Add, show, find and bind members.",
     "claim": "Give points waiting on a claim code to a member.",
     "void": "Take back the points of a sale voided at the terminal.",

@@ -172,7 +172,7 @@ class Dialogue:
         self._tokenise = tokenise
         self._asked: SaleRequest | Ask | None = None
         self._request = b""
-        self._tries = 0
+        self._tries = self._function_answered = 0  # the latter a hash: its repetition is no news
         self._answers_open = 0  # INMs sent and not answered yet: an answer may still come
         self._ack_owed: str | None = None  # the version to answer in
         self._answered: SaleResponse | None = None
@@ -368,7 +368,9 @@ class Dialogue:
         ack = Send(ack_bytes(frame.version))
         asked = self._asked
         if asked is None or isinstance(asked, SaleRequest) or (self.state, Seen.RESPONSE) not in NEXT:
-            return [ack, Fault(UNEXPECTED, f"an answer to what was not asked, while {self.state.value}")]
+            unexpected = Fault(UNEXPECTED, f"an answer to what was not asked, while {self.state.value}")
+            return [ack] if hash(frame.data) == self._function_answered else [ack, unexpected]
+        self._function_answered = hash(frame.data)
         answer = read_answer(frame.data, self._tokenise)
         if isinstance(asked, CardInfoRequest) and isinstance(answer, CardInfo):
             self._leave()

@@ -156,6 +156,18 @@ def open_gaps(connection: sqlite3.Connection) -> list[GapRow]:
     return rows_where(connection, GapRow, "closed_seq = 0 ORDER BY seq")
 
 
+def gap(connection: sqlite3.Connection, seq: int) -> GapRow | None:
+    """The gap found in journal row `seq`, open or closed."""
+    return find_row(connection, GapRow, (seq,))
+
+
+def newest_gap(connection: sqlite3.Connection, tid: str) -> events.GapDetected | None:
+    """The gap found last at a terminal, open or closed; None when there was none."""
+    found = rows_where(connection, GapRow, "tid = ? ORDER BY seq DESC LIMIT 1", tid)
+    event = entry(connection, found[0].seq).event if found else None
+    return event if isinstance(event, events.GapDetected) else None
+
+
 def programmes(connection: sqlite3.Connection) -> list[ProgrammeRow]:
     """Programme versions in the order they were activated."""
     return rows_where(connection, ProgrammeRow, "1 ORDER BY seq")

@@ -73,6 +73,11 @@ CREATE TABLE gap (
     tid TEXT NOT NULL,
     closed_seq INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE lane (
+    tid TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    trace TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE secret (
     member BLOB PRIMARY KEY,
     wrapped_key BLOB NOT NULL,

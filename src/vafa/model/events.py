@@ -40,6 +40,7 @@ class Kind(IntEnum):
     AWARD_REFUND = 21
     CLAW_BACK = 22
     ADJUST = 23
+    BASELINE = 24
     ENROL = 30
     PROFILE = 31
     BIND = 32
@@ -318,6 +319,14 @@ class Adjust(Event, frozen=True):
     balance: int
 
 
+class Baseline(Event, frozen=True):
+    """The first poll of `tid`: `rows` older payments follow, recorded and not awarded; `trace` the newest."""
+
+    tid: str
+    trace: str
+    rows: int
+
+
 class Enrol(Event, frozen=True):
     """A member joined. The phone is no field: it lives as ciphertext in `secret`, beside the journal."""
 
@@ -493,6 +502,7 @@ TYPES: dict[Kind, type[Event]] = {
     Kind.AWARD_REFUND: AwardRefund,
     Kind.CLAW_BACK: ClawBack,
     Kind.ADJUST: Adjust,
+    Kind.BASELINE: Baseline,
     Kind.ENROL: Enrol,
     Kind.PROFILE: Profile,
     Kind.BIND: Bind,

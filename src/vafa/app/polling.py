@@ -1,0 +1,170 @@
+"""Asks one terminal's journal on its idle line and posts what nobody told us: sales of its own keypad.
+
+The first answer sets the terminal's baseline: what stands there before anything we know is older than the
+club. Afterwards every payment the ledger does not know is awarded, oldest first; a list that does not reach
+back to what we know posts a gap, in the same commit as its payments, so that each gap is posted once. What
+may be an unsure sale of ours is left to resolution.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from vafa.app.counter import Counter
+from vafa.app.outcome import Outcome
+from vafa.app.poll import PAUSE_MIN_S, Reading, pause_s, read_rows, refused_pause_s
+from vafa.app.sales import TRACE_ROWS_MAX, Asked
+from vafa.books.rows import LaneRow, PaymentState
+from vafa.codecs.sadad_journal import JournalFilter, JournalRequest
+from vafa.codecs.sadad_outputs import JournalRefused, JournalRows
+from vafa.ledger import reads
+from vafa.ledger.ledger import Transaction
+from vafa.model import events
+from vafa.model.identity import NO_MEMBER
+from vafa.model.payment import Payment, PaymentKey
+
+REFUSALS_SHOWN = 5  # a terminal may be busy or off for a while; after this a person shall know
+
+log = structlog.get_logger()
+
+
+class Polled(msgspec.Struct, frozen=True):
+    """What one answer led to: `gap` says why sales may be missing, '' when none are."""
+
+    reading: Reading
+    baseline: bool = False
+    gap: str = ""
+    posted: tuple[Outcome, ...] = ()
+
+
+class Polling:
+    """One terminal's; its lane's thread alone uses it. What it asks the ledger may raise LedgerError."""
+
+    def __init__(
+        self,
+        terminal_id: str,
+        counter: Counter,
+        in_doubt: Callable[[], list[Asked]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._tid = terminal_id
+        self._counter = counter
+        self._in_doubt = in_doubt
+        self._monotonic = monotonic
+        self._log = log.bind(terminal=terminal_id)
+        self._filter = JournalFilter.OK
+        self._with_order_ids = True
+        self._refusals = 0
+        self._compared: set[PaymentKey] = set()
+        self._asked_at: float | None = None
+        self.due_at = 0.0
+        self.answered_at: float | None = None
+        self.trouble = ""
+        self.disagreeing: dict[PaymentKey, str] = {}  # in the terminal's list now -> our number
+
+    # What a lane does with it
+
+    def opened(self) -> None:
+        """The line is new: sales may have been made while it was not there."""
+        self._with_order_ids, self._refusals = True, 0
+        soonest = 0.0 if self._asked_at is None else self._asked_at + PAUSE_MIN_S
+        self.due_at = min(self.due_at, soonest)
+
+    def is_due(self) -> bool:
+        """True when the journal is to be asked."""
+        return self._monotonic() >= self.due_at
+
+    def question(self) -> JournalRequest:
+        """What to ask the terminal."""
+        self._asked_at = self._monotonic()
+        return JournalRequest(filter=self._filter, with_order_ids=self._with_order_ids)
+
+    def refused(self, refusal: JournalRefused) -> None:
+        """No rows: later, and other rows. A terminal without order ids is asked for those it has."""
+        self._refusals += 1
+        self._filter = JournalFilter.OK
+        self._with_order_ids = not self._with_order_ids if refusal.by_terminal else True
+        self.due_at = self._monotonic() + refused_pause_s(self._refusals)
+        self._log.info("poll refused", why=refusal.why, times=self._refusals)
+        if self._refusals >= REFUSALS_SHOWN:
+            self.trouble = f"it does not tell its last transactions ({refusal.why})"
+
+    def answered(self, journal: JournalRows) -> None:
+        """Post what is new."""
+        self.due_at = self._monotonic() + pause_s(journal.rows, self._counter.zone)
+        self._refusals, self.trouble, self.answered_at = 0, "", self._monotonic()
+        in_doubt = self._in_doubt()
+        polled = self._counter.ledger.write(lambda tx: self._decide(tx, journal, in_doubt))
+        if polled is None:
+            # Failed transactions take places of the list too: with them it may be as long as it can be.
+            self._filter, self.due_at = JournalFilter.ALL, self._monotonic()
+            return
+        self._filter = JournalFilter.OK
+        self._tell(polled)
+        self._compare(polled.reading)
+
+    # What the rows mean
+
+    def _decide(self, tx: Transaction, journal: JournalRows, in_doubt: list[Asked]) -> Polled | None:
+        """Everything an answer leads to in one commit; None when all rows are needed to judge it."""
+        reading = read_rows(
+            journal, self._tid, lambda key: reads.payment(tx.connection, key) is not None, in_doubt
+        )
+        lane = tx.find(LaneRow, (self._tid,))
+        if lane is None:
+            return self._baseline(tx, reading)
+        if not reading.is_whole and not reading.is_full and self._filter is JournalFilter.OK:
+            return None
+        gap = self._gap(tx, lane, reading) if reading.is_full and not reading.is_whole else ""
+        posted = tuple(self._counter.post_within(tx, payment, NO_MEMBER) for payment in reading.new)
+        return Polled(reading, gap=gap, posted=posted)
+
+    def _baseline(self, tx: Transaction, reading: Reading) -> Polled:
+        """The first answer. A row after one that was heard live was made while the lane was there."""
+        tx.post(events.Baseline(self._tid, reading.newest_trace, reading.earlier))
+        for payment in reading.new[: reading.earlier]:
+            self._counter.baseline_within(tx, payment)
+        later = reading.new[reading.earlier :]
+        posted = tuple(self._counter.post_within(tx, payment, NO_MEMBER) for payment in later)
+        return Polled(reading, baseline=True, posted=posted)
+
+    def _gap(self, tx: Transaction, lane: LaneRow, reading: Reading) -> str:
+        """Post that sales may be missing, unless that was posted and nothing was heard since."""
+        after = reads.last_trace(tx.connection, self._tid, TRACE_ROWS_MAX) or lane.trace
+        earlier = reads.newest_gap(tx.connection, self._tid)
+        if earlier is not None and earlier.after_trace == after and after:
+            return ""
+        why = "its list of last transactions does not reach back to those we know"
+        tx.post(events.GapDetected(self._tid, after, reading.oldest_trace, why))
+        return why
+
+    def _tell(self, polled: Polled) -> None:
+        reading = polled.reading
+        if polled.baseline:
+            self._log.info("baseline set", rows=reading.earlier, newest=reading.newest_trace)
+        if polled.gap:
+            self._log.warning("gap", why=polled.gap, oldest=reading.oldest_trace)
+        for outcome in polled.posted:
+            self._log.info("payment found", number=outcome.number, result=outcome.result)
+        if reading.left:
+            self._log.info("left to resolution", rows=len(reading.left))
+
+    def _compare(self, reading: Reading) -> None:
+        """What differs from the first hearing of a payment: an alarm, once; never a second award."""
+        now_there = {payment.key for payment in (*reading.new, *reading.known)}
+        self._compared &= now_there
+        self.disagreeing = {key: each for key, each in self.disagreeing.items() if key in now_there}
+        for payment in reading.known:
+            if payment.key in self._compared or not self._is_payment(payment):
+                continue
+            self._compared.add(payment.key)
+            first = self._counter.seen(payment)
+            if first is not None and first.disagrees:
+                self.disagreeing[payment.key] = first.number
+                self._log.warning("evidence disagrees", number=first.number, fields=first.disagrees)
+
+    def _is_payment(self, payment: Payment) -> bool:
+        """False for the row of a void or refund, which is known by its own reference."""
+        row = self._counter.ledger.read(lambda connection: reads.payment(connection, payment.key))
+        return row is not None and row.state != PaymentState.UNDOING

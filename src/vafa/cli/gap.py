@@ -1,0 +1,63 @@
+"""`vafa gap`: where sales may be missing, and that a person has looked after it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vafa.cli.asking import answered, ask, config_option, json_option, print_json, shop_zone
+from vafa.cli.why import local
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from vafa.app.config import Config
+    from vafa.app.questions import Reply
+
+
+@click.group("gap")
+def command() -> None:
+    """List and close gaps: sales of a terminal that may be missing."""
+
+
+@command.command("list")
+@config_option
+@json_option
+def list_gaps(config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """The gaps nobody has closed. Sales may be missing between the trace numbers shown."""
+    from vafa.app import questions
+
+    def read(connection: "sqlite3.Connection", _config: "Config") -> "Reply":
+        from vafa.app.status import read_gaps
+
+        return questions.GapsAre(gaps=read_gaps(connection))
+
+    answer = answered(config_path, questions.GapList(), read)
+    assert isinstance(answer, questions.GapsAre)
+    if as_json:
+        print_json(answer)
+        return
+    if not answer.gaps:
+        click.echo("no gaps")
+    for gap in answer.gaps:
+        between = f"after trace {gap.after_trace or '?'}, before {gap.before_trace or '?'}"
+        click.echo(
+            f"{gap.number:<12} terminal {gap.terminal}   found {local(gap.at, shop_zone(config_path))}"
+        )
+        click.echo(f"  {between}: {gap.why}")
+
+
+@command.command("close")
+@click.argument("number")
+@click.option("--why", required=True, metavar="TEXT", help="What you found; it stays in the journal.")
+@config_option
+@json_option
+def close(number: str, why: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Say that no more sales are missing in gap NUMBER. Enter those that were first: vafa record."""
+    from vafa.app import questions
+
+    answer = ask(config_path, questions.GapClose(gap=number, why=why), questions.GapIsClosed)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"gap {answer.gap.number} of terminal {answer.gap.terminal} is closed")

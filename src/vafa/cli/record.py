@@ -1,0 +1,74 @@
+"""`vafa record AMOUNT --rrn RRN --why TEXT`: enter a sale that nobody heard, as its slip shows it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vafa.cli.asking import ask, config_option, json_option, print_json, shop_zone
+from vafa.cli.sell import rials
+from vafa.cli.why import local
+
+if TYPE_CHECKING:
+    from vafa.app.questions import RecordIs
+
+
+@click.command("record")
+@click.argument("amount", callback=rials)
+@click.option("--terminal", metavar="TID", help="Where it was paid; needed when there are several.")
+@click.option("--rrn", required=True, help="The reference number on the slip (not the trace number).")
+@click.option("--at", default="", metavar="HH:MM", help="When, by the slip; within the last 24 hours.")
+@click.option("--phone", help="Whose points they are; else they wait for a claim code.")
+@click.option("--gap", default="", metavar="NUMBER", help="The gap that this sale explains; it is closed.")
+@click.option("--why", required=True, metavar="TEXT", help="How you know of it; it stays in the journal.")
+@click.option("--lang", type=click.Choice(["fa", "en"]), help="Of the receipt's lines; default the shop's.")
+@click.option("--yes", is_flag=True, help="Post it. Without it you only see what would be posted.")
+@config_option
+@json_option
+def command(
+    amount: int,
+    terminal: str | None,
+    rrn: str,
+    at: str,
+    phone: str | None,
+    gap: str,
+    why: str,
+    lang: str | None,
+    yes: bool,  # noqa: FBT001
+    config_path: Path,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Enter a sale of AMOUNT rials that the terminal took and Vafa never heard of.
+
+    The same sale told by the terminal later, or entered again, earns nothing more.
+    """
+    from vafa.app import questions
+
+    question = questions.Record(
+        amount=amount, rrn=rrn, why=why, terminal=terminal, at=at, phone=phone, gap=gap, lang=lang, post=yes
+    )
+    answer = ask(config_path, question, questions.RecordIs)
+    if as_json:
+        print_json(answer)
+    else:
+        _tell(answer, config_path, posts=yes)
+
+
+def _tell(answer: "RecordIs", config_path: Path, *, posts: bool) -> None:
+    paid = answer.paid
+    when = f" at {local(answer.at, shop_zone(config_path))}" if answer.at else ""
+    sale = f"{paid.amount:,} rial, RRN {paid.ref}, terminal {paid.terminal}{when}"
+    if answer.seen_before:
+        click.echo(f"known already as {paid.number}; nothing is posted: {sale}")
+        if answer.disagrees:
+            click.echo(
+                f"what is known differs in: {', '.join(answer.disagrees)}; see: vafa why {paid.number}"
+            )
+        return
+    if not posts:
+        click.echo(f"would be posted: {sale}; {paid.points:,} points ({paid.result})")
+        click.echo("Nothing was posted. The same again with --yes does it.")
+        return
+    click.echo(f"recorded {paid.number}: {sale}; {paid.points:,} points ({paid.result})")
+    for line in paid.lines:
+        click.echo(f"  {line}")
