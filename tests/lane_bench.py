@@ -7,6 +7,7 @@ lane would have waited. So 180 seconds pass in a moment and every run is the sam
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from shop import TID, Shop
 
@@ -14,10 +15,14 @@ from vafa.app.lane import Lane, LaneSettings
 from vafa.app.live import SaleTimes
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd, Work
+from vafa.ledger import reads
+from vafa.model import events
 from vafa.model.errors import PortError
+from vafa.model.events import Kind
 from vafa.ports.clock import ManualClock
 from vafa.ports.link import Link
 from vafa.simulators.sadad import Terminal
+from vafa.simulators.sadad_bytes import Message
 
 ANSWER_TIMEOUT_S = 180.0
 TICK_S = 0.5  # how far the clock may move at once while the terminal has something to say later
@@ -64,10 +69,21 @@ class FedLink:
 class Bench:
     """A shop, one terminal, one lane, one clock."""
 
-    def __init__(self, directory: Path, *, card_first: bool = False, text: str = "fa") -> None:
-        self.shop = Shop(directory)
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        card_first: bool = False,
+        text: str = "fa",
+        mode: Literal["ecr", "poll"] = "ecr",
+        poll: bool = True,
+        terminal_id: str = TID,
+        shop: Shop | None = None,
+    ) -> None:
+        self.shop = shop or Shop(directory)
+        self.mode, self.poll, self.terminal_id = mode, poll, terminal_id
         self.clock = ManualClock(wall_ms=1_767_000_000_000, monotonic=1_000.0)
-        self.terminal = Terminal(tid=TID, wall=lambda: self.clock.wall_ms() / 1000)
+        self.terminal = Terminal(tid=terminal_id, wall=lambda: self.clock.wall_ms() / 1000)
         self.card_first, self.text = card_first, text
         self.written: list[bytes] = []
         self.cut = False
@@ -83,7 +99,9 @@ class Bench:
 
     def new_lane(self) -> Lane:
         """As after a start: nothing in memory, the same ledger and terminal."""
-        settings = LaneSettings(TID, "fed", self.card_first, self.text, ANSWER_TIMEOUT_S)
+        settings = LaneSettings(
+            self.terminal_id, "fed", self.card_first, self.text, ANSWER_TIMEOUT_S, self.mode, self.poll
+        )
         paper = Paper("کافه نگین", "Kafe Negin", "fa", "Asia/Tehran", self.shop.programmes)
         counter, sales = self.shop.counter, self.shop.sales
         self.lane = Lane(settings, counter, sales, paper, self.clock, self._open, self.times)
@@ -159,3 +177,21 @@ def joined(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
+
+
+def posted(bench: Bench) -> list[events.Paid]:
+    """The payments in the journal, oldest first."""
+    kinds = (Kind.AWARD, Kind.PAYMENT)
+    return bench.shop.ledger.read(lambda c: [reads.paid_of(e.event) for e in reads.entries(c, 0, kinds)])
+
+
+def refuses_order_ids(bench: Bench) -> None:
+    """From now on the terminal knows 0001 and no 0013."""
+    listing = bench.terminal._hear_request
+
+    def hear(message: Message, now: float) -> None:
+        if message.data.startswith(b"0013"):
+            bench.terminal.fault("nack", 1)
+        listing(message, now)
+
+    bench.terminal._hear_request = hear  # type: ignore[method-assign]

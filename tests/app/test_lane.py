@@ -8,30 +8,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from lane_bench import ANSWER_TIMEOUT_S, Bench
+from lane_bench import ANSWER_TIMEOUT_S, Bench, posted, refuses_order_ids
 from shop import TID
 
 from vafa.app.live import SaleTimes
 from vafa.app.lookup import ASK_AGAIN_S
 from vafa.app.posting import TIMES_KEPT_MAX
 from vafa.codecs.sadad_fields import WRONG_TERMINAL
-from vafa.ledger import reads
-from vafa.model import events
 from vafa.model.errors import PortError, TerminalFault
-from vafa.model.events import Kind, SaleOutcome
+from vafa.model.events import SaleOutcome
 from vafa.model.payment import Source
 from vafa.simulators.faults import ALWAYS
 from vafa.simulators.sadad import Outcome
-from vafa.simulators.sadad_bytes import Message, SaleAsk
+from vafa.simulators.sadad_bytes import SaleAsk
 
 PHONE = "09121236789"
 RESPONSE_BYTES = 284  # a whole RESPONSE frame
-
-
-def posted(bench: Bench) -> list[events.Paid]:
-    """The payments in the journal, oldest first."""
-    kinds = (Kind.AWARD, Kind.PAYMENT)
-    return bench.shop.ledger.read(lambda c: [reads.paid_of(e.event) for e in reads.entries(c, 0, kinds)])
 
 
 def card_holder(bench: Bench, card: int) -> bytes:
@@ -247,18 +239,6 @@ def test_a_keyed_sale_of_the_same_amount_is_not_taken_for_ours_where_order_ids_t
         (300, Source.LIVE),
         (105, Source.POLLED),
     ]
-
-
-def refuses_order_ids(bench: Bench) -> None:
-    """From now on the terminal knows 0001 and no 0013."""
-    listing = bench.terminal._hear_request
-
-    def hear(message: Message, now: float) -> None:
-        if message.data.startswith(b"0013"):
-            bench.terminal.fault("nack", 1)
-        listing(message, now)
-
-    bench.terminal._hear_request = hear  # type: ignore[method-assign]
 
 
 def test_a_terminal_without_order_ids_is_asked_without_them_and_one_sale_of_the_amount_is_it(

@@ -267,18 +267,13 @@ class Lane:
                     self._posting.trouble = ""  # the ledger answers
                 case dialogue.JournalRefused():
                     self._asker.refused(output)
-                case dialogue.Fault(code, _) if code == REFUSED_THRICE and self._polls(outputs):
-                    continue  # busy, or without this question: Polling says so when it lasts
+                case dialogue.Fault(code, _) if code == REFUSED_THRICE and _no_journal(outputs):
+                    continue  # busy, or without this question; what stays unknown is shown as that
                 case dialogue.Fault(code, message):
                     self._faults += 1
                     self._trouble = message
                     self._lookup.suspended |= code == WRONG_TERMINAL
                     self._log.warning("terminal fault", code=code, message=message)
-
-    def _polls(self, outputs: list[dialogue.Output]) -> bool:
-        """True when these end a poll without an answer."""
-        refused = any(isinstance(each, dialogue.JournalRefused) for each in outputs)
-        return refused and self._asker is self._polling
 
     def _without_card(self, other: str) -> None:
         """Card-first brought no card: the sale is asked without one, but not of another terminal."""
@@ -391,3 +386,8 @@ class Lane:
         if not self._talk.busy:
             return "idle"
         return "resolving" if self._asker is self._lookup else "polling"
+
+
+def _no_journal(outputs: list[dialogue.Output]) -> bool:
+    """True when these end a question for the journal, which moves no money and is asked again."""
+    return any(isinstance(each, dialogue.JournalRefused) for each in outputs)

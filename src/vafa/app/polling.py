@@ -93,14 +93,14 @@ class Polling:
     def answered(self, journal: JournalRows) -> None:
         """Post what is new."""
         self.due_at = self._monotonic() + pause_s(journal.rows, self._counter.zone)
-        self._refusals, self.trouble, self.answered_at = 0, "", self._monotonic()
+        self._refusals, self.trouble = 0, ""
         in_doubt = self._in_doubt()
         polled = self._counter.ledger.write(lambda tx: self._decide(tx, journal, in_doubt))
         if polled is None:
             # Failed transactions take places of the list too: with them it may be as long as it can be.
             self._filter, self.due_at = JournalFilter.ALL, self._monotonic()
             return
-        self._filter = JournalFilter.OK
+        self._filter, self.answered_at = JournalFilter.OK, self._monotonic()
         self._tell(polled)
         self._compare(polled.reading)
 
