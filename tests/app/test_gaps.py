@@ -4,7 +4,6 @@ import pytest
 from shop import TID, Shop, payment
 
 from vafa.app.gaps import Gaps, Missed
-from vafa.app.undo import Undo
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
@@ -136,8 +135,7 @@ def test_a_reference_is_the_same_however_it_is_padded_and_written(shop: Shop) ->
 
 
 def test_a_refund_s_reference_is_no_sale(shop: Shop) -> None:
-    shop.counter.post(payment())
     ref = PaymentKey(Scheme.RRN, TID, "420000000001")
-    Undo(shop.counter).refund(payment().key, ref, 30, None, "test")
+    shop.ledger.write(lambda tx: tx.post(events.RefundUnmatched(ref, 30, 0, None, (), b"", "", "test")))
     with pytest.raises(Refused, match="refund"):
         Gaps(shop.counter).record(changed(MISSED, rrn=ref.ref), "uid 7")

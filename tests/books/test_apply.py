@@ -97,6 +97,7 @@ BIND = events.Bind(MEMBER, CARD, "test")
 WAITING = award(holder=CARD, claim="482917")
 LOOSE = award(holder=b"", claim="482917", balance=0)
 ASKED = events.SaleAsked("C0000301", "r-1", 105, 0, "o", "", b"", b"", b"", 0, "")
+BASELINE = events.Baseline("C0000301", "000009", 3)
 GAP = events.GapDetected("C0000301", "1", "9", "poll")
 
 
@@ -131,6 +132,7 @@ IMPOSSIBLE: list[tuple[list[Event], Event, str]] = [
     ([ENROL, WAITING], claim(points_out=9), "does not take what waits on the card"),
     ([ENROL, LOOSE], claim(b"", keys=(key(1), key(1))), "names a payment twice"),
     ([], events.GapClosed((1, 1), "x", "y"), "never detected"),
+    ([BASELINE], BASELINE, "baseline was set before"),
     ([ENROL, award()], void(amount=104), "a reversal takes all that is left"),
     ([ENROL, award()], refund(amount=106), "more is refunded than is left"),
     ([ENROL], refund(), "cannot be undone"),
