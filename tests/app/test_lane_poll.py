@@ -382,6 +382,25 @@ def test_a_second_gap_is_a_gap_of_its_own(bench: Bench) -> None:
     assert troubles(bench) == ["GAP-001", "GAP-001"]
 
 
+def test_each_sale_that_leaves_the_list_undecided_is_a_gap(bench: Bench) -> None:
+    """Two sales of one amount, one of them ours, and a terminal that keeps no order ids: nobody can tell."""
+    refuses_order_ids(bench)
+    polled(bench)
+    bench.terminal.fault("silence-after-request")
+    work = bench.queue("r-1", 105)
+    bench.run(lambda: bench.requests_sent() == 1)
+    bench.terminal.key_sale(105)
+    bench.run(work.in_doubt.is_set)
+    polled(bench)
+    for number in range(13):
+        bench.terminal.key_sale(200 + number)
+        polled(bench)
+    whys = [gap.why for gap in found(bench, Kind.GAP_DETECTED) if isinstance(gap, events.GapDetected)]
+    assert whys == ["a sale left its list before it was known whose it was"] * 2
+    assert [amount for amount, _ in awards(bench)] == [*range(200, 213)]
+    assert not work.ended.is_set()
+
+
 def test_a_gap_and_its_payments_are_one_commit(bench: Bench) -> None:
     polled(bench)
     rolled_past(bench, 14)

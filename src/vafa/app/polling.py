@@ -57,6 +57,7 @@ class Polling:
         self._with_order_ids = True
         self._refusals = 0
         self._compared: set[PaymentKey] = set()
+        self._left: tuple[Payment, ...] = ()  # what the last list left to resolution
         self._asked_at: float | None = None
         self.due_at = 0.0
         self.answered_at: float | None = None
@@ -101,6 +102,7 @@ class Polling:
             self._filter, self.due_at = JournalFilter.ALL, self._monotonic()
             return
         self._filter, self.answered_at = JournalFilter.OK, self._monotonic()
+        self._left = polled.reading.left
         self._tell(polled)
         self._compare(polled.reading)
 
@@ -116,7 +118,11 @@ class Polling:
             return self._baseline(tx, reading)
         if not reading.is_whole and not reading.is_full and self._filter is JournalFilter.OK:
             return None
-        gap = self._gap(tx, lane, reading) if reading.is_full and not reading.is_whole else ""
+        gap = ""
+        if reading.is_full and not reading.is_whole:
+            gap = self._gap(tx, lane, reading, "its list does not reach back to the sales we know")
+        elif self._undecided_left(tx, reading):
+            gap = self._gap(tx, lane, reading, "a sale left its list before it was known whose it was")
         posted = tuple(self._counter.post_within(tx, payment, NO_MEMBER) for payment in reading.new)
         return Polled(reading, gap=gap, posted=posted)
 
@@ -129,13 +135,18 @@ class Polling:
         posted = tuple(self._counter.post_within(tx, payment, NO_MEMBER) for payment in later)
         return Polled(reading, baseline=True, posted=posted)
 
-    def _gap(self, tx: Transaction, lane: LaneRow, reading: Reading) -> str:
+    def _undecided_left(self, tx: Transaction, reading: Reading) -> bool:
+        """True when a payment that resolution was to decide on can be heard of no more."""
+        there = {payment.key for payment in (*reading.new, *reading.left)}
+        gone = (payment.key for payment in self._left if payment.key not in there)
+        return any(reads.payment(tx.connection, key) is None for key in gone)
+
+    def _gap(self, tx: Transaction, lane: LaneRow, reading: Reading, why: str) -> str:
         """Post that sales may be missing, unless that was posted and nothing was heard since."""
         after = reads.last_trace(tx.connection, self._tid, TRACE_ROWS_MAX) or lane.trace
         earlier = reads.newest_gap(tx.connection, self._tid)
         if earlier is not None and earlier.after_trace == after and after:
             return ""
-        why = "its list of last transactions does not reach back to those we know"
         tx.post(events.GapDetected(self._tid, after, reading.oldest_trace, why))
         return why
 

@@ -1,10 +1,10 @@
 """An unsure sale against the terminal's own journal: paid, not paid, or still unsure. Never by guess.
 
 By the order id we gave it, where the rows carry order ids. Else by amount among approved rows beyond the last
-trace we knew that no other sale explains: one is it, two leave it unsure. Where a terminal could have told
-our order id and did not, a row of the amount may be a sale keyed at the terminal: unsure. "Not paid" is said
-only when the rows reach back to what we knew before the sale was asked, all of them could be read, and no
-customer can still be paying.
+trace we knew that no other sale explains: one is it, two leave it unsure, and so does a list that may have
+lost one. Where a terminal could have told our order id and did not, a row of the amount may be a sale keyed
+at the terminal: unsure. "Not paid" is said only when the rows reach back to what we knew before the sale was
+asked, all of them could be read, and no customer can still be paying.
 """
 
 from collections.abc import Callable
@@ -83,6 +83,8 @@ def _by_amount(
         return Resolution(Verdict.UNSURE, "a sale of this amount is in the journal, but under no order id")
     if len(found) > 1 or journal.unreadable:
         return Resolution(Verdict.UNSURE, f"{len(found)} sales of this amount are in the journal since")
+    if not _reaches_back(asked, journal.rows):
+        return Resolution(Verdict.UNSURE, "another sale of this amount may have left the journal")
     return Resolution(
         Verdict.PAID, "one sale of this amount is in the terminal's journal since", found[0], "00"
     )
