@@ -58,7 +58,7 @@ class DeskBench:
     """
 
     def __init__(self, directory: Path, scheme: Scheme = Scheme.SENDER) -> None:
-        self.bench = Bench(directory)
+        self.bench = Bench(directory, poll=False)
         self.shop, self.clock, self.terminal = self.bench.shop, self.bench.clock, self.bench.terminal
         self.scheme = scheme
         self.open()
