@@ -84,6 +84,7 @@ def test_every_fault_is_named_at_once_with_its_place_and_the_nearest_right_name(
         ("x = \n", "file", "line 1"),
         (LEAST + '[[terminal]]\nid = "40217736"\naddress = "/dev/ttyUSB1"\n', "terminal[1].id", "already"),
         (LEAST + '[[terminal]]\nid = "40217737"\n', "terminal[1].address", "already"),
+        (LEAST + 'mode = "poll"\npoll = false\n', "terminal[0].poll", "does nothing else"),
     ],
 )
 def test_a_file_of_the_wrong_shape_says_so(tmp_path: Path, text: str, place: str, message: str) -> None:

@@ -172,6 +172,29 @@ def test_every_config_fault_is_told_at_once_and_nothing_is_started(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [tmp_path / "config.toml"]
 
 
+def test_a_terminal_that_is_only_listened_to_is_asked_for_nothing_and_its_keypad_sales_earn(
+    tmp_path: Path,
+) -> None:
+    terminal, listed = Terminal(tid=TID), threading.Event()
+    terminal.say = lambda text: listed.set() if text.startswith("lists") else None
+    with serve_tcp(terminal) as line:
+        settings = f'[[terminal]]\nid = "{TID}"\naddress = "tcp:{line.address}"\nmode = "poll"\n'
+        for _baseline_then_sale in range(2):
+            terminal.key_sale(125_000)
+            listed.clear()
+            daemon = Daemon(tmp_path, settings)
+            daemon.told("READY=1")
+            try:
+                assert listed.wait(PATIENCE_S)
+                refused_here = daemon.ask(op="sell", request="r-1", amount=105, terminal=TID)
+                assert (refused_here["answer"], refused_here["code"]) == ("failure", "ASK-003")
+                assert "key the sale at the terminal" in refused_here["fix"]
+            finally:
+                assert daemon.end(signal.SIGTERM) == 0
+    assert rows(tmp_path) == 1
+    assert terminal.sales_asked == 0
+
+
 def test_sigterm_finishes_the_payment_in_hand(tmp_path: Path) -> None:
     terminal = Terminal(tid=TID, pay_after_s=1.0)
     with serve_tcp(terminal) as line:
