@@ -67,7 +67,7 @@ def test_every_fault_is_named_at_once_with_its_place_and_the_nearest_right_name(
         "terminal[0].id": "expected 1 to 16 letters and digits ~ ",
         "terminal[0].baud": "expected one of 9600, 19200, 38400, 57600, 115200, got 11520 ~ 115200",
         "terminal[1].id": "is missing: the terminal id (TID) as its receipts print it ~ ",
-        "terminal[1].mode": "expected one of 'ecr', 'poll', 'local', got 'ecrr' ~ ecr",
+        "terminal[1].mode": "expected one of 'ecr', 'poll', 'local', 'proxy', got 'ecrr' ~ ecr",
         "terminal[1].address": 'expected a device path such as "/dev/ttyUSB0", or "tcp:192.0.2.1:8888" ~ ',
         "terminal[1].card_first": "expected bool, got int, got 1 ~ ",
         "jobs.checkpoint_every_min": "expected int, got str, got '60' ~ ",
@@ -94,6 +94,57 @@ def test_a_file_of_the_wrong_shape_says_so(tmp_path: Path, text: str, place: str
 def test_two_terminals_of_mode_local_need_no_line(tmp_path: Path) -> None:
     text = LEAST + '[[terminal]]\nid = "2"\nmode = "local"\n[[terminal]]\nid = "3"\nmode = "local"\n'
     assert [terminal.id for terminal in loaded(tmp_path, text).terminal] == ["40217736", "2", "3"]
+
+
+PROXY = '[shop]\nname = "x"\n[[terminal]]\nid = "1"\nmode = "proxy"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (PROXY, "terminal[0].listen", "where does the cash register come in"),
+        (
+            PROXY + 'listen = "tcp:0.0.0.0:8888"\n',
+            "terminal[0].listen",
+            "of the address's kind: a serial line",
+        ),
+        (
+            PROXY + 'listen = "/dev/ttyUSB1"\naddress = "tcp:192.0.2.1:8888"\n',
+            "terminal[0].listen",
+            "of the address's kind: tcp",
+        ),
+        (
+            PROXY + 'listen = "tcp:0.0.0.0:8888"\naddress = "tcp:pos.shop:8888"\n',
+            "terminal[0].address",
+            "needs an IP number",
+        ),
+        (PROXY + 'listen = "/dev/ttyUSB0"\n', "terminal[0].listen", "is terminal[0]'s already"),
+        (
+            PROXY + 'listen = "/dev/ttyS1"\n[[terminal]]\nid = "2"\naddress = "/dev/ttyS1"\n',
+            "terminal[1].address",
+            "already",
+        ),
+        (LEAST + 'listen = "/dev/ttyUSB1"\n', "terminal[0].listen", "is for mode 'proxy' only"),
+        (PROXY + 'listen = "COM3"\n', "terminal[0].listen", "expected a device path"),
+    ],
+)
+def test_a_relayed_line_with_a_fault_says_so(tmp_path: Path, text: str, place: str, message: str) -> None:
+    assert message in faults(tmp_path, text)[place]
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        'listen = "tcp:0.0.0.0:8888"\naddress = "tcp:192.0.2.1:8888"\n',
+        'listen = "tcp:[::]:8888"\naddress = "tcp:[2001:db8::1]:8888"\n',
+        'listen = "/dev/ttyUSB1"\n',
+    ],
+)
+def test_a_relayed_line_has_two_ends_of_one_kind(tmp_path: Path, ends: str) -> None:
+    config = loaded(tmp_path, PROXY + ends)
+    assert config.terminal[0].mode == "proxy"
+    assert config.relay_socket == Path("/run/vafa-relay/relay.sock")
+    assert config.relay_directory == Path("/var/lib/vafa-relay")
 
 
 def test_a_file_that_cannot_be_read_is_a_fault_too(tmp_path: Path) -> None:

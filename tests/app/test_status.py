@@ -64,6 +64,8 @@ def test_a_shop_in_order_is_ok_without_a_word_of_trouble(shop: Shop, books: sqli
         (msgspec.structs.replace(LIVE, ledger_failure="disk I/O error"), ("broken", "LED-001")),
         (with_lane(unposted=2), ("broken", "LED-007")),
         (with_lane(line="closed", trouble="no such device"), ("broken", "SER-001")),
+        (with_lane(mode="proxy", line="closed", trouble="no relay", code="RUN-004"), ("broken", "RUN-004")),
+        (with_lane(mode="proxy", trouble="refused", fix="look", code="SER-004"), ("degraded", "SER-004")),
         (with_lane(trouble="another terminal answered"), ("degraded", "TRM-001")),
         (
             msgspec.structs.replace(LIVE, lanes=(LANE, msgspec.structs.replace(LANE, line="closed"))),
@@ -197,3 +199,12 @@ def test_the_daemon_down_shows_the_configured_terminals_as_unknown(
 )
 def test_a_time_is_iso_also_where_the_clock_lies(at_ms: int, text: str) -> None:
     assert iso(at_ms).startswith(text)
+
+
+def test_an_absent_relay_is_broken_even_while_another_terminal_is_heard(books: sqlite3.Connection) -> None:
+    """Not one terminal's silence: that shop's cash register does not reach its terminal."""
+    gone = msgspec.structs.replace(
+        LANE, terminal="2", line="closed", trouble="no relay", code="RUN-004", fix="start the relay"
+    )
+    found = said(books, msgspec.structs.replace(LIVE, lanes=(LANE, gone)))
+    assert [(t.level, t.code, t.fix) for t in found.trouble] == [("broken", "RUN-004", "start the relay")]

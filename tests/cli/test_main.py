@@ -27,6 +27,12 @@ def test_only_a_plain_start_goes_without_click(
     assert daemon_config(typed.split()) == (Path(config) if config else None)
 
 
+def test_the_relay_is_started_without_click_too() -> None:
+    assert daemon_config(["relay", "--config", "x.toml"], "relay") == Path("x.toml")
+    assert daemon_config(["run", "--config", "x.toml"], "relay") is None
+    assert daemon_config(["relay", "--help"], "relay") is None
+
+
 def test_the_environment_names_the_configuration_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAFA_CONFIG", "/srv/vafa.toml")
     assert daemon_config(["run"]) == Path("/srv/vafa.toml")

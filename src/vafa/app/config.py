@@ -34,6 +34,10 @@ def _address(text: str) -> str:
     return 'expected a device path such as "/dev/ttyUSB0", or "tcp:192.0.2.1:8888"'
 
 
+def _listen(text: str) -> str:
+    return _address(text) if text else ""
+
+
 def _terminal_id(text: str) -> str:
     fits = text.isascii() and text.isalnum() and len(text) <= 16
     return "" if fits else "expected 1 to 16 letters and digits"
@@ -98,6 +102,21 @@ class Control(Struct, frozen=True):
     group: Annotated[str, Meta(description='group that may ask; "" = the service\'s own')] = ""
 
 
+class Relay(Struct, frozen=True):
+    """The process that terminals in mode proxy are reached through."""
+
+    socket: Annotated[
+        str, Meta(description="unix socket the daemon reads its copies from", extra={"check": _not_empty})
+    ] = "/run/vafa-relay/relay.sock"
+    directory: Annotated[
+        str,
+        Meta(
+            description="where it keeps whether copies were unread when it ended (never the copies)",
+            extra={"check": _not_empty},
+        ),
+    ] = "/var/lib/vafa-relay"
+
+
 class Club(Struct, frozen=True):
     """The rules."""
 
@@ -115,16 +134,25 @@ class Terminal(Struct, frozen=True, kw_only=True):
     ]
     protocol: Annotated[Literal["sadad"], Meta(description="what the terminal speaks")] = "sadad"
     mode: Annotated[
-        Literal["ecr", "poll", "local"],
+        Literal["ecr", "poll", "local", "proxy"],
         Meta(
             description="ecr: Vafa sends the amount; poll: Vafa only reads the terminal's own list; "
-            "local: the payment application tells Vafa of each sale"
+            "local: the payment application tells Vafa of each sale; "
+            "proxy: the cash register's line goes through `vafa relay`, and Vafa listens"
         ),
     ] = "ecr"
     address: Annotated[
         str,
         Meta(description='serial line, or "tcp:192.0.2.1:8888"; unused by local', extra={"check": _address}),
     ] = "/dev/ttyUSB0"
+    listen: Annotated[
+        str,
+        Meta(
+            description="proxy only: where the cash register comes in, of the address's kind: a serial line, "
+            'or "tcp:0.0.0.0:8888"',
+            extra={"check": _listen},
+        ),
+    ] = ""
     baud: Annotated[
         Literal[9600, 19200, 38400, 57600, 115200], Meta(description="bits a second of a serial line, 8N1")
     ] = 115200
@@ -183,6 +211,7 @@ class Config(Struct, frozen=True, kw_only=True):
     keys: Keys = Keys()
     local: Local = Local()
     control: Control = Control()
+    relay: Relay = Relay()
     club: Club = Club()
     terminal: tuple[Terminal, ...] = ()
     jobs: Jobs = Jobs()
@@ -216,6 +245,14 @@ class Config(Struct, frozen=True, kw_only=True):
     @property
     def local_socket(self) -> Path:
         return self.directory / self.local.socket
+
+    @property
+    def relay_socket(self) -> Path:
+        return self.directory / self.relay.socket
+
+    @property
+    def relay_directory(self) -> Path:
+        return self.directory / self.relay.directory
 
     @property
     def control_socket(self) -> Path:

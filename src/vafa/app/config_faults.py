@@ -4,7 +4,7 @@ msgspec stops at the first fault; a person who edits a file on a shop's counter 
 setting is converted by itself, and what is wrong with it becomes one Fault at its place.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -100,22 +100,57 @@ def _read_terminals(tables: object, faults: list[Fault]) -> tuple[Struct | None,
         for i, table in enumerate(tables)
         if table.get("mode") == "poll" and table.get("poll") is False
     ]
+    for i, terminal in enumerate(read):
+        if isinstance(terminal, Terminal):
+            faults += [Fault(f"terminal[{i}].{name}", message) for name, message in _proxy_faults(terminal)]
     return read
 
 
+def _proxy_faults(terminal: Terminal) -> Iterator[tuple[str, str]]:
+    """(setting, what is wrong) of a terminal whose line goes through the relay."""
+    if terminal.mode != "proxy":
+        if terminal.listen:
+            yield "listen", f"is for mode 'proxy' only, this one is {terminal.mode!r}"
+        return
+    if not terminal.listen:
+        yield "listen", "is missing: where does the cash register come in?"
+        return
+    over_tcp = terminal.address.startswith("tcp:")
+    if terminal.listen.startswith("tcp:") != over_tcp:
+        yield "listen", f"must be of the address's kind: {'tcp:...' if over_tcp else 'a serial line'}"
+    elif over_tcp:
+        for name in ("address", "listen"):
+            host = str(getattr(terminal, name)).removeprefix("tcp:").rpartition(":")[0]
+            if not _is_ip_number(host.removeprefix("[").removesuffix("]")):
+                yield name, f"needs an IP number, not {host!r}: a name would have to be looked up each time"
+
+
+def _is_ip_number(text: str) -> bool:
+    from ipaddress import ip_address  # only a relayed line pays for it
+
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _refuse_twins(tables: list[dict[str, Any]], faults: list[Fault]) -> None:
-    """Two terminals cannot share an id (one payment would be two) nor a line."""
-    for name in ("id", "address"):
+    """Two terminals cannot share an id (one payment would be two) nor a line; nor one its two ends."""
+    for names in (("id",), ("address", "listen")):
         seen: dict[str, int] = {}
         for i, table in enumerate(tables):
-            if name == "address" and table.get("mode") == "local":
-                continue
-            value = str(table.get(name, _LEFT_OUT[name].format(i)))
-            if value in seen:
-                faults.append(
-                    Fault(f"terminal[{i}].{name}", f"{value!r} is terminal[{seen[value]}]'s already")
-                )
-            seen.setdefault(value, i)
+            for name in names:
+                if (name == "address" and table.get("mode") == "local") or not table.get(name, "?"):
+                    continue
+                if name == "listen" and name not in table:
+                    continue
+                value = str(table.get(name, _LEFT_OUT.get(name, "").format(i)))
+                if value in seen:
+                    faults.append(
+                        Fault(f"terminal[{i}].{name}", f"{value!r} is terminal[{seen[value]}]'s already")
+                    )
+                seen.setdefault(value, i)
 
 
 def _fault_of(setting: Setting, value: object) -> str:

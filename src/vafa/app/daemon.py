@@ -25,6 +25,7 @@ from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.members import Members
 from vafa.app.paper import Paper
 from vafa.app.programmes import Programmes, example
+from vafa.app.proxy_lane import ProxyLane, ProxySettings
 from vafa.app.sales import Sales
 from vafa.app.status import facts
 from vafa.club.programme import Programme, parse
@@ -42,6 +43,7 @@ from vafa.ports import notify
 from vafa.ports.clock import Clock
 from vafa.ports.line_server import LineServer
 from vafa.ports.link import open_link
+from vafa.ports.relay_feed import connect_relay
 
 if TYPE_CHECKING:
     from vafa.app.jobs import Jobs
@@ -70,6 +72,7 @@ class Daemon:
         self._jobs: Jobs | None = None
         self._times: dict[int, SaleTimes] = {}
         self.lanes: dict[str, Lane] = {}
+        self.listeners: dict[str, ProxyLane] = {}
 
     def start(self) -> None:
         """Everything a payment needs, then READY. From its first line on SIGTERM means an orderly end."""
@@ -99,7 +102,7 @@ class Daemon:
         self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes)
         self._make_lanes(Sales(self._counter))
         self._open_sockets()
-        for lane in self.lanes.values():
+        for lane in self._all_lanes():
             self._thread(f"lane {lane.settings.terminal_id}", lane.run)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
@@ -130,7 +133,7 @@ class Daemon:
         """Finish the payment in hand, then close. EXIT_OUR_BUG when a thread had died."""
         notify.stopping()
         log.info("stopping", **({"crashed": self._crashed} if self._crashed else {}))
-        for lane in self.lanes.values():
+        for lane in self._all_lanes():
             lane.stop()
         for thread in self._threads:
             while thread.is_alive():
@@ -158,7 +161,7 @@ class Daemon:
             version=__version__,
             pid=_pid(),
             up_s=self._clock.monotonic() - self._started_at,
-            lanes=tuple(lane.state() for lane in self.lanes.values()) + local,
+            lanes=tuple(lane.state() for lane in self._all_lanes()) + local,
             ledger_failure=self.ledger.failure,
             jobs=self._jobs_seen(),
         )
@@ -180,7 +183,7 @@ class Daemon:
 
     def _make_lanes(self, sales: Sales) -> None:
         for terminal in self._config.terminal:
-            if terminal.mode != "local":
+            if terminal.mode in ("ecr", "poll"):
                 self.lanes[terminal.id] = Lane(
                     lane_settings(terminal),
                     self._counter,
@@ -190,6 +193,17 @@ class Daemon:
                     lambda t=terminal: open_link(t.address, t.baud),  # type: ignore[misc]
                     self._times,
                 )
+            elif terminal.mode == "proxy":
+                self._make_listener(terminal)
+
+    def _make_listener(self, terminal: Terminal) -> None:
+        self.listeners[terminal.id] = ProxyLane(
+            ProxySettings(terminal.id, terminal.address),
+            self._counter,
+            self._clock,
+            lambda: connect_relay(self._config.relay_socket, terminal.id),
+            self._times,
+        )
 
     def _local_server(self) -> LineServer:
         config = self._config
@@ -260,12 +274,16 @@ class Daemon:
 
     def _lanes_live(self) -> bool:
         now = self._clock.monotonic()
-        return all(now - lane.stepped_at < HUNG_AFTER_S for lane in self.lanes.values())
+        return all(now - lane.stepped_at < HUNG_AFTER_S for lane in self._all_lanes())
+
+    def _all_lanes(self) -> list[Lane | ProxyLane]:
+        return [*self.lanes.values(), *self.listeners.values()]
 
     def _summary(self) -> str:
         count = len(self._config.terminal)
-        closed = sum(lane.state().line == "closed" for lane in self.lanes.values())
-        lines = f"{closed} of {len(self.lanes)} lines closed" if closed else "all lines open"
+        lanes = self._all_lanes()
+        closed = sum(lane.state().line == "closed" for lane in lanes)
+        lines = f"{closed} of {len(lanes)} lines closed" if closed else "all lines open"
         noun = "terminal" if count == 1 else "terminals"
         return f"{count} {noun}, {lines}, journal at {self.ledger.head.seq}"
 

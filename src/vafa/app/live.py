@@ -13,6 +13,7 @@ class LaneState(msgspec.Struct, frozen=True):
     trouble      why the line is closed or what the terminal did wrong last; '' when all is well
     poll_trouble why the terminal's journal has not been read for a while; '' when it was
     disagreeing  our numbers of payments whose row in the terminal's journal differs from what we heard first
+    fix, code    what to do about the trouble, where the lane knows better than `status`
     unposted     approved payments that could not be made durable yet: BROKEN while above 0
     """
 
@@ -29,6 +30,8 @@ class LaneState(msgspec.Struct, frozen=True):
     poll_trouble: str = ""
     polled_age_s: float | None = None
     disagreeing: tuple[str, ...] = ()
+    fix: str = ""
+    code: str = ""
 
 
 class Live(msgspec.Struct, frozen=True):

@@ -47,6 +47,7 @@ _OF_TODAY = (
     Kind.REFUND_UNMATCHED,
     Kind.ADJUST,
 )
+_RELAY_DOWN = "RUN-004"  # without it the cash register does not reach its terminal at all
 OLDER_ROWS_MAX = 200  # so many rows before midnight in a row end today's count: clocks may have been set back
 
 
@@ -303,17 +304,17 @@ def _of_terminals(live: Live | None) -> Iterator[Trouble]:
     for lane in lanes:
         if lane.line == "closed":
             yield Trouble(
-                "degraded" if heard else "broken",
+                "degraded" if heard and lane.code != _RELAY_DOWN else "broken",
                 f"Terminal {lane.terminal} cannot be reached: {lane.trouble or 'its line is closed'}.",
-                f"Check its power and its cable at {lane.address}; vafa tries again by itself.",
-                "SER-001",
+                lane.fix or f"Check its power and its cable at {lane.address}; vafa tries again by itself.",
+                lane.code or "SER-001",
             )
         elif lane.trouble:
             yield Trouble(
                 "degraded",
                 f"Terminal {lane.terminal}: {lane.trouble}.",
-                "Try one sale. If it comes back, call support with this code.",
-                "TRM-001",
+                lane.fix or "Try one sale. If it comes back, call support with this code.",
+                lane.code or "TRM-001",
             )
         yield from _of_polling(lane)
 

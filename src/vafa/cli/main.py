@@ -31,12 +31,15 @@ def exit_code(error: VafaError) -> int:
             return EXIT_FAILED
 
 
-def daemon_config(arguments: list[str]) -> Path | None:
-    """The configuration when `arguments` start the daemon and ask nothing else; None for click to read."""
+def daemon_config(arguments: list[str], verb: str = "run") -> Path | None:
+    """The configuration when `arguments` start the daemon and ask nothing else; None for click to read.
+
+    `verb` is how it is started: `run`, or `relay` for the relay.
+    """
     match arguments:
-        case ["run"]:
+        case [first] if first == verb:
             return Path(os.environ.get(CONFIG_VARIABLE) or CONFIG)
-        case ["run", "--config", path] if path and not path.startswith("-"):
+        case [first, "--config", path] if first == verb and path and not path.startswith("-"):
             return Path(path)
         case _:
             return None
@@ -47,8 +50,13 @@ def main(argv: list[str] | None = None) -> Any:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Persian shows ?, not a traceback
-    config = daemon_config(sys.argv[1:] if argv is None else argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    config, relayed = daemon_config(arguments), daemon_config(arguments, "relay")
     try:
+        if relayed is not None:
+            from vafa.cli.serve_relay import serve_relay
+
+            sys.exit(serve_relay(relayed))
         if config is not None:
             from vafa.cli.serve import serve
 

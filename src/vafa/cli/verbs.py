@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # verb -> what `vafa --help` says of it; the module is vafa.cli.<verb>, its click command `command`
 VERBS = {
     "run": "Run the daemon.",
+    "relay": "Forward cash registers' lines for mode proxy.",
     "status": "Is it working, and if not, what do I do?",
     "why": "One sale as a time line, from the wire to the paper.",
     "explain": "The arithmetic behind a sale's points.",

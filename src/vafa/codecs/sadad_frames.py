@@ -124,6 +124,11 @@ class Reader:
         """True while bytes wait for more: an unfinished frame, or noise not told yet."""
         return bool(self._held) or self._noise_length > 0
 
+    @property
+    def held_bytes(self) -> int:
+        """How many of the bytes fed last may still become a frame: who keeps copies must keep those."""
+        return len(self._held)
+
     def feed(self, received: bytes) -> list[Frame | Noise]:
         """The frames and runs of noise that `received` completes. Never raises."""
         seen: list[Frame | Noise] = []

@@ -14,9 +14,15 @@ from vafa.ports.link import DescriptorLink
 
 
 def open_serial(path: str, baud: int) -> DescriptorLink:
-    """The line at `path`, locked, its input flushed. PortError says who or what is in the way."""
+    """The line at `path` as a link. PortError says who or what is in the way."""
+    port = open_port(path, baud)
+    return DescriptorLink(port.fileno(), Path(path).name, port.close)
+
+
+def open_port(path: str, baud: int) -> serial.Serial:
+    """The port at `path`, non-blocking, locked, its input flushed. PortError as above."""
     try:
-        port = serial.Serial(
+        return serial.Serial(
             path,
             baud,
             bytesize=serial.EIGHTBITS,
@@ -28,7 +34,6 @@ def open_serial(path: str, baud: int) -> DescriptorLink:
         )
     except (OSError, ValueError) as error:  # serial.SerialException is an OSError
         raise _explained(path, baud, error) from error
-    return DescriptorLink(port.fileno(), Path(path).name, port.close)
 
 
 def _explained(path: str, baud: int, error: OSError | ValueError) -> PortError:

@@ -27,13 +27,18 @@ def connect(host_and_port: str) -> DescriptorLink:
             code="SER-004",
         ) from error
     line.settimeout(0)
+    keep_alive(line)
+    return DescriptorLink(line.fileno(), host_and_port, line.close)
+
+
+def keep_alive(line: socket.socket) -> None:
+    """Bytes leave at once, and a far end that lost its power is known in about half a minute."""
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_EVERY_S)
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_LIMIT_MS)
-    return DescriptorLink(line.fileno(), host_and_port, line.close)
 
 
 def split_host_and_port(text: str) -> tuple[str, int]:

@@ -1,0 +1,231 @@
+"""The lane that listens: acknowledged only after the commit, what is lost is a gap, whatever breaks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sadad_talk import TALK, TID, request, response
+from shop import Shop
+
+from vafa.app.proxy_lane import OVERFLOWED, ProxyLane, ProxySettings
+from vafa.ledger import reads
+from vafa.model import events
+from vafa.model.errors import LedgerError, PortError
+from vafa.model.events import Kind
+from vafa.ports import relay_wire as wire
+from vafa.ports.clock import ManualClock
+from vafa.ports.link import Link
+
+
+class FedRelay:
+    """The relay's side of the socket, by hand: what the lane reads next, what it wrote."""
+
+    def __init__(self) -> None:
+        self.name = "relay"
+        self.incoming = b""
+        self.told: list[wire.Message] = []
+        self.is_down: PortError | None = None
+        self._heard = wire.Splitter()
+
+    def open(self) -> Link:
+        if self.is_down is not None:
+            raise self.is_down
+        return self
+
+    def read(self, wait_s: float) -> bytes:
+        data, self.incoming = self.incoming, b""
+        if self.is_down is not None and not data:
+            raise PortError("the relay hung up")
+        return data
+
+    def write(self, data: bytes) -> None:
+        self.told += self._heard.feed(data)
+
+    def interrupt(self) -> None:
+        """Nobody sleeps here."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    @property
+    def acked(self) -> int:
+        return max((each.number for each in self.told if each.kind == wire.ACK), default=0)
+
+
+class Listening:
+    """A shop with a lane in mode proxy."""
+
+    def __init__(self, directory: Path) -> None:
+        self.shop = Shop(directory)
+        self.clock = ManualClock(monotonic=1_000.0)
+        self.relay = FedRelay()
+        self.new_lane()
+
+    def new_lane(self) -> None:
+        settings = ProxySettings(TID, "tcp:192.0.2.1:8888")
+        self.lane = ProxyLane(settings, self.shop.counter, self.clock, self.relay.open, {})
+        self.lane._stopping.wait = self._wait  # type: ignore[method-assign]
+
+    def say(self, *encoded: bytes) -> None:
+        self.relay.incoming += b"".join(encoded)
+        self.lane.step()
+
+    def greet(self, acked: int = 0, instance: str = "a", missing: str = "") -> None:
+        self.say(wire.encode_hello(wire.Hello(acked, instance, missing)), wire.encode_state("open", ""))
+
+    def talk(self, first: int, talk: list[tuple[bytes, bytes]]) -> None:
+        self.say(*(wire.encode(kind, n, data) for n, (kind, data) in enumerate(talk, first)))
+
+    def awards(self) -> int:
+        return len(self.of(Kind.AWARD))
+
+    def gaps(self) -> list[str]:
+        return [e.why for e in self.of(Kind.GAP_DETECTED) if isinstance(e, events.GapDetected)]
+
+    def of(self, kind: Kind) -> list[events.Event]:
+        return self.shop.ledger.read(lambda c: [each.event for each in reads.entries(c, 0, (kind,))])
+
+    def _wait(self, timeout: float | None = None) -> bool:
+        self.clock.advance(timeout or 0.0)
+        return False
+
+
+@pytest.fixture
+def listening(tmp_path: Path) -> Iterator[Listening]:
+    it = Listening(tmp_path)
+    yield it
+    it.shop.ledger.close()
+
+
+def test_an_overheard_payment_is_awarded_then_acknowledged(listening: Listening) -> None:
+    listening.greet()
+    listening.talk(1, TALK[:4])
+    assert (listening.awards(), listening.relay.acked) == (0, 2)  # the request waits for its answer
+    assert listening.lane.state().doing == "customer pays 125,000"
+    listening.talk(5, TALK[4:])
+    assert (listening.awards(), listening.relay.acked) == (1, 6)
+    (award,) = listening.of(Kind.AWARD)
+    assert isinstance(award, events.Award)
+    assert (award.paid.order_id, award.paid.source, award.paid.trace) == ("bill-7", 1, "000996")
+    assert listening.gaps() == []
+
+
+def test_what_was_not_acknowledged_is_heard_again_and_awarded_once(listening: Listening) -> None:
+    listening.greet()
+    listening.talk(1, TALK[:5])
+    listening.new_lane()  # killed, started again: the relay goes on behind the last acknowledgement
+    listening.greet(acked=2)
+    listening.talk(3, TALK[2:])
+    assert (listening.awards(), listening.relay.acked) == (1, 6)
+
+
+def test_a_payment_the_disk_refuses_is_not_acknowledged_and_posted_when_it_takes_it(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening.greet()
+
+    def full(*_: Any) -> Any:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(listening.shop.ledger, "write", full)
+        listening.talk(1, TALK)
+        listening.talk(7, TALK)  # heard again meanwhile
+        listening.lane._acknowledge()  # even where the round came so far
+        assert listening.lane.state().unposted == 1
+        assert "disk is full" in listening.lane.state().trouble
+        assert listening.relay.acked < 5
+    listening.lane.step()
+    assert (listening.awards(), listening.relay.acked) == (1, 12)
+    assert (listening.lane.state().unposted, listening.lane.state().trouble) == (0, "")
+
+
+def test_numbers_that_jump_are_a_gap_that_is_written_before_anything_is_acknowledged(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening.greet(acked=4)
+
+    def full(*_: Any) -> Any:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(listening.shop.ledger, "write", full)
+        listening.talk(9, TALK)
+        assert listening.relay.acked == 0
+    listening.lane.step()
+    assert listening.gaps() == [OVERFLOWED]
+    assert (listening.awards(), listening.relay.acked) == (1, 14)
+
+
+def test_a_jump_inside_a_frame_does_not_join_its_halves(listening: Listening) -> None:
+    listening.greet()
+    whole = response()
+    listening.talk(1, [(wire.TO_REGISTER, whole[:50])])
+    listening.talk(5, [(wire.TO_REGISTER, whole[50:] + response(rrn="320062616117"))])
+    assert (listening.awards(), listening.gaps()) == (1, [OVERFLOWED])
+
+
+def test_a_relay_that_took_copies_with_it_is_a_gap_and_is_told_that_it_is_noted(listening: Listening) -> None:
+    listening.greet(missing="the relay ended")
+    assert listening.gaps() == ["the relay ended"]
+    assert [each.kind for each in listening.relay.told] == [wire.NOTED]
+    listening.new_lane()
+    listening.greet(missing="the relay ended")  # killed between journal and note
+    assert listening.gaps() == ["the relay ended"]
+
+
+def test_the_very_first_start_and_a_relay_that_lost_nothing_are_no_gap(listening: Listening) -> None:
+    listening.greet()
+    listening.talk(1, TALK)
+    listening.relay.is_down = PortError("no relay", code="RUN-004", fix="start it")
+    listening.lane.step()
+    listening.relay.is_down = None
+    listening.clock.advance(10)
+    listening.greet(instance="b")
+    listening.talk(1, [(kind, data.replace(b"", b"")) for kind, data in TALK])
+    assert (listening.gaps(), listening.awards()) == ([], 1)
+    assert listening.relay.acked == 6
+
+
+def test_an_absent_relay_is_told_with_what_to_do(listening: Listening) -> None:
+    listening.relay.is_down = PortError("the relay does not answer", code="RUN-004", fix="start it")
+    listening.lane.step()
+    state = listening.lane.state()
+    assert (state.line, state.code, state.fix) == ("closed", "RUN-004", "start it")
+    assert "does not answer" in state.trouble
+
+
+def test_a_closed_port_of_the_relay_s_is_told(listening: Listening) -> None:
+    listening.greet()
+    listening.say(wire.encode_state("closed", "ttyUSB1 is not there"))
+    assert (listening.lane.state().line, listening.lane.state().trouble) == ("closed", "ttyUSB1 is not there")
+    listening.say(wire.encode_state("open", ""))
+    assert (listening.lane.state().line, listening.lane.state().trouble) == ("open", "")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        wire.encode(wire.TO_REGISTER, 1, b"x"),
+        wire.encode(wire.REFUSED, 0, b"no"),
+    ],
+)
+def test_something_else_on_the_relay_s_socket_is_left_and_tried_again(
+    listening: Listening, garbage: bytes
+) -> None:
+    listening.say(garbage)
+    assert listening.lane.state().line == "closed"
+    listening.clock.advance(10)
+    listening.greet()
+    assert listening.lane.state().line == "open"
+
+
+def test_a_fault_stays_in_sight_until_the_next_good_sale(listening: Listening) -> None:
+    listening.greet()
+    listening.talk(1, [(wire.TO_TERMINAL, request()), (wire.TO_REGISTER, response(rrn=""))])
+    assert "reference" in listening.lane.state().trouble
+    assert listening.lane.state().faults == 1
+    listening.talk(3, TALK)
+    assert listening.lane.state().trouble == ""
