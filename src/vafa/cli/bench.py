@@ -102,14 +102,16 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
             tell(f"{size.sales} sales through the daemon")
             found.append(measure_lines(daemon, line, size.sales, here))
             tell("the daemon at rest")
-            found.append(running.measure_memory("memory_at_rest", daemon, size.settle_s))
+            found += running.measure_memory("memory_at_rest", "memory_member", daemon, size.settle_s)
             tell(f"vafa status, {size.status_times} times")
             found.append(running.measure_status(config, size.status_times))
         tell(f"{size.starts} starts")
         found.append(running.measure_start(config, size.starts))
         tell("the first start of a new device")
         with running.daemon(running.write_config(Path(short), here / "fresh", tty)) as daemon:
-            found.append(running.measure_memory("memory_first_start", daemon, size.settle_s))
+            found += running.measure_memory(
+                "memory_first_start", "memory_first_member", daemon, size.settle_s
+            )
     return found
 
 

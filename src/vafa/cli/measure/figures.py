@@ -31,6 +31,8 @@ GOALS: dict[str, Goal] = {
     "lines_p99": Goal("receipt lines after the last byte of an approval, p99", "ms", 20.0, 5.0, _RECORD),
     "memory_at_rest": Goal("memory of the daemon at rest, never synced", "MB", 36.0, 30.0, _BARE),
     "memory_first_start": Goal("the same after a first start, ledger just made", "MB", 36.0, 30.0, _BARE),
+    "memory_member": Goal("at rest, once it has enrolled a member", "MB", 36.0, 30.0, _BARE),
+    "memory_first_member": Goal("the same after a first start", "MB", 36.0, 30.0, _BARE),
     "start_cpu": Goal("CPU from start to ready for a payment", "x bare python", 18.0, 10.0, _BARE),
     "status_wall": Goal("vafa status, median", "ms", 100.0, 60.0, _BARE),
 }  # fmt: skip

@@ -145,13 +145,22 @@ def bare_memory_bytes() -> int:
     return resident
 
 
-def measure_memory(name: str, running: Running, settle_s: float) -> Measured:
-    """What the running daemon holds when nothing happens; beside it, once it has sealed a phone."""
-    resident, proportional = memory_at_rest(running.pid, settle_s)
+def measure_memory(name: str, enrolled_name: str, running: Running, settle_s: float) -> list[Measured]:
+    """What the running daemon holds when nothing happens: before and after it has sealed a phone.
+
+    Both are judged: a shop with members is what the daemon is for.
+    """
+    floor_mb = bare_memory_bytes() / 1e6
+    found = [_at_rest(name, running, settle_s, floor_mb)]
     enrol(running.local_socket)
-    sealed, _ = memory_at_rest(running.pid, settle_s)
-    note = f"resident; proportional {proportional / 1e6:.1f} MB; after enrolling {sealed / 1e6:.1f} MB"
-    return Measured(name, resident / 1e6, bare_memory_bytes() / 1e6, "MB", note)
+    return [*found, _at_rest(enrolled_name, running, settle_s, floor_mb)]
+
+
+def _at_rest(name: str, running: Running, settle_s: float, floor_mb: float) -> Measured:
+    resident, proportional = memory_at_rest(running.pid, settle_s)
+    return Measured(
+        name, resident / 1e6, floor_mb, "MB", f"resident; proportional {proportional / 1e6:.1f} MB"
+    )
 
 
 def enrol(local_socket: Path) -> None:
