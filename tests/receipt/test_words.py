@@ -67,7 +67,7 @@ GOLDEN: list[tuple[AnyLine, list[str], list[str], list[str]]] = [
     (
         NextReward("غذای رایگان", 25),
         ["تا غذای رایگان: ۲۵ امتیاز دیگر"],
-        ["Until غذای رایگان: 25 more points"],
+        ["Until \u2068غذای رایگان\u2069: 25 more points"],
         ["تا غذای رایگان: ۲۵ امتیاز دیگر"],
     ),
     (
@@ -139,7 +139,7 @@ def test_a_time_outside_the_jalali_years_is_shown_gregorian_instead_of_failing()
 
 
 def test_a_shop_without_an_english_name_keeps_its_persian_one() -> None:
-    assert text(Slip((Header(Shop("نگین")),)), "en") == ("Customer club of نگین",)
+    assert text(Slip((Header(Shop("نگین")),)), "en") == ("Customer club of \u2068نگین\u2069",)
 
 
 def test_other_peoples_text_brings_no_control_character_to_a_printer() -> None:

@@ -9,6 +9,7 @@
     │   ├── LedgerBusy            another process holds it; trying again may help
     │   └── LedgerDamaged         chain, page or row does not verify; names the first bad place
     ├── KeyFileError              a key file is missing, unreadable or has the wrong mode
+    ├── ReceiptFault              a slip cannot be set or printed (no FriBidi, a broken logo)
     ├── NotFound                  no such payment, member, claim code ...
     ├── Refused                   a rule says no (claimed already, card of somebody else ...)
     └── NotRunning                the daemon does not answer on its control socket
@@ -87,6 +88,10 @@ class LedgerDamaged(LedgerError):
 
 class KeyFileError(VafaError):
     code = "KEY-001"
+
+
+class ReceiptFault(VafaError):
+    code = "PRN-010"
 
 
 class NotFound(VafaError):

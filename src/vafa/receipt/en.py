@@ -15,7 +15,7 @@ def lines(line: slip.AnyLine, zone: str) -> tuple[str, ...]:  # noqa: PLR0911, P
         case slip.OwnBalance() | slip.HubBalance() | slip.Pending() | slip.NextReward() | slip.Lapsing():
             return _points_held(line, zone)
         case slip.Header(shop):
-            return (f"Customer club of {theirs(shop.en or shop.fa)}",)
+            return (f"Customer club of {theirs(shop.en or shop.fa, 'en')}",)
         case slip.Amount(rials):
             return (f"Amount: {number(rials, 'en')} rial{BREAK}or {_toman(rials)} toman (divided by ten)",)
         case slip.Promise(points):
@@ -32,7 +32,7 @@ def lines(line: slip.AnyLine, zone: str) -> tuple[str, ...]:  # noqa: PLR0911, P
         case slip.ClawedBack(points):
             return (f"{_points(points)} taken back for a returned purchase",)
         case slip.Message(text, english):
-            return (theirs(english or text),)
+            return (theirs(english or text, "en"),)
         case slip.Number(ours):
             return (f"Number: {ours}",)
         case slip.CheckCode(code):
@@ -57,7 +57,7 @@ def _points_held(
             day, _ = day_words(day_from, "en")
             return (f"{_points(points)}{BREAK}can be used from {day}",)
         case slip.NextReward(reward, points):
-            return (f"Until {theirs(reward)}: {number(points, 'en')} more points",)
+            return (f"Until {theirs(reward, 'en')}: {number(points, 'en')} more points",)
         case slip.Lapsing(points, last_day):
             day, year = day_words(last_day, "en")
             return (f"{_points(points)}{BREAK}valid only until the end of {day}{BREAK}{year}",)

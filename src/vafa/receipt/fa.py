@@ -18,7 +18,7 @@ def lines(line: slip.AnyLine, zone: str) -> tuple[str, ...]:  # noqa: PLR0911, P
         case slip.OwnBalance() | slip.HubBalance() | slip.Pending() | slip.NextReward() | slip.Lapsing():
             return _points_held(line, zone)
         case slip.Header(shop):
-            return (f"باشگاه مشتریان {theirs(shop.fa)}",)
+            return (f"باشگاه مشتریان {theirs(shop.fa, 'fa')}",)
         case slip.Amount(rials):
             return (f"مبلغ: {number(rials, 'fa')} ریال{BREAK}برابر {_toman(rials)} تومان (تقسیم بر ده)",)
         case slip.Promise(points):
@@ -34,7 +34,7 @@ def lines(line: slip.AnyLine, zone: str) -> tuple[str, ...]:  # noqa: PLR0911, P
         case slip.ClawedBack(points):
             return (f"{number(points, 'fa')} امتیاز بابت برگشت خرید کسر شد",)
         case slip.Message(text, _):
-            return (theirs(text),)
+            return (theirs(text, "fa"),)
         case slip.Number(ours):
             return (f"شماره: {identifier(ours, 'fa')}",)
         case slip.CheckCode(code):
@@ -62,7 +62,7 @@ def _points_held(
             day, _ = day_words(day_from, "fa")
             return (f"{number(points, 'fa')} امتیاز{BREAK}از {day} قابل استفاده است",)
         case slip.NextReward(reward, points):
-            return (f"تا {theirs(reward)}: {number(points, 'fa')} امتیاز دیگر",)
+            return (f"تا {theirs(reward, 'fa')}: {number(points, 'fa')} امتیاز دیگر",)
         case slip.Lapsing(points, last_day):
             day, year = day_words(last_day, "fa")
             return (f"{number(points, 'fa')} امتیاز{BREAK}فقط تا پایان {day}{BREAK}{year} معتبر است",)

@@ -5,12 +5,13 @@ a bullet to the wrong end: `021-88776655` prints as 88776655-021. What holds suc
 isolates (LRI ... PDI); plain digits need none.
 """
 
+import unicodedata
 from datetime import date
 from fractions import Fraction
 
 from vafa.model.calendar import local_time, to_jalali
 
-LRI, PDI = "\u2066", "\u2069"
+LRI, FSI, PDI = "\u2066", "\u2068", "\u2069"
 ZWNJ = "\u200c"
 BREAK = "\v"  # within a wording: a blank on paper, a new line where only one number may stand on a line
 
@@ -29,9 +30,15 @@ def isolated(text: str) -> str:
     return f"{LRI}{text}{PDI}"
 
 
-def theirs(text: str) -> str:
-    """A shop's name, a reward, a message: other people's text, without what steers a printer or the order."""
-    return "".join(c if c.isprintable() or c == ZWNJ else " " for c in text)
+def theirs(text: str, lang: str) -> str:
+    """A shop's name, a reward, a message: other people's text, without what steers a printer or the order.
+
+    In a script that runs the other way it is isolated, so that our words keep their places around it.
+    """
+    clean = "".join(c if c.isprintable() or c == ZWNJ else " " for c in text)
+    strong = {unicodedata.bidirectional(c) for c in clean}
+    foreign = "L" in strong if lang == "fa" else not strong.isdisjoint({"R", "AL"})
+    return f"{FSI}{clean}{PDI}" if foreign else clean
 
 
 def number(value: int, lang: str) -> str:

@@ -23,7 +23,12 @@ def text(slip: Slip, lang: str, zone: str = ZONE) -> tuple[str, ...]:
 
 def worded(slip: Slip, lang: str, zone: str) -> tuple[tuple[int, str], ...]:
     """(rank, wording with BREAK marks) of each printed line: what `text` and `terminal.plain` share."""
-    return tuple((RANKS[type(line)], shown) for line in slip.lines for shown in _LINES[lang](line, zone))
+    return tuple((RANKS[type(line)], shown) for line in slip.lines for shown in wording(line, lang, zone))
+
+
+def wording(line: AnyLine, lang: str, zone: str) -> tuple[str, ...]:
+    """The printed lines of one content line, with BREAK marks."""
+    return _LINES[lang](line, zone)
 
 
 def step(code: str, values: Sequence[int | Fraction], lang: str) -> str:
