@@ -68,7 +68,8 @@ def test_every_fault_is_named_at_once_with_its_place_and_the_nearest_right_name(
         "terminal[0].baud": "expected one of 9600, 19200, 38400, 57600, 115200, got 11520 ~ 115200",
         "terminal[1].id": "is missing: the terminal id (TID) as its receipts print it ~ ",
         "terminal[1].mode": "expected one of 'ecr', 'poll', 'local', 'proxy', got 'ecrr' ~ ecr",
-        "terminal[1].address": 'expected a device path such as "/dev/ttyUSB0", or "tcp:192.0.2.1:8888" ~ ',
+        "terminal[1].address": 'expected a device path such as "/dev/ttyUSB0", "usb:0403:6001", '
+        'or "tcp:192.0.2.1:8888" ~ ',
         "terminal[1].card_first": "expected bool, got int, got 1 ~ ",
         "jobs.checkpoint_every_min": "expected int, got str, got '60' ~ ",
         "jobs.backups_kept": "expected int >= 1, got 0 ~ ",

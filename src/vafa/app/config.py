@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from vafa.model.errors import ConfigError, Fault
+from vafa.ports.usb_id import PREFIX, read_usb_id
 
 KEY_CREDENTIAL = "vafa.key"  # what LoadCredential calls the key in systemd/vafa.service
 
@@ -28,10 +29,12 @@ def _zone(text: str) -> str:
 def _address(text: str) -> str:
     if text.startswith("/"):
         return ""
+    if text.startswith(PREFIX):
+        return "" if read_usb_id(text) else 'expected "usb:0403:6001", "usb:SERIAL" or "usb:0403:6001@1-1.2"'
     host, colon, port = text.removeprefix("tcp:").rpartition(":")
     if text.startswith("tcp:") and colon and host and port.isascii() and port.isdigit():
         return "" if 0 < int(port) < 65_536 else "a port is a number from 1 to 65535"
-    return 'expected a device path such as "/dev/ttyUSB0", or "tcp:192.0.2.1:8888"'
+    return 'expected a device path such as "/dev/ttyUSB0", "usb:0403:6001", or "tcp:192.0.2.1:8888"'
 
 
 def _listen(text: str) -> str:
@@ -143,7 +146,12 @@ class Terminal(Struct, frozen=True, kw_only=True):
     ] = "ecr"
     address: Annotated[
         str,
-        Meta(description='serial line, or "tcp:192.0.2.1:8888"; unused by local', extra={"check": _address}),
+        Meta(
+            description="serial line, better by what does not change (/dev/serial/by-id/..., or the USB "
+            'adapter as "usb:0403:6001", "usb:SERIAL", "usb:0403:6001@1-1.2"), or "tcp:192.0.2.1:8888"; '
+            "unused by local",
+            extra={"check": _address},
+        ),
     ] = "/dev/ttyUSB0"
     listen: Annotated[
         str,

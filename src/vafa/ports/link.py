@@ -12,7 +12,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from vafa.model.errors import PortError
 
@@ -21,7 +21,17 @@ WRITE_LIMIT_S = 5.0  # a line that takes nothing for so long is stuck: far longe
 TCP_PREFIX = "tcp:"
 
 # What the kernel says of a line whose far end is gone, beside the plain end of file.
-_GONE = select.POLLERR | select.POLLNVAL
+_HUNG_UP = select.POLLERR | select.POLLNVAL
+
+
+class Gone(NamedTuple):
+    """What to do about a line of this kind whose far end is gone, and the code to look up."""
+
+    fix: str
+    code: str
+
+
+_GONE = Gone("check the cable and that the terminal is switched on", PortError.code)
 
 
 class Link(Protocol):
@@ -54,10 +64,18 @@ class DescriptorLink:
 
     name    what people know the line by: `ttyUSB0`, `192.0.2.1:8888`
     release closes the descriptor, and whatever belongs to it
+    gone    what to do when its far end is
     """
 
-    def __init__(self, descriptor: int, name: str, release: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        name: str,
+        release: Callable[[], None],
+        gone: Gone = _GONE,
+    ) -> None:
         self.name = name
+        self._when_gone = gone
         self._descriptor = descriptor
         self._release = release
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -82,7 +100,7 @@ class DescriptorLink:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise self._gone(str(error)) from error
+            raise self._gone(_said(error)) from error
         if not data:  # readable, and yet nothing there: end of file, an unplugged adapter, a closed pty
             raise self._gone("the far end hung up")
         return data
@@ -98,15 +116,16 @@ class DescriptorLink:
                 raise PortError(
                     f"{self.name} takes no bytes for {WRITE_LIMIT_S:.0f} s",
                     fix="check the cable, switch the terminal off and on",
+                    code=self._when_gone.code,
                 )
-            if ready[self._descriptor] & _GONE:
+            if ready[self._descriptor] & _HUNG_UP:
                 raise self._gone("the far end hung up")
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
                 continue
             except OSError as error:
-                raise self._gone(str(error)) from error
+                raise self._gone(_said(error)) from error
 
     def interrupt(self) -> None:
         with self._closing:
@@ -126,14 +145,17 @@ class DescriptorLink:
             raise PortError(f"{self.name} is closed")
 
     def _gone(self, why: str) -> PortError:
-        return PortError(
-            f"{self.name}: the line is gone ({why})",
-            fix="check the cable and that the terminal is switched on",
-        )
+        fix, code = self._when_gone
+        return PortError(f"{self.name}: the line is gone ({why})", fix=fix, code=code)
+
+
+def _said(error: OSError) -> str:
+    """What the kernel says, in words: without its number, which no person looks up."""
+    return (error.strerror or str(error)).lower()
 
 
 def open_link(address: str, baud: int) -> Link:
-    """The link an address of config.toml names: `tcp:192.0.2.1:8888`, or a device path (`/dev/ttyUSB0`).
+    """The link an address of config.toml names: `tcp:192.0.2.1:8888`, `/dev/ttyUSB0`, `usb:0403:6001`.
 
     `baud` counts for serial lines only. PortError when it cannot be opened; the message says what to do.
     """

@@ -5,22 +5,51 @@ that somebody else keeps open outlives a `kill -9` and would lock us out of our 
 """
 
 import errno
+import fcntl
+import os
+import struct
 from pathlib import Path
 
 import serial
 
 from vafa.model.errors import PortError
-from vafa.ports.link import DescriptorLink
+from vafa.ports.holders import holder
+from vafa.ports.link import DescriptorLink, Gone
+from vafa.ports.usb_id import PREFIX, look_up
+
+_TIOCGEXCL = 0x80045440  # asm-generic/ioctls.h; Python's termios lacks it. MIPS and PowerPC have another one
+
+# A pulled cable, an adapter without power: the kernel hangs the line up.
+_GONE = Gone("the cable or the adapter was pulled out, or lost its power; plug it in again", "SER-006")
 
 
-def open_serial(path: str, baud: int) -> DescriptorLink:
-    """The line at `path` as a link. PortError says who or what is in the way."""
-    port = open_port(path, baud)
-    return DescriptorLink(port.fileno(), Path(path).name, port.close)
+def open_serial(address: str, baud: int) -> DescriptorLink:
+    """The line at `address` (a path, or `usb:...`) as a link. PortError says who or what is in the way."""
+    port = open_port(address, baud)
+    name = os.path.realpath(str(port.port)).removeprefix("/dev/")
+    return DescriptorLink(port.fileno(), name, port.close, _GONE)
 
 
-def open_port(path: str, baud: int) -> serial.Serial:
-    """The port at `path`, non-blocking, locked, its input flushed. PortError as above."""
+def open_port(address: str, baud: int) -> serial.Serial:
+    """The port at `address`, non-blocking, locked, its input flushed. PortError as above."""
+    path = look_up(address) if address.startswith(PREFIX) else address
+    port = _opened(path, baud)
+    if _is_exclusive(port.fileno()) and (who := holder(path)):
+        port.close()
+        raise _in_use(path, who)
+    return port
+
+
+def _is_exclusive(descriptor: int) -> bool:
+    """True when somebody set TIOCEXCL. Only root gets so far: everybody else's open fails."""
+    try:
+        answer = fcntl.ioctl(descriptor, _TIOCGEXCL, struct.pack("i", 0))
+    except OSError:
+        return False  # a machine that cannot tell
+    return bool(struct.unpack("i", answer)[0])
+
+
+def _opened(path: str, baud: int) -> serial.Serial:
     try:
         return serial.Serial(
             path,
@@ -40,10 +69,7 @@ def _explained(path: str, baud: int, error: OSError | ValueError) -> PortError:
     """What a person can do about a line that does not open."""
     number = getattr(error, "errno", None)
     if number in {errno.EBUSY, errno.EAGAIN} or "exclusively lock" in str(error):
-        return PortError(
-            f"{path} is in use; stop the vendor's program, then: vafa status",
-            fix=f"sudo fuser -v {path}   (names the program)",
-        )
+        return _in_use(path, holder(path))
     if number == errno.EPERM:  # not the file's mode: the unit's list of devices
         return PortError(
             f"{path}: this kind of port is not in the service's DeviceAllow",
@@ -67,6 +93,20 @@ def _explained(path: str, baud: int, error: OSError | ValueError) -> PortError:
             f"{path} cannot run at {baud} baud", fix="set terminal.baud as the terminal's menu shows it"
         )
     return PortError(f"{path} cannot be opened as a serial line: {error}", fix="check terminal.address")
+
+
+def _in_use(path: str, who: str) -> PortError:
+    if who:
+        return PortError(
+            f"{path} is in use by {who}",
+            fix="stop that program; vafa takes the line by itself when it is free",
+            code="SER-005",
+        )
+    return PortError(
+        f"{path} is in use; stop the vendor's program, then: vafa status",
+        fix=f"sudo fuser -v {path}   (names the program)",
+        code="SER-005",
+    )
 
 
 def _serial_names() -> str:

@@ -1,17 +1,27 @@
 """A TCP line to a terminal in the shop's network (Sadad listens on port 8888).
 
-A terminal that loses power sends no goodbye. Short keepalives and a user timeout make a dead line known in
-about half a minute instead of two hours, so that the next sale does not meet it.
+A terminal that loses power sends no goodbye. Short keepalives and a user timeout make a dead line known
+within DEAD_AFTER_S instead of two hours, so that the next sale does not meet it. (The kernel looks at the
+user timeout when a probe goes out, so it adds up to one interval.)
 """
 
+import errno
 import socket
 
 from vafa.model.errors import PortError
-from vafa.ports.link import DescriptorLink
+from vafa.ports.link import DescriptorLink, Gone
 
 CONNECT_LIMIT_S = 5.0
 _KEEPALIVE_IDLE_S, _KEEPALIVE_EVERY_S, _KEEPALIVE_PROBES = 10, 5, 3
 _UNACKNOWLEDGED_LIMIT_MS = 20_000
+DEAD_AFTER_S = _KEEPALIVE_IDLE_S + _KEEPALIVE_EVERY_S * _KEEPALIVE_PROBES + _KEEPALIVE_EVERY_S  # 30
+
+_GONE = Gone(
+    "it restarts, or its network broke; vafa connects again by itself. If it stays: its power, its network",
+    "SER-011",
+)
+_NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
+_ADDRESS_FIX = "check that the terminal is on, in this network, and its address (its own menu shows it)"
 
 
 def connect(host_and_port: str) -> DescriptorLink:
@@ -20,15 +30,10 @@ def connect(host_and_port: str) -> DescriptorLink:
     try:
         line = socket.create_connection((host, port), timeout=CONNECT_LIMIT_S)
     except OSError as error:
-        why = _why(error)
-        raise PortError(
-            f"tcp:{host_and_port}: {why}",
-            fix="check that the terminal is on, its address, and that its cash register (PC-POS) mode is on",
-            code="SER-004",
-        ) from error
+        raise _explained(host_and_port, error) from error
     line.settimeout(0)
     keep_alive(line)
-    return DescriptorLink(line.fileno(), host_and_port, line.close)
+    return DescriptorLink(line.fileno(), host_and_port, line.close, _GONE)
 
 
 def keep_alive(line: socket.socket) -> None:
@@ -49,13 +54,26 @@ def split_host_and_port(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _why(error: OSError) -> str:
+def _explained(host_and_port: str, error: OSError) -> PortError:
+    """What a person can do about a terminal that takes no connection."""
     match error:
-        case TimeoutError():
-            return f"no answer within {CONNECT_LIMIT_S:.0f} s"
+        case TimeoutError() if error.errno is None:
+            why = f"no answer within {CONNECT_LIMIT_S:.0f} s"
         case ConnectionRefusedError():
-            return "the machine is there, but nothing listens on that port"
+            return PortError(
+                f"tcp:{host_and_port}: the machine is there, but nothing listens on that port",
+                fix="a terminal that restarts does this for a minute. If it stays: its cash register "
+                "(PC-POS) mode is off (ask the PSP), the port is wrong, or the address is another machine's",
+                code="SER-010",
+            )
         case socket.gaierror():
-            return "no machine of that name"
+            return PortError(
+                f"tcp:{host_and_port}: no machine of that name",
+                fix="write the terminal's address as numbers, as its own menu shows it",
+                code="SER-009",
+            )
+        case _ if error.errno in _NO_ROUTE:
+            why = "no way to that machine"
         case _:
-            return error.strerror or str(error)
+            why = error.strerror or str(error)
+    return PortError(f"tcp:{host_and_port}: {why}", fix=_ADDRESS_FIX, code="SER-004")
