@@ -9,18 +9,14 @@ firmware agrees is unproven on hardware; Opt6 is opaque bytes to everything but 
 word after a letter that does not join (برای) is the unjoined glyph FDh, as its shape says; some programs of
 the time wrote FCh there.
 
-Choices where Unicode has more than the code page:
-* Latin digits stay Latin (30h-39h) and Persian digits Persian (80h-89h); Arabic-Indic digits become Persian;
-* ي ى become ی, ك becomes ک, other Arabic letters their Persian nearest; vowel marks and invisible characters
-  are dropped, but a zero-width non-joiner still keeps its neighbours apart;
-* typographic signs become ASCII ones (• is *), and what is left has no glyph: `?`.
+Latin digits stay Latin (30h-39h) and Persian digits Persian (80h-89h); shaping and order are `glyphs`'.
 """
 
-import re
 from collections.abc import Sequence
 
+from vafa.receipt.glyphs import JOINS_NOTHING_AFTER, LEFT_TO_RIGHT, MIRRORED, ZWNJ, GlyphPage, visual
+
 BYTES_MAX = 500
-_ZWNJ = "\u200c"
 
 # letter: (isolated, final, initial, medial), i.e. joined to (nothing, before, after, both)
 GLYPHS: dict[str, tuple[int, int, int, int]] = {
@@ -41,22 +37,7 @@ GLYPHS["ل"] = (0xF1, 0xF1, 0xF3, 0xF3)  # F2 between them is lam with alef
 GLYPHS["ـ"] = (0x8B,) * 4
 LAM_ALEF = 0xF2
 SIGNS = {"،": 0x8A, "؟": 0x8C, "\u00a0": 0xFF} | {digit: 0x80 + i for i, digit in enumerate("۰۱۲۳۴۵۶۷۸۹")}
-_JOINS_NOTHING_AFTER = frozenset("آادذرزژوء")
-
-_NEAREST = str.maketrans(
-    {
-        "ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "ۀ": "ه", "أ": "ا", "إ": "ا", "ٱ": "ا", "ؤ": "و",
-        "٪": "%", "٫": ".", "«": '"', "»": '"', "“": '"', "”": '"', "‘": "'", "’": "'",
-        "؛": ";", "•": "*", "×": "x",
-        "–": "-", "—": "-", "−": "-", "…": "...",
-    }
-    | {digit: chr(0x06F0 + i) for i, digit in enumerate("٠١٢٣٤٥٦٧٨٩")}
-)  # fmt: skip
-_UNSEEN = re.compile("[٬\u064b-\u065f\u0670\u200b\u200d-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-_PERSIAN_LETTER = re.compile("[ء-يپچژکگی،؟]")
-# What keeps its own order inside a Persian line: numbers with their signs and separators, Latin words.
-_LEFT_TO_RIGHT = re.compile(r"[-+]?[0-9۰-۹]+(?:[/:.,*+-]+[0-9۰-۹]+)*%?|[A-Za-z](?:[ -~۰-۹]*[A-Za-z0-9۰-۹])?")
-_MIRRORED = str.maketrans("()[]{}<>", ")(][}{><")
+PAGE = GlyphPage(GLYPHS, SIGNS, LAM_ALEF)
 
 
 def encode_lines(lines: Sequence[str], ranks: Sequence[int] = (), bytes_max: int = BYTES_MAX) -> bytes:
@@ -74,37 +55,7 @@ def encode_lines(lines: Sequence[str], ranks: Sequence[int] = (), bytes_max: int
 
 def encode(line: str) -> bytes:
     """One line in visual order. A line without Persian letters is taken as it stands."""
-    line = _UNSEEN.sub("", line.translate(_NEAREST))
-    if not _PERSIAN_LETTER.search(line):
-        return _shaped(line)
-    visual = b""
-    end = 0
-    for run in _LEFT_TO_RIGHT.finditer(line):
-        visual = _shaped(run.group()) + _flipped(line[end : run.start()]) + visual
-        end = run.end()
-    return _flipped(line[end:]) + visual
-
-
-def _flipped(part: str) -> bytes:
-    return _shaped(part.translate(_MIRRORED))[::-1]
-
-
-def _shaped(part: str) -> bytes:
-    """Each character's glyph, in the order of the text. Only letters beside each other join."""
-    out = bytearray()
-    for i, c in enumerate(part):
-        before, after = part[i - 1 : i], part[i + 1 : i + 2]
-        if c == "ا" and before == "ل":
-            continue  # printed with the lam
-        if c == "ل" and after == "ا":
-            out.append(LAM_ALEF)
-        elif c in GLYPHS:
-            joined_before = before in GLYPHS and before not in _JOINS_NOTHING_AFTER
-            joined_after = c not in _JOINS_NOTHING_AFTER and after in GLYPHS and after != "ء"
-            out.append(GLYPHS[c][joined_before + 2 * joined_after])
-        elif c != _ZWNJ:
-            out.append(SIGNS[c] if c in SIGNS else ord(c) if " " <= c <= "~" else ord("?"))
-    return bytes(out)
+    return visual(line, PAGE)
 
 
 def decode(data: bytes) -> str:
@@ -119,7 +70,7 @@ _LETTERS = {code: letter for letter, codes in GLYPHS.items() for code in codes}
 _CHARACTERS = _LETTERS | {LAM_ALEF: "لا"} | {code: sign for sign, code in SIGNS.items()}
 _ENDS_A_RUN = frozenset(
     codes[form] for codes in GLYPHS.values() for form in (0, 1) if codes[0] not in codes[2:]
-) - {code for letter in _JOINS_NOTHING_AFTER for code in GLYPHS[letter]}
+) - {code for letter in JOINS_NOTHING_AFTER & GLYPHS.keys() for code in GLYPHS[letter]}
 
 
 _HAMZA = chr(0xE000 + 0x8F)  # joins nothing, so the letter before it closes without a non-joiner
@@ -133,7 +84,7 @@ def _decoded(line: bytes) -> str:
     if not any(c >= "\ue000" for c in visual):
         return visual
     text, end = "", 0
-    for run in _LEFT_TO_RIGHT.finditer(visual):
+    for run in LEFT_TO_RIGHT.finditer(visual):
         text = run.group() + _unflipped(visual[end : run.start()]) + text
         end = run.end()
     return _unflipped(visual[end:]) + text
@@ -142,7 +93,7 @@ def _decoded(line: bytes) -> str:
 def _unflipped(part: str) -> str:
     """Letters back from glyphs; a word that goes on after a closing glyph held a zero-width non-joiner."""
     out = []
-    logical = part[::-1].translate(_MIRRORED)
+    logical = part[::-1].translate(MIRRORED)
     for i, c in enumerate(logical):
         if c < "\ue000":
             out.append(c)
@@ -150,7 +101,7 @@ def _unflipped(part: str) -> str:
         code = ord(c) - 0xE000
         after = logical[i + 1 : i + 2]
         goes_on = code in _ENDS_A_RUN and after >= "\ue000" and after != _HAMZA
-        out.append(_CHARACTERS[code] + (_ZWNJ if goes_on else ""))
+        out.append(_CHARACTERS[code] + (ZWNJ if goes_on else ""))
     return "".join(out)
 
 

@@ -31,12 +31,12 @@ def _ranked(slip: Slip, lang: str, zone: str) -> list[tuple[int, str]]:
     return [
         (rank, line)
         for rank, shown in worded(slip, lang, zone)
-        for line in (_plain(part, lang) for part in shown.split(BREAK))
+        for line in (plain_line(part, lang) for part in shown.split(BREAK))
         if line
     ]
 
 
-def _plain(shown: str, lang: str) -> str:
+def plain_line(shown: str, lang: str) -> str:
     """One line without anything a terminal stumbles over. English grouping commas join, others part."""
     if lang == "en":
         shown = _ungrouped(shown)
