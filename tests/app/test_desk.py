@@ -45,6 +45,7 @@ def by_rrn(tmp_path: Path) -> Iterator[DeskBench]:
 def test_hello_and_ping(desk: DeskBench) -> None:
     hello = desk.ask(op="hello", client="till 3")
     assert (hello["answer"], hello["protocol"], hello["terminals"]) == ("welcome", 1, [LOCAL_TID])
+    assert hello["sells"] == [TID]
     assert desk.ask(op="ping") == {"answer": "pong", "time": desk.clock.wall_ms() // 1000}
 
 

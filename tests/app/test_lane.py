@@ -13,11 +13,13 @@ from shop import TID
 
 from vafa.app.live import SaleTimes
 from vafa.app.lookup import ASK_AGAIN_S
+from vafa.app.outcome import OF_AN_UNDOING
 from vafa.app.posting import TIMES_KEPT_MAX
+from vafa.app.undo import Undo, Undoing, Wish
 from vafa.codecs.sadad_fields import WRONG_TERMINAL
 from vafa.model.errors import PortError, TerminalFault
 from vafa.model.events import SaleOutcome
-from vafa.model.payment import Source
+from vafa.model.payment import PaymentKey, Scheme, Source
 from vafa.simulators.faults import ALWAYS
 from vafa.simulators.sadad import Outcome
 from vafa.simulators.sadad_bytes import SaleAsk
@@ -432,3 +434,22 @@ def test_old_times_go_when_many_sales_were_made(bench: Bench) -> None:
     bench.sell()
     assert len(bench.times) == TIMES_KEPT_MAX
     assert -TIMES_KEPT_MAX not in bench.times
+
+
+def test_an_approval_with_the_reference_of_a_void_is_a_fault_and_its_sale_ends(bench: Bench) -> None:
+    rrn = "320000000777"
+    bench.terminal.memory.next_rrn = lambda: rrn  # type: ignore[method-assign]
+    void, unknown = PaymentKey(Scheme.RRN, TID, rrn), PaymentKey(Scheme.RRN, TID, "1")
+    Undo(bench.shop.counter).undo(Wish(Undoing.REFUND, unknown, void, 105, None, "test"))
+    end = bench.sell("r-1")
+    assert end.outcome is SaleOutcome.APPROVED
+    assert end.paid is not None
+    assert (end.paid.result, end.paid.why) == ("nothing", OF_AN_UNDOING)
+    assert (bench.lane.state().faults, "reference of a void" in bench.lane.state().trouble) == (1, True)
+    bench.restart()
+    again = bench.sell("r-1")  # the same request gets the same end
+    assert again.paid is not None
+    assert again.paid.why == OF_AN_UNDOING
+    bench.run_for(700)
+    assert posted(bench) == []
+    assert bench.shop.verified().bad == ()

@@ -9,10 +9,12 @@ from sadad_talk import TALK, TID, request, response
 from shop import Shop
 
 from vafa.app.proxy_lane import OVERFLOWED, ProxyLane, ProxySettings
+from vafa.app.undo import Undo, Undoing, Wish
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.errors import LedgerError, PortError
 from vafa.model.events import Kind
+from vafa.model.payment import PaymentKey, Scheme
 from vafa.ports import relay_wire as wire
 from vafa.ports.clock import ManualClock
 from vafa.ports.link import Link
@@ -229,3 +231,18 @@ def test_a_fault_stays_in_sight_until_the_next_good_sale(listening: Listening) -
     assert listening.lane.state().faults == 1
     listening.talk(3, TALK)
     assert listening.lane.state().trouble == ""
+
+
+def test_an_answer_with_the_reference_of_a_void_is_a_fault_and_no_end_of_the_lane(
+    listening: Listening,
+) -> None:
+    void = PaymentKey(Scheme.RRN, TID, "320062616116")
+    unknown = PaymentKey(Scheme.RRN, TID, "1")
+    Undo(listening.shop.counter).undo(Wish(Undoing.REFUND, unknown, void, 105, None, "test"))
+    listening.greet()
+    listening.talk(1, TALK)
+    state = listening.lane.state()
+    assert (state.faults, state.unposted, listening.awards(), listening.relay.acked) == (1, 0, 0, 6)
+    assert "reference of a void" in state.trouble
+    listening.talk(7, [(wire.TO_REGISTER, response(rrn="320062616117"))])
+    assert (listening.awards(), listening.lane.state().trouble) == (1, "")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shop import HASHED, TID, Shop, payment
 
+from vafa.app.outcome import OF_AN_UNDOING
 from vafa.app.undo import Adjustment, Undo, Undoing, Undone, Wish
 from vafa.model.errors import NotFound, Refused
 from vafa.model.pan import CardHint
@@ -228,4 +229,19 @@ def test_an_adjustment_needs_points_a_reason_and_a_member(shop: Shop) -> None:
     with pytest.raises(NotFound):
         undo.adjust(Adjustment(b"nobody....", 5, "a reason", request("a"), "test"))
     assert adjust(shop, member, 5).balance == 5
+    assert shop.verified().bad == ()
+
+
+def test_a_payment_with_the_reference_of_an_undoing_earns_nothing_and_says_so(shop: Shop) -> None:
+    shop.counter.post(payment(), member_of(shop))
+    undone = void(shop, 2)
+    adjusted = adjust(shop, member_of(shop), 3)
+    head = shop.ledger.head
+    for key, number in ((ref(2), undone.number), (request("a-1"), adjusted.number)):
+        heard = msgspec.structs.replace(payment(), key=key)
+        for outcome in (shop.counter.post(heard), shop.counter.seen(heard)):
+            assert outcome is not None
+            assert (outcome.result, outcome.why, outcome.number) == ("nothing", OF_AN_UNDOING, number)
+            assert outcome.disagrees == ("reference",)
+    assert shop.ledger.head == head
     assert shop.verified().bad == ()

@@ -76,8 +76,10 @@ class Counter:
     def post(self, payment: Payment, member: bytes = NO_MEMBER) -> Outcome:
         """Award a completed payment, durably and once; heard before, its first outcome comes back.
 
-        `member` is who the customer said they are; where it is empty or unknown the card decides. Raises
-        LedgerError when nothing could be made durable, and nothing else: a payment is never refused.
+        A payment with the identity of a void, refund or adjustment earns nothing (`why` OF_AN_UNDOING): a
+        fault that its lane shows. `member` is who the customer said they are; where it is empty or unknown
+        the card decides. Raises LedgerError when nothing could be made durable, and nothing else: a payment
+        is never refused.
         """
         return self.ledger.write(lambda tx: self.post_within(tx, payment, member))
 

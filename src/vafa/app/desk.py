@@ -109,7 +109,11 @@ class Desk:
     def _hello(self, request: messages.Hello) -> messages.Answer:
         log.info("client", client=request.client)
         return messages.Welcome(
-            protocol=messages.PROTOCOL, vafa=__version__, shop=self._paper.shop, terminals=self._terminals
+            protocol=messages.PROTOCOL,
+            vafa=__version__,
+            shop=self._paper.shop,
+            terminals=self._terminals,
+            sells=tuple(self._sellers),
         )
 
     def _ping(self, _request: messages.Ping) -> messages.Answer:

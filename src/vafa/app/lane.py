@@ -16,14 +16,14 @@ from vafa.app.counter import Counter
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
 from vafa.app.lookup import Lookup, wrong_terminal
-from vafa.app.outcome import Outcome
+from vafa.app.outcome import OF_AN_UNDOING, Outcome, used_reference
 from vafa.app.paper import Paper
 from vafa.app.polling import Polling
 from vafa.app.posting import REPOST_EVERY_S, Posting
 from vafa.app.sales import Asked, Sales
 from vafa.app.selling import SaleEnd, Selling, Work, not_asked
 from vafa.codecs import sadad_dialogue as dialogue
-from vafa.codecs.sadad_fields import REFUSED_THRICE, WRONG_TERMINAL
+from vafa.codecs.sadad_fields import REFUSED_THRICE, USED_REFERENCE, WRONG_TERMINAL
 from vafa.codecs.sadad_frames import QUIET_BEFORE_FLUSH_S, Noise, Reader
 from vafa.codecs.sadad_sale import SaleRequest
 from vafa.model.errors import LedgerError, PortError, Refused, TerminalFault, VafaError
@@ -270,10 +270,13 @@ class Lane:
                 case dialogue.Fault(code, _) if code == REFUSED_THRICE and _no_journal(outputs):
                     continue  # busy, or without this question; what stays unknown is shown as that
                 case dialogue.Fault(code, message):
-                    self._faults += 1
-                    self._trouble = message
                     self._lookup.suspended |= code == WRONG_TERMINAL
-                    self._log.warning("terminal fault", code=code, message=message)
+                    self._fault(code, message)
+
+    def _fault(self, code: str, message: str) -> None:
+        self._faults += 1
+        self._trouble = message
+        self._log.warning("terminal fault", code=code, message=message)
 
     def _without_card(self, other: str) -> None:
         """Card-first brought no card: the sale is asked without one, but not of another terminal."""
@@ -339,6 +342,8 @@ class Lane:
             self._trouble = ""  # its own faults come after this
             if payment is not None:
                 self._lookup.suspended = False
+        if outcome is not None and outcome.why == OF_AN_UNDOING:
+            self._fault(USED_REFERENCE, used_reference(outcome))
         return outcome
 
     def _with_card(self, asked: Asked, payment: Payment | None) -> tuple[Asked, Payment | None]:

@@ -150,12 +150,17 @@ class Failure(Answer, frozen=True, kw_only=True, tag="failure"):
 
 
 class Welcome(Answer, frozen=True, kw_only=True, tag="welcome"):
-    """The protocol's version, ours, the shop, and the terminals whose payments may be told."""
+    """The protocol's version, ours, the shop, and its terminals.
+
+    terminals  those whose payments may be told (`payment`)
+    sells      those that can be asked for one (`sell`)
+    """
 
     protocol: int
     vafa: str
     shop: str
     terminals: tuple[str, ...]
+    sells: tuple[str, ...] = ()
 
 
 class Pong(Answer, frozen=True, kw_only=True, tag="pong"):

@@ -18,6 +18,8 @@ from vafa.model.events import KnownBy, Nothing
 from vafa.model.identity import MEMBER_ID_BYTES
 from vafa.model.payment import Payment, PaymentKey
 
+OF_AN_UNDOING = "of_an_undoing"  # `why` of a payment with the identity of a void, refund or adjustment
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """result    earned: a member has the points; waiting: they wait for `claim`; nothing: see `why`
@@ -49,19 +51,29 @@ class Outcome(msgspec.Struct, frozen=True):
 def outcome_at(
     connection: sqlite3.Connection, entry: Entry, heard: Payment | None = None, tokens: Tokens | None = None
 ) -> Outcome:
-    """The outcome of the Award or Payment in `entry`; `heard` is the same payment heard again."""
+    """The outcome of the row in `entry` that has a payment's identity; `heard`: it was heard again."""
     device = reads.device(connection)
     assert device is not None
     first = outcome_of(device.device, entry)
     if heard is None or tokens is None:
         return first
+    if first.why == OF_AN_UNDOING:
+        return msgspec.structs.replace(first, seen_before=True, disagrees=("reference",))
     disagrees = evidence_against(reads.paid_of(entry.event), heard, tokens)
     return msgspec.structs.replace(first, seen_before=True, disagrees=disagrees)
 
 
 def outcome_of(device: int, entry: Entry) -> Outcome:
-    """The first outcome of the Award or Payment in `entry`, of the device with this number."""
+    """The first outcome of the Award or Payment in `entry`, of the device with this number.
+
+    A void's, refund's or adjustment's own identity can come back as a payment's, by a terminal's fault or a
+    person's: that earns nothing, and its number leads to what the identity was used for.
+    """
     event, row = entry.event, entry.row
+    if isinstance(event, events.Reversal | events.Refund | events.RefundUnmatched | events.Adjust):
+        number = reads.short_number(device, row.epoch, row.seq)
+        code = check_code(row.hash)
+        return Outcome("nothing", event.ref, number, code, row.seq, row.at, 0, 0, None, why=OF_AN_UNDOING)
     paid = reads.paid_of(event)
     number = reads.short_number(device, row.epoch, row.seq)
     known = (
@@ -89,6 +101,12 @@ def outcome_of(device: int, entry: Entry) -> Outcome:
         known_by=KnownBy(event.known_by),
         member=event.holder if owned else b"",
     )
+
+
+def used_reference(outcome: Outcome) -> str:
+    """The fault of a payment OF_AN_UNDOING, for people."""
+    used = f"the reference of a void, refund or adjustment ({outcome.number})"
+    return f"a sale came with {used}: it earned nothing"
 
 
 def evidence_against(paid: events.Paid, heard: Payment, tokens: Tokens) -> tuple[str, ...]:

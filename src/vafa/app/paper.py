@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from vafa.app.outcome import Outcome
+from vafa.app.outcome import OF_AN_UNDOING, Outcome
 from vafa.app.sales import Asked
 from vafa.app.undo import Undoing, Undone
 from vafa.club.programme import Programme
@@ -50,6 +50,8 @@ class Paper:
         """What the slip of a payment says."""
         known = _KNOWN[outcome.known_by]
         balance = OwnBalance(outcome.balance) if outcome.balance is not None else None
+        if outcome.why == OF_AN_UNDOING:
+            return Slip()
         if outcome.result == "nothing":
             minimum = self._programmes.by_id(outcome.programme).minimum if outcome.programme else 0
             why = Nothing[outcome.why.upper()]

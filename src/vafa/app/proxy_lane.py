@@ -17,8 +17,9 @@ import structlog
 from vafa.app.counter import Counter
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
+from vafa.app.outcome import OF_AN_UNDOING, used_reference
 from vafa.app.overheard import Overheard
-from vafa.codecs.sadad_fields import Fault
+from vafa.codecs.sadad_fields import USED_REFERENCE, Fault
 from vafa.codecs.sadad_frames import Noise
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
@@ -216,9 +217,12 @@ class ProxyLane:
                     self._noise += 1
                     self._log.warning("noise on the line", bytes=length, why=why)
                 case Fault(code, message):
-                    self._faults += 1
-                    self._trouble = message
-                    self._log.warning("terminal fault", code=code, message=message)
+                    self._fault(code, message)
+
+    def _fault(self, code: str, message: str) -> None:
+        self._faults += 1
+        self._trouble = message
+        self._log.warning("terminal fault", code=code, message=message)
 
     def _post(self) -> None:
         """All that waits, in order; LedgerError leaves it, and what is behind it, for the next round."""
@@ -239,6 +243,8 @@ class ProxyLane:
         if outcome.disagrees:
             self._log.error("a payment was heard again with other facts", differs=outcome.disagrees)
         self._log.info("payment heard", number=outcome.number, again=outcome.seen_before)
+        if outcome.why == OF_AN_UNDOING:
+            self._fault(USED_REFERENCE, used_reference(outcome))
         if not outcome.seen_before:
             self._times[outcome.seq] = SaleTimes(heard_ms, durable_ms)
             for old in list(self._times)[:-TIMES_KEPT_MAX]:  # shared by all lanes: another may be at it
