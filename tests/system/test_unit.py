@@ -104,3 +104,7 @@ def test_the_unit_has_room_for_what_the_code_may_need() -> None:
     assert int(one("TasksMax")) >= SOCKETS * Limits().connections + OTHER_THREADS
     assert int(one("TimeoutStopSec")) > Terminal(id="x").answer_timeout_s
     assert int(one("RestartPreventExitStatus")) == EXIT_USAGE
+
+
+def test_the_unit_lets_the_link_watch_hear_the_kernel_and_the_daemon_reach_the_hub() -> None:
+    assert set(one("RestrictAddressFamilies").split()) == {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"}

@@ -1,0 +1,1 @@
+"""What goes between this device and the hub: link watch, enrolment, courier."""
