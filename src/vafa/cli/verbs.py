@@ -15,6 +15,7 @@ VERBS = {
     "run": "Run the daemon.",
     "relay": "Forward cash registers' lines for mode proxy.",
     "status": "Is it working, and if not, what do I do?",
+    "doctor": "Look at everything a sale needs; say what to do.",
     "why": "One sale as a time line, from the wire to the paper.",
     "explain": "The arithmetic behind a sale's points.",
     "sell": "Ask the terminal for a payment.",
