@@ -30,7 +30,7 @@ def look(patient: Patient) -> Iterator[Finding]:
     """One finding a terminal."""
     if not patient.config.terminal:
         yield Finding(
-            "warn", "terminal", "no terminal is configured", "", "add a [[terminal]] to config.toml, as config.example.toml shows",
+            "warn", "terminal", "no terminal is configured", "", "vafa terminal find; then edit config.toml",
             "TRM-020",
         )  # fmt: skip
     for terminal in patient.config.terminal:

@@ -1,9 +1,11 @@
 """`vafa simulate`: pretend machines for demos, training and tests. One subcommand a machine."""
 
+import contextlib
 import json
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from vafa.simulators.control import Command
     from vafa.simulators.line import Line
     from vafa.simulators.sadad import Terminal
+
+
+MERCHANT = "کافه نمونه"  # invented, as its cards are
 
 
 @click.group()
@@ -94,6 +99,12 @@ Faults (--fault NAME, NAME=TIMES, NAME=always, NAME@SALE for the third sale: NAM
     help="Keep journal and counters here over restarts.",
 )
 @click.option("--seed", default=1, show_default=True, help="Cards and faults of this seed.")
+@click.option(
+    "--announce/--no-announce",
+    default=True,
+    show_default=True,
+    help="With --tcp: announce itself each second by UDP, ports 100 and 8010.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Commands and replies as JSON lines.")
 def sadad(
     tcp: str | None,
@@ -108,6 +119,7 @@ def sadad(
     script: Path | None,
     state: Path | None,
     seed: int,
+    announce: bool,  # noqa: FBT001 - click passes flags so
     as_json: bool,  # noqa: FBT001 - click passes a flag so
 ) -> None:
     """Serve one pretend terminal until told to stop; the words for people stand in _SADAD_HELP."""
@@ -136,7 +148,7 @@ def sadad(
         terminal.fault(*read_fault(text))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the line is taken down
     commands = read_script(script.read_text(encoding="utf-8")) if script else []
-    with _line(terminal, tcp, pty) as line:
+    with _line(terminal, tcp, pty) as line, _announcer(terminal, line, announced=announce and pty is None):
         _play(terminal, commands)
         if as_json:
             _talk_json(terminal, line)
@@ -155,6 +167,20 @@ def _line(terminal: "Terminal", tcp: str | None, pty: Path | None) -> "Line":
     if not port.isdecimal():
         raise click.UsageError("--tcp takes HOST:PORT, for example 127.0.0.1:8888.")
     return serve_tcp(terminal, host.strip("[]") or "127.0.0.1", int(port))
+
+
+@contextlib.contextmanager
+def _announcer(terminal: "Terminal", line: "Line", *, announced: bool) -> Iterator[None]:
+    """Tells the network of the terminal, as real ones on a network do."""
+    from vafa.simulators.announcer import Announcer, announcement, own_address
+
+    if not announced:
+        yield
+        return
+    listening, _, port = line.address.rpartition(":")
+    host = own_address(listening)
+    with Announcer(announcement(MERCHANT, host, int(port), terminal.tid, terminal.mid), host):
+        yield
 
 
 def _play(terminal: "Terminal", commands: "list[Command]") -> None:

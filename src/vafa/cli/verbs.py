@@ -18,6 +18,7 @@ VERBS = {
     "doctor": "Look at everything a sale needs; say what to do.",
     "why": "One sale as a time line, from the wire to the paper.",
     "explain": "The arithmetic behind a sale's points.",
+    "terminal": "Find terminals on the network.",
     "sell": "Ask the terminal for a payment.",
     "record": "Enter a sale that nobody heard.",
     "gap": "List and close gaps: sales that may be missing.",
