@@ -11,13 +11,14 @@ from vafa.books import apply as rules
 from vafa.books import undo
 from vafa.books.apply import apply, state_hash_after
 from vafa.books.effect import Impossible, floor_sum, fraction_left
-from vafa.books.rows import BookRow, Carry, Key, MemberRow, R, key_of, row_digest
+from vafa.books.rows import AliasRow, BookRow, Carry, Key, MemberRow, R, key_of, row_digest
 from vafa.books.till import ACCOUNTS, TillSums
 from vafa.model import events
 from vafa.model.events import Event, SaleOutcome
 from vafa.model.payment import PaymentKey, Scheme
 
 MEMBER, OTHER = b"\1\2" + b"m" * 8, b"\1\2" + b"o" * 8
+THIRD = b"\1\2" + b"t" * 8
 CARD = b"\1\1\2" + b"c" * 8
 PROGRAMME = b"p" * 8
 
@@ -89,6 +90,11 @@ def adjust(points: int, debt: int, balance: int, number: int = 0) -> events.Adju
     return events.Adjust(MEMBER, points, debt, None, "test", "a reason", ref, balance)
 
 
+def merge(**fields: Any) -> events.Merge:
+    """The other member answers as the member, as the hub's first order."""
+    return msgspec.structs.replace(events.Merge(MEMBER, OTHER, 1, "test"), **fields)
+
+
 REQUEST = PaymentKey(Scheme.REQUEST, "C0000301", "r-1")
 AGAIN = PaymentKey(Scheme.REQUEST, "C0000301", "r-2")
 OPENED = events.EpochOpened(b"L" * 16, 1, None, b"\1\2", "test")
@@ -150,6 +156,12 @@ IMPOSSIBLE: list[tuple[list[Event], Event, str]] = [
     ([], adjust(5, 0, 5), "the adjusted member is unknown"),
     ([ENROL], adjust(5, 1, 5), "giving points leaves no debt"),
     ([ENROL], adjust(5, 0, 6), "the balance is not the one after the adjustment"),
+    ([], merge(member=CARD), "joins two member ids"),
+    ([], merge(alias=MEMBER), "no alias of itself"),
+    ([merge()], merge(member=OTHER, alias=THIRD, order=2), "an alias of another one"),
+    ([merge()], merge(order=1), "was merged before"),
+    ([merge()], events.Unmerge(THIRD, OTHER, 2, "test"), "none of this member"),
+    ([merge()], events.Unmerge(MEMBER, OTHER, 1, "test"), "a newer merge stands"),
     ([GAP, events.GapClosed((1, 1), "x", "y")], events.GapClosed((1, 1), "x", "y"), "closed already"),
 ]
 
@@ -218,3 +230,15 @@ def test_points_are_the_floor_and_the_rest_is_carried_in_lowest_terms(
     carry: tuple[int, int], contribution: tuple[int, int], points: int, left: tuple[int, int]
 ) -> None:
     assert (floor_sum(carry, contribution), fraction_left(carry, contribution)) == (points, left)
+
+
+def test_an_alias_answers_as_the_newest_member_ordered_and_stands_alone_again() -> None:
+    books = Books(ENROL, award(), merge())
+    before = books.find(MemberRow, (MEMBER,))
+    books.take(merge(member=THIRD, order=2))
+    row = books.find(AliasRow, (OTHER,))
+    assert row is not None
+    assert (row.member, row.hub_order) == (THIRD, 2)
+    books.take(events.Unmerge(THIRD, OTHER, 3, "test"))
+    assert books.find(AliasRow, (OTHER,)) is None
+    assert books.find(MemberRow, (MEMBER,)) == before

@@ -1,10 +1,12 @@
 """The one write path: what is posted is there once, chained, and rebuilt from the journal alike."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shop import Shop
 
 from vafa.books.rows import MemberRow, PaymentRow
 from vafa.ledger.ledger import Ledger, Transaction
@@ -177,3 +179,21 @@ def test_every_column_of_the_journal_and_the_books_is_tried_by_the_tamperings(le
     assert {name for name in columns if any(f"SET {name} " in sql for sql, _ in TAMPERINGS)} >= set(
         columns
     ) - {"seq"}
+
+
+def test_a_ledger_of_the_first_schema_gets_what_came_later_and_keeps_its_rows(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.members.add("09121236789", "", "test")
+    shop.ledger.close()
+    with contextlib.closing(sqlite3.connect(shop.ledger.path)) as old:
+        old.execute("DROP TABLE alias")
+        old.execute("DELETE FROM _sqlite_migrations WHERE name = 'm002_aliases'")
+        old.execute("PRAGMA user_version = 1")
+        old.commit()
+    shop.open()
+    try:
+        shop.ledger.write(lambda tx: tx.post(events.Merge(b"m" * 10, b"a" * 10, 0, "test")))
+        assert shop.verified().bad == ()
+        assert len(shop.members.find("6789")) == 1
+    finally:
+        shop.ledger.close()

@@ -128,9 +128,17 @@ class Counter:
             if len(owners) == 1:
                 known_by = KnownBy.CARD if is_strong(token) else KnownBy.HINT
                 return Holder(owners[0], best, tx.find(MemberRow, (owners[0],)), known_by)
-        waiting_on = best if is_strong(best) else NO_CARD
-        row = tx.find(MemberRow, (waiting_on,)) if waiting_on else None
-        return Holder(waiting_on, best, row, KnownBy.NOBODY)
+        return self._waiting(tx, [token for token in tokens if is_strong(token)], best)
+
+    @staticmethod
+    def _waiting(tx: Transaction, strong: list[CardToken], best: CardToken) -> Holder:
+        """Points of a card nobody has claimed wait where that card's points wait already, else on its first
+        token: one card may have one under the merchant's key and one under the device's own."""
+        for token in strong:
+            row = tx.find(MemberRow, (token,))
+            if row is not None:
+                return Holder(token, best, row, KnownBy.NOBODY)
+        return Holder(strong[0] if strong else NO_CARD, best, None, KnownBy.NOBODY)
 
     def draw_claim(self, tx: Transaction) -> str:
         """A claim code nobody holds yet: six random digits, eight when those are crowded."""

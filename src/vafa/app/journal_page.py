@@ -31,9 +31,8 @@ def page(connection: sqlite3.Connection, after: int, kinds: tuple[str, ...], lim
     """At most `limit` rows after row `after`. NotFound for a kind that is none."""
     wanted = tuple(kind_of(name) for name in kinds)
     device = reads.device(connection)
-    number = device.device if device else 0
     found = list(islice(reads.entries(connection, after, wanted), limit + 1))
-    rows = tuple(named_row(entry, number) for entry in found[:limit])
+    rows = tuple(named_row(entry, device) for entry in found[:limit]) if device else ()
     last = found[:limit][-1].row.seq if rows else after
     return Page(rows=rows, next=last, more=len(found) > limit)
 
@@ -52,11 +51,11 @@ def kind_of(name: str) -> Kind:
     raise NotFound("there is no such kind of event", fix=hint)
 
 
-def named_row(entry: reads.Entry, device: int) -> dict[str, Any]:
+def named_row(entry: reads.Entry, device: reads.Device) -> dict[str, Any]:
     """One journal row; `check` is the code the paper prints of it."""
     row = entry.row
     return {
-        "number": reads.short_number(device, row.epoch, row.seq),
+        "number": device.short_number(row.epoch, row.seq),
         "epoch": row.epoch,
         "seq": row.seq,
         "at": iso(row.at),

@@ -6,14 +6,13 @@ A phone is found by its keyed id where the device's key may be read; its last fo
 import sqlite3
 from pathlib import Path
 
-from vafa.app.members import MemberView, member_view
+from vafa.app.members import MemberView, first_here, member_view
 from vafa.app.questions import HistoryLine, Member, MemberIs, MembersAre
 from vafa.app.status import iso
 from vafa.books.rows import MemberRow, MemberState
 from vafa.keys.device_key import load
 from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
-from vafa.ledger.tables import find_row
 from vafa.model.errors import NotFound
 from vafa.model.identity import ascii_digits, last4_masked, phone_e164
 
@@ -57,13 +56,13 @@ def _rows(connection: sqlite3.Connection, key_file: Path, text: str) -> list[Mem
         return reads.members_ending(connection, digits)
     phone = phone_e164(digits)
     if phone:
-        member: bytes = Tokens(load(key_file)).member_id(phone)
+        ids: list[bytes] = list(Tokens(load(key_file)).member_ids(phone))
     else:
         try:
-            member = bytes.fromhex(digits)
+            ids = [bytes.fromhex(digits)]
         except ValueError:
             return []
-    row = find_row(connection, MemberRow, (member,))
+    row = first_here(connection, ids)
     return [row] if row else []
 
 

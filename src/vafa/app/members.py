@@ -5,6 +5,7 @@ only to show its mask.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from fractions import Fraction
 
 import msgspec
@@ -15,7 +16,6 @@ from vafa.keys.seal import Sealer
 from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
-from vafa.ledger.tables import find_row
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
 from vafa.model.identity import TokenKind, ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
@@ -74,8 +74,13 @@ class Members:
         self._sealer = sealer
 
     def id_of(self, phone: str) -> bytes:
-        """The member id of a phone in any spelling. Refused when it is no mobile number."""
-        return self._tokens.member_id(checked_phone(phone))
+        """The member id of a phone in any spelling: the one they have here, else the one they would get.
+
+        Refused when it is no mobile number.
+        """
+        ids = self._tokens.member_ids(checked_phone(phone))
+        row = self._ledger.read(lambda connection: first_here(connection, ids))
+        return row.id if row is not None else ids[0]
 
     def known_id(self, phone: str) -> bytes:
         """The member id of an enrolled phone, without opening anything sealed. NotFound, Refused."""
@@ -86,22 +91,24 @@ class Members:
     def add(self, phone: str, name: str, by: str) -> MemberView:
         """Enrol a phone. Enrolling it again changes nothing and shows the member."""
         number = checked_phone(phone)
-        member = self._tokens.member_id(number)
+        ids = self._tokens.member_ids(number)
+        member = ids[0]
         wrapped = self._sealer.new_key(member)
         sealed = self._sealer.seal(wrapped, member, number)
         sealed_name = self._sealer.seal(wrapped, member, name) if name else None
 
-        def decide(tx: Transaction) -> bool:
-            if tx.find(MemberRow, (member,)) is not None:
-                return False
+        def decide(tx: Transaction) -> bytes | None:
+            known = first_here(tx.connection, ids)
+            if known is not None:
+                return known.id
             tx.post(events.Enrol(member, number[-4:], by))
             if name:
                 tx.post(events.Profile(member, 1, None, b"", None, by))
             tx.connection.execute(_SEAL_ROW, (member, wrapped, sealed, sealed_name))
-            return True
+            return None
 
-        created = self._ledger.write(decide)
-        return self._view(member, created=created)
+        known = self._ledger.write(decide)
+        return self._view(known or member, created=known is None)
 
     def show(self, member: bytes) -> MemberView:
         """The member with their cards and last payments. NotFound."""
@@ -112,7 +119,7 @@ class Members:
         digits = ascii_digits(text).strip()
         phone = phone_e164(digits)
         if phone:
-            ids: list[bytes] = [self._tokens.member_id(phone)]
+            ids: list[bytes] = [self.id_of(phone)]
         elif len(digits) == 4 and digits.isdigit():
             ids = [row.id for row in self._ledger.read(lambda c: reads.members_ending(c, digits))]
         else:
@@ -213,13 +220,13 @@ class Members:
         def question(connection: sqlite3.Connection) -> MemberView:
             row = _active(connection, member)
             secret = connection.execute(
-                "SELECT wrapped_key, phone, name FROM secret WHERE member = ?", (member,)
+                "SELECT wrapped_key, phone, name FROM secret WHERE member = ?", (row.id,)
             ).fetchone()
             phone, name = last4_masked(row.last4), ""
             if secret is not None:
                 wrapped, sealed, sealed_name = secret
-                phone = phone_masked(self._sealer.open(wrapped, member, sealed))
-                name = self._sealer.open(wrapped, member, sealed_name) if sealed_name else ""
+                phone = phone_masked(self._sealer.open(wrapped, row.id, sealed))
+                name = self._sealer.open(wrapped, row.id, sealed_name) if sealed_name else ""
             return member_view(connection, row, phone, name, created=created)
 
         return self._ledger.read(question)
@@ -235,7 +242,7 @@ def member_view(
     for each in reads.newest(connection, _HISTORY, reads.RECENT_ROWS_MAX):
         change = _change_of(each.event, row.id)
         if change is not None and device:
-            number = reads.short_number(device.device, each.row.epoch, each.row.seq)
+            number = device.short_number(each.row.epoch, each.row.seq)
             amount, points, what = change
             history.append(HistoryLine(number, each.row.at, amount, points, what))
             if len(history) == HISTORY_ROWS:
@@ -289,7 +296,7 @@ def the_sale(connection: sqlite3.Connection, text: str) -> reads.Entry:
     if len(found) > 1:
         device = reads.device(connection)
         assert device is not None
-        numbers = ", ".join(reads.short_number(device.device, e.row.epoch, e.row.seq) for e in found)
+        numbers = ", ".join(device.short_number(e.row.epoch, e.row.seq) for e in found)
         raise Refused(f"{text!r} could mean {len(found)} sales: {numbers}", fix="say which, by its number")
     return found[0]
 
@@ -310,7 +317,13 @@ def _active(connection: sqlite3.Connection, member: bytes) -> MemberRow:
 
 
 def _row(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
-    return find_row(connection, MemberRow, (member,))
+    return reads.member_here(connection, member)
+
+
+def first_here(connection: sqlite3.Connection, ids: Sequence[bytes]) -> MemberRow | None:
+    """The row of the first of these ids that is known here."""
+    rows = (reads.member_here(connection, each) for each in ids)
+    return next((row for row in rows if row is not None), None)
 
 
 def _id_of_hex(text: str) -> bytes:

@@ -54,7 +54,7 @@ def outcome_at(
     """The outcome of the row in `entry` that has a payment's identity; `heard`: it was heard again."""
     device = reads.device(connection)
     assert device is not None
-    first = outcome_of(device.device, entry)
+    first = outcome_of(device.numbers[entry.row.epoch], entry)
     if heard is None or tokens is None:
         return first
     if first.why == OF_AN_UNDOING:

@@ -15,7 +15,7 @@ from vafa.club.explain import Mismatch, Step, explain, explain_nothing
 from vafa.club.programme import CURRENCIES, Programme, document, parse
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.seal import Sealer
-from vafa.keys.tokens import Tokens
+from vafa.keys.tokens import KEY_ID_BYTES, Tokens
 from vafa.ledger import reads
 from vafa.ledger.verify import Bad
 from vafa.model import events
@@ -207,7 +207,8 @@ def seal_faults(connection: sqlite3.Connection, key: DeviceKey) -> tuple[int, li
                 sealer.open(wrapped, member, sealed_name)
         except KeyFileError as error:
             return len(rows), [Bad(place, str(error))]
-        if member[: len(tokens.key_id)] == tokens.key_id and tokens.member_id(phone) != member:
+        ids = {each[:KEY_ID_BYTES]: each for each in tokens.member_ids(phone)}
+        if ids.get(member[:KEY_ID_BYTES], member) != member:
             return len(rows), [Bad(place, "the sealed phone is another member's")]
         if last4 != phone[-4:]:
             return len(rows), [Bad(place, "the member's last four digits are not those of the sealed phone")]

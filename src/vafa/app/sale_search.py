@@ -169,7 +169,7 @@ def _sale(connection: sqlite3.Connection, entry: Entry) -> Sale:
             paid = _payment_of(connection, row)
     shown = paid or entry
     payment = reads.payment(connection, reads.paid_of(paid.event).key) if paid else None
-    return Sale(reads.short_number(device.device, shown.row.epoch, shown.row.seq), row, asked, paid, payment)
+    return Sale(device.short_number(shown.row.epoch, shown.row.seq), row, asked, paid, payment)
 
 
 def _payment_of(connection: sqlite3.Connection, row: SaleRow) -> Entry | None:

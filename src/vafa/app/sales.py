@@ -189,7 +189,7 @@ def asked_sale(connection: sqlite3.Connection, row: SaleRow) -> Asked:
         tid=row.tid,
         request=row.request,
         seq=row.seq,
-        number=reads.short_number(device.device, entry.row.epoch, row.seq),
+        number=device.short_number(entry.row.epoch, row.seq),
         at_ms=entry.row.at,
         amount=event.amount,
         order_id=event.order_id,

@@ -160,7 +160,7 @@ def read_books(connection: sqlite3.Connection, since_ms: int, now_ms: int) -> Bo
         rows=head[0],
         newest_at_ms=head[1],
         today=_today(connection, since_ms),
-        open_sales=tuple(_open_sales(connection, device.device, now_ms)),
+        open_sales=tuple(_open_sales(connection, device, now_ms)),
         gaps=read_gaps(connection),
     )
 
@@ -213,12 +213,12 @@ def _waits(connection: sqlite3.Connection, award: events.Award) -> bool:
     return payment is not None and payment.state == PaymentState.WAITING
 
 
-def _open_sales(connection: sqlite3.Connection, device: int, now_ms: int) -> Iterator[OpenSale]:
+def _open_sales(connection: sqlite3.Connection, device: reads.Device, now_ms: int) -> Iterator[OpenSale]:
     for row in reads.open_sales(connection):
         entry = reads.entry(connection, row.seq)
         assert isinstance(entry.event, events.SaleAsked)
         yield OpenSale(
-            reads.short_number(device, entry.row.epoch, row.seq),
+            device.short_number(entry.row.epoch, row.seq),
             row.tid,
             entry.event.amount,
             iso(entry.row.at),
@@ -230,10 +230,10 @@ def _open_sales(connection: sqlite3.Connection, device: int, now_ms: int) -> Ite
 def read_gaps(connection: sqlite3.Connection) -> tuple[Gap, ...]:
     """The gaps nobody has closed, oldest first."""
     device = reads.device(connection)
-    return tuple(_gaps(connection, device.device)) if device is not None else ()
+    return tuple(_gaps(connection, device)) if device is not None else ()
 
 
-def _gaps(connection: sqlite3.Connection, device: int) -> Iterator[Gap]:
+def _gaps(connection: sqlite3.Connection, device: reads.Device) -> Iterator[Gap]:
     for row in reads.open_gaps(connection):
         try:
             entry = reads.entry(connection, row.seq)
@@ -241,7 +241,7 @@ def _gaps(connection: sqlite3.Connection, device: int) -> Iterator[Gap]:
             continue  # pruned behind a checkpoint: `verify` looks after such rows
         event = entry.event
         assert isinstance(event, events.GapDetected)
-        number = reads.short_number(device, entry.row.epoch, row.seq)
+        number = device.short_number(entry.row.epoch, row.seq)
         yield Gap(number, row.tid, iso(entry.row.at), event.why, event.after_trace, event.before_trace)
 
 

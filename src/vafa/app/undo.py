@@ -294,7 +294,7 @@ def _is_theirs(paid: events.Event, holder: bytes) -> bool:
 def _number(connection: sqlite3.Connection, entry: reads.Entry) -> str:
     device = reads.device(connection)
     assert device is not None
-    return reads.short_number(device.device, entry.row.epoch, entry.row.seq)
+    return device.short_number(entry.row.epoch, entry.row.seq)
 
 
 def _pair(value: Fraction) -> tuple[int, int]:

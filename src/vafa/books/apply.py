@@ -27,6 +27,7 @@ from vafa.books.effect import (
     require,
 )
 from vafa.books.rows import (
+    AliasRow,
     Carry,
     GapRow,
     LaneRow,
@@ -137,6 +138,24 @@ def _bind(event: events.Bind, seq: int, state: State, till: TillSums) -> Effect:
     return Effect((Change(None, TokenRow(event.token, event.member, seq)),), till)
 
 
+def _merge(event: events.Merge, seq: int, state: State, till: TillSums) -> Effect:
+    ids = (event.member, event.alias)
+    require(all(len(each) == MEMBER_ID_BYTES for each in ids), "a merge joins two member ids")
+    require(event.member != event.alias, "a member is no alias of itself")
+    require(state.find(AliasRow, (event.member,)) is None, "the member is an alias of another one")
+    old = state.find(AliasRow, (event.alias,))
+    require(old is None or event.order > old.hub_order, "this alias was merged before")
+    return Effect((Change(old, AliasRow(event.alias, event.member, event.order, seq)),), till)
+
+
+def _unmerge(event: events.Unmerge, _seq: int, state: State, till: TillSums) -> Effect:
+    old = state.find(AliasRow, (event.alias,))
+    if old is None or old.member != event.member:
+        raise Impossible("an alias was dropped that is none of this member")
+    require(event.order > old.hub_order, "a newer merge stands")
+    return Effect((Change(old, None),), till)
+
+
 def _claim(event: events.Claim, _seq: int, state: State, till: TillSums) -> Effect:
     old = state.find(MemberRow, (event.member,))
     if old is None:
@@ -209,6 +228,8 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.Profile: _no_effect,
     events.Bind: _bind,
     events.Claim: _claim,
+    events.Merge: _merge,
+    events.Unmerge: _unmerge,
     events.Reversal: undo.reversal,
     events.Refund: undo.refund,
     events.RefundUnmatched: undo.refund_unmatched,

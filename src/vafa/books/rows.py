@@ -134,6 +134,15 @@ class LaneRow(BookRow, frozen=True):
     trace: str
 
 
+class AliasRow(BookRow, frozen=True):
+    """`alias` answers as `member`; what it owns stays in its own row. `hub_order` 0: a device's own word."""
+
+    alias: bytes
+    member: bytes
+    hub_order: int
+    seq: int
+
+
 TABLES: dict[type[BookRow], str] = {
     PaymentRow: "payment",
     MemberRow: "member",
@@ -142,6 +151,7 @@ TABLES: dict[type[BookRow], str] = {
     ProgrammeRow: "programme",
     GapRow: "gap",
     LaneRow: "lane",
+    AliasRow: "alias",
 }
 _KEY_WIDTHS: dict[type[BookRow], int] = {
     PaymentRow: 4,
@@ -151,6 +161,7 @@ _KEY_WIDTHS: dict[type[BookRow], int] = {
     ProgrammeRow: 1,
     GapRow: 1,
     LaneRow: 1,
+    AliasRow: 1,
 }
 _encoder = msgspec.msgpack.Encoder()
 _BASE_DIGEST = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import TABLES
+from vafa.ledger.schema import SINCE_2, TABLES
 
 migrations = Migrations("vafa")
 
@@ -18,10 +18,22 @@ migrations = Migrations("vafa")
 @migrations()
 def m001_first_tables(db: Database) -> None:
     """The journal, the books derived from it, and the sealed phones beside them."""
-    for statement in TABLES.strip().split(";\n"):
+    _run(db, TABLES)
+    db.execute("PRAGMA user_version = 1")
+
+
+@migrations()
+def m002_aliases(db: Database) -> None:
+    """Members that answer as another one."""
+    _run(db, SINCE_2)
+    db.execute("PRAGMA user_version = 2")
+
+
+def _run(db: Database, script: str) -> None:
+    """Statement by statement: `executescript` would commit the transaction the migration is in."""
+    for statement in script.strip().split(";\n"):
         if statement.strip(" ;\n"):
             db.execute(statement)
-    db.execute("PRAGMA user_version = 1")
 
 
 def migrate(path: Path) -> None:

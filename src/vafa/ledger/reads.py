@@ -10,7 +10,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vafa.books.rows import GapRow, MemberRow, PaymentRow, PaymentState, ProgrammeRow, SaleRow, TokenRow
+from vafa.books.rows import (
+    AliasRow,
+    GapRow,
+    MemberRow,
+    PaymentRow,
+    PaymentState,
+    ProgrammeRow,
+    SaleRow,
+    TokenRow,
+)
 from vafa.ledger.tables import find_row, rows_where
 from vafa.model import events
 from vafa.model.chain import Row
@@ -37,12 +46,18 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """Who wrote this ledger."""
+    """Who writes this ledger, in its newest epoch. `numbers`: epoch -> the device's number in it, which an
+    enrolment may have changed: what an earlier paper was called does not change with it."""
 
     ledger_id: bytes
     device: int
     epoch: int
     key_id: bytes
+    numbers: dict[int, int] = {}
+
+    def short_number(self, epoch: int, seq: int) -> str:
+        """What the paper called a journal row."""
+        return short_number(self.numbers.get(epoch, self.device), epoch, seq)
 
 
 def entry(connection: sqlite3.Connection, seq: int) -> Entry:
@@ -79,14 +94,17 @@ def newest(connection: sqlite3.Connection, kinds: tuple[Kind, ...], rows_max: in
 
 def device(connection: sqlite3.Connection) -> Device | None:
     """The newest EpochOpened's facts; None for a ledger nothing has been written to."""
-    sql = f"SELECT {_COLUMNS} FROM journal WHERE kind = {int(Kind.EPOCH_OPENED)} ORDER BY seq DESC LIMIT 1"
-    columns = connection.execute(sql).fetchone()
-    if columns is None:
+    sql = f"SELECT {_COLUMNS} FROM journal WHERE kind = {int(Kind.EPOCH_OPENED)} ORDER BY seq"
+    opened: events.EpochOpened | None = None
+    numbers: dict[int, int] = {}
+    for columns in connection.execute(sql):
+        row = Row(*columns)
+        event = events.decode(row.kind, row.body)
+        assert isinstance(event, events.EpochOpened)
+        opened, numbers[row.epoch] = event, event.device
+    if opened is None:
         return None
-    row = Row(*columns)
-    event = events.decode(row.kind, row.body)
-    assert isinstance(event, events.EpochOpened)
-    return Device(event.ledger_id, event.device, row.epoch, event.key_id)
+    return Device(opened.ledger_id, opened.device, max(numbers), opened.key_id, numbers)
 
 
 def short_number(device_number: int, epoch: int, seq: int) -> str:
@@ -102,6 +120,21 @@ def payment(connection: sqlite3.Connection, key: PaymentKey) -> PaymentRow | Non
 def holder(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
     """A holder of points: a member, or a card that points wait on."""
     return find_row(connection, MemberRow, (member,))
+
+
+def member_here(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
+    """The row of a member by their id, or by that of the member they answer as; None when unknown here.
+
+    At a merchant's later devices whoever joined before enrolment has their points under the id they had.
+    """
+    row = find_row(connection, MemberRow, (member,))
+    if row is not None:
+        return row
+    for alias in rows_where(connection, AliasRow, "member = ? ORDER BY seq", member):
+        row = find_row(connection, MemberRow, (alias.alias,))
+        if row is not None:
+            return row
+    return None
 
 
 def members_of_token(connection: sqlite3.Connection, token: bytes) -> list[bytes]:

@@ -8,7 +8,8 @@ every outcome asks for, and costs an award nothing.
 
 import sqlite3
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY,
@@ -86,7 +87,17 @@ CREATE TABLE secret (
 ) STRICT, WITHOUT ROWID;
 """
 
+SINCE_2 = """
+CREATE TABLE alias (
+    alias BLOB PRIMARY KEY,
+    member BLOB NOT NULL,
+    hub_order INTEGER NOT NULL,
+    seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_member ON alias (member);
+"""
+
 
 def scratch_tables(connection: sqlite3.Connection) -> None:
     """Create the newest tables in a scratch database, such as the one verify rebuilds the books in."""
-    connection.executescript(TABLES)
+    connection.executescript(TABLES + SINCE_2)
