@@ -8,6 +8,8 @@
     ├── LedgerError               the ledger cannot be opened, read or written
     │   ├── LedgerBusy            another process holds it; trying again may help
     │   └── LedgerDamaged         chain, page or row does not verify; names the first bad place
+    ├── SyncError                 the hub cannot be reached, refuses, or said something it must not
+    │   └── Malformed             bytes that are no message of ours, or more than the limits allow
     ├── KeyFileError              a key file is missing, unreadable or has the wrong mode
     ├── ReceiptFault              a slip cannot be set or printed (no FriBidi, a broken logo)
     ├── NotFound                  no such payment, member, claim code ...
@@ -84,6 +86,14 @@ class LedgerBusy(LedgerError):
 
 class LedgerDamaged(LedgerError):
     code = "LED-003"
+
+
+class SyncError(VafaError):
+    code = "SYN-001"
+
+
+class Malformed(SyncError):
+    code = "SYN-002"
 
 
 class KeyFileError(VafaError):

@@ -1,0 +1,1 @@
+"""What device and hub say to each other: messages, signatures' input, limits, the packed rows. Pure."""

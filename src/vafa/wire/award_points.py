@@ -1,0 +1,235 @@
+"""What of an award follows from the awards before it in the same payload, for both sides alike.
+
+A contribution follows from the programme's rate, a member's carry and balance from their last award, points
+from both. What follows is not sent. A prediction that fails (a refund came between) costs a few bytes and
+nothing else.
+"""
+
+from collections.abc import Sequence
+from math import gcd
+
+import msgspec
+
+from vafa.model import events
+from vafa.model.errors import Malformed
+from vafa.model.events import Kind
+from vafa.wire.columns import Reader, Writer, unzigzag, zigzag
+
+Fraction = tuple[int, int]
+NUMBER_MAX = 2**53
+NO_CARRY: Fraction = (0, 1)
+_TEXT_CHARS_MAX = 200
+_OF_RATE, _OWN = 0, 1  # a told carry is so many parts of the rate's denominator, or has its own
+
+
+class Bare(msgspec.Struct, frozen=True):
+    """An award without its points."""
+
+    paid: events.Paid
+    holder: bytes
+    claim: str
+    programme: bytes
+    eligible: int
+    known_by: int
+
+
+def modelled(kind: int, body: bytes) -> events.Award | None:
+    """The award in a row's body when the columns carry it exactly; None: the body travels as it is."""
+    if kind != Kind.AWARD:
+        return None
+    try:
+        award = events.decode(kind, body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(award, events.Award) or events.encode(award) != body:
+        return None
+    return award if _fits(award) else None
+
+
+def _fits(award: events.Award) -> bool:
+    paid = award.paid
+    numbers = (
+        paid.amount, award.eligible, award.balance, paid.currency, paid.source, paid.key.reuse,
+        award.known_by, paid.paid_at or 0, *award.contribution, *award.carry,
+    )  # fmt: skip
+    if min(numbers) < 0 or max(numbers) > NUMBER_MAX:
+        return False
+    texts = (paid.key.tid, paid.key.ref, paid.trace, paid.order_id, paid.mask, award.claim)
+    tokens = (paid.card, award.holder, award.programme)
+    if max(map(len, texts)) > _TEXT_CHARS_MAX or max(map(len, tokens)) > 32:
+        return False
+    if any(den < 1 or gcd(num, den) != 1 for num, den in (award.contribution, award.carry)):
+        return False
+    if not award.eligible and award.contribution != NO_CARRY:
+        return False
+    return award.points == _floor(award.carry, award.contribution)
+
+
+def write(awards: Sequence[events.Award], out: Writer) -> None:
+    """Rates, carries, balances."""
+    _write_rates(awards, out)
+    denominators = _denominators([(a.programme, _rate(a)) for a in awards])
+    _write_carries(awards, denominators, out)
+    balance_of: dict[bytes, int] = {}
+    failed, told = [], []
+    for award in awards:
+        known = balance_of.get(award.holder) if award.holder else 0
+        expected = None if known is None else known + award.points if award.holder else 0
+        if expected is not None:
+            failed.append(int(expected != award.balance))
+        if expected != award.balance:
+            told.append(zigzag(award.balance - award.points))
+        balance_of[award.holder] = award.balance
+    out.small(failed)
+    out.wide(told)
+
+
+def read(bare: Sequence[Bare], into: Reader) -> list[events.Award]:
+    """The awards, whole again."""
+    rates = _read_rates(bare, into)
+    changes = [_reduced(one.eligible * num, den) for one, (num, den) in zip(bare, rates, strict=True)]
+    denominators = _denominators([(one.programme, rate) for one, rate in zip(bare, rates, strict=True)])
+    carries = _read_carries(bare, changes, denominators, into)
+    points = [_floor(carry, change) for carry, change in zip(carries, changes, strict=True)]
+    met: set[bytes] = {b""}
+    is_known = []
+    for one in bare:
+        is_known.append(one.holder in met)
+        met.add(one.holder)
+    failed = iter(into.small(sum(is_known)))
+    is_told = [not known or bool(next(failed)) for known in is_known]
+    told = iter(into.wide(sum(is_told)))
+    balance_of: dict[bytes, int] = {}
+    awards = []
+    for n, one in enumerate(bare):
+        if is_told[n]:
+            balance = unzigzag(next(told)) + points[n]
+        else:
+            balance = balance_of[one.holder] + points[n] if one.holder else 0
+        balance_of[one.holder] = balance
+        awards.append(
+            events.Award(
+                one.paid, one.holder, one.claim, one.programme, one.eligible, changes[n], carries[n],
+                points[n], balance, one.known_by,
+            )
+        )  # fmt: skip
+    return awards
+
+
+def _write_rates(awards: Sequence[events.Award], out: Writer) -> None:
+    rate_of: dict[bytes, Fraction] = {}
+    failed, told = [], list[int]()
+    for award in awards:
+        if not award.eligible:
+            continue
+        rate = _rate(award)
+        failed.append(int(rate_of.get(award.programme) != rate))
+        if failed[-1]:
+            told += rate
+        rate_of[award.programme] = rate
+    out.small(failed)
+    out.small(told)
+
+
+def _read_rates(bare: Sequence[Bare], into: Reader) -> list[Fraction]:
+    rate_of: dict[bytes, Fraction] = {}
+    failed = iter(into.small(sum(one.eligible != 0 for one in bare)))
+    rates, changed = [], []
+    for one in bare:
+        changed.append(bool(one.eligible and next(failed)))
+    told = iter(into.small(2 * sum(changed)))
+    for one, change in zip(bare, changed, strict=True):
+        if not one.eligible:
+            rates.append(NO_CARRY)
+            continue
+        if change:
+            num, den = next(told), next(told)
+            if not 0 < den <= NUMBER_MAX * NUMBER_MAX:
+                raise Malformed("a rate has no denominator")
+            rate_of[one.programme] = (num, den)
+        if one.programme not in rate_of:
+            raise Malformed("an award's rate was not told")
+        rates.append(rate_of[one.programme])
+    return rates
+
+
+def _denominators(rates: Sequence[tuple[bytes, Fraction]]) -> list[int]:
+    """For each award the denominator of its programme's newest rate: a carry is mostly a part of it."""
+    newest: dict[bytes, int] = {}
+    found = []
+    for programme, (num, den) in rates:
+        if num:
+            newest[programme] = den
+        found.append(newest.get(programme, 1))
+    return found
+
+
+def _write_carries(awards: Sequence[events.Award], denominators: Sequence[int], out: Writer) -> None:
+    carry_of: dict[tuple[bytes, bytes], Fraction] = {}
+    failed, told = [], []
+    for award, whole in zip(awards, denominators, strict=True):
+        place = (award.holder, award.programme)
+        expected = carry_of.get(place) if award.holder else NO_CARRY
+        if expected is not None:
+            failed.append(int(expected != award.carry))
+        if expected != award.carry:
+            told.append((award.carry, whole))
+        carry_of[place] = _left(award.carry, award.contribution)
+    out.small(failed)
+    out.small(_OWN if whole % den else _OF_RATE for (_, den), whole in told)
+    out.wide([num * (whole // den) for (num, den), whole in told if whole % den == 0])
+    for (num, den), whole in told:
+        if whole % den:
+            out.small((num, den))
+
+
+def _read_carries(
+    bare: Sequence[Bare], changes: Sequence[Fraction], denominators: Sequence[int], into: Reader
+) -> list[Fraction]:
+    met: set[tuple[bytes, bytes]] = set()
+    is_known = []
+    for one in bare:
+        is_known.append(not one.holder or (one.holder, one.programme) in met)
+        met.add((one.holder, one.programme))
+    failed = iter(into.small(sum(is_known)))
+    is_told = [not known or bool(next(failed)) for known in is_known]
+    modes = into.small(sum(is_told))
+    parts = iter(into.wide(modes.count(_OF_RATE)))
+    own = into.small(2 * (len(modes) - modes.count(_OF_RATE)))
+    owns = iter(zip(own[::2], own[1::2], strict=True))
+    mode_of = iter(modes)
+    carry_of: dict[tuple[bytes, bytes], Fraction] = {}
+    carries = []
+    for n, one in enumerate(bare):
+        place = (one.holder, one.programme)
+        if is_told[n]:
+            carry = _reduced(next(parts), denominators[n]) if next(mode_of) == _OF_RATE else next(owns)
+        else:
+            carry = carry_of[place] if one.holder else NO_CARRY
+        if carry[1] < 1:
+            raise Malformed("a carry has no denominator")
+        carry_of[place] = _left(carry, changes[n])
+        carries.append(carry)
+    return carries
+
+
+def _rate(award: events.Award) -> Fraction:
+    """Points for one minor unit; (0, 1) where nothing was eligible."""
+    if not award.eligible:
+        return NO_CARRY
+    return _reduced(award.contribution[0], award.contribution[1] * award.eligible)
+
+
+def _reduced(numerator: int, denominator: int) -> Fraction:
+    divisor = gcd(numerator, denominator)
+    return numerator // divisor, denominator // divisor
+
+
+def _floor(carry: Fraction, change: Fraction) -> int:
+    return (carry[0] * change[1] + change[0] * carry[1]) // (carry[1] * change[1])
+
+
+def _left(carry: Fraction, change: Fraction) -> Fraction:
+    """The fraction above the floor of carry + contribution, in lowest terms."""
+    denominator = carry[1] * change[1]
+    return _reduced((carry[0] * change[1] + change[0] * carry[1]) % denominator, denominator)

@@ -1,0 +1,128 @@
+"""zstd with bounds: nothing grows beyond what was promised, whatever the bytes say.
+
+A packed text is a varint of its length unpacked, then a zstd frame without magic, checksum, dictionary id and
+size: the chain hash and the signature already cover every byte, and a lone event is some 60 bytes. zstandard
+is loaded when the first message is packed, never by a daemon that has no hub.
+"""
+
+import pkgutil
+from enum import IntEnum
+from functools import cache
+from typing import TYPE_CHECKING
+
+from vafa.model.errors import Malformed
+from vafa.wire import limits
+
+if TYPE_CHECKING:
+    import zstandard
+
+LEVEL = 12
+_WINDOW_BYTES_MAX = 1 << 22
+_WORTH_PACKING_BYTES = 160
+
+
+class Form(IntEnum):
+    """How a content is written. On the wire; never renumber. A dictionary once shipped is never changed."""
+
+    PLAIN = 0
+    ZSTD = 1
+    ROWS_1 = 2  # with dictionary-1.bin, for the columns of packed rows
+
+
+@cache
+def _dictionary(form: Form) -> "zstandard.ZstdCompressionDict":
+    import zstandard
+
+    data = pkgutil.get_data("vafa.wire", "dictionary-1.bin") if form is Form.ROWS_1 else b""
+    return zstandard.ZstdCompressionDict(data or b"")
+
+
+@cache
+def _compressor(form: Form) -> "zstandard.ZstdCompressor":
+    import zstandard
+
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        LEVEL,
+        write_content_size=False,
+        write_checksum=False,
+        write_dict_id=False,
+        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
+    )
+    return zstandard.ZstdCompressor(dict_data=_dictionary(form), compression_params=parameters)
+
+
+@cache
+def _decompressor(form: Form) -> "zstandard.ZstdDecompressor":
+    import zstandard
+
+    return zstandard.ZstdDecompressor(
+        dict_data=_dictionary(form),
+        max_window_size=_WINDOW_BYTES_MAX,
+        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
+    )
+
+
+def compress(form: Form, plain: bytes) -> bytes:
+    """The packed text in a compressed form."""
+    assert form is not Form.PLAIN
+    assert len(plain) <= limits.CONTENT_BYTES_MAX
+    return varint(len(plain)) + _compressor(form).compress(plain)
+
+
+def decompress(form: Form, data: bytes) -> bytes:
+    """The text again. Malformed when it is not what `compress` writes, or larger than anything of ours."""
+    import zstandard
+
+    length, start = read_varint(data, 0)
+    if length > limits.CONTENT_BYTES_MAX:
+        raise Malformed(f"a packed text promises {length:,} bytes, more than {limits.CONTENT_BYTES_MAX:,}")
+    try:
+        with _decompressor(form).stream_reader(data[start:]) as reader:
+            plain = reader.read(length + 1)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise Malformed(f"a packed text does not unpack ({error})") from error
+    if len(plain) != length:
+        raise Malformed("a packed text has another length than it promises")
+    return plain
+
+
+def packed(plain: bytes) -> tuple[Form, bytes]:
+    """(form, bytes) of a message: small ones and those that do not shrink stay as they are."""
+    if len(plain) >= _WORTH_PACKING_BYTES:
+        smaller = compress(Form.ZSTD, plain)
+        if len(smaller) < len(plain) * 15 // 16:
+            return Form.ZSTD, smaller
+    return Form.PLAIN, plain
+
+
+def unpacked(form: Form | None, data: bytes) -> bytes:
+    """The message's bytes again. Malformed for a form this Vafa does not know."""
+    match form:
+        case Form.PLAIN:
+            return data
+        case Form.ZSTD:
+            return decompress(form, data)
+        case Form.ROWS_1 | None:
+            raise Malformed("a message is written in a form this Vafa does not know")
+
+
+def varint(number: int) -> bytes:
+    """LEB128 of a number that is not negative."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """(number, place after it). Malformed when it does not end or is longer than nine bytes."""
+    number = shift = 0
+    for place in range(at, min(len(data), at + 9)):
+        byte = data[place]
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, place + 1
+        shift += 7
+    raise Malformed("a number in the bytes does not end")

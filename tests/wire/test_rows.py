@@ -1,0 +1,194 @@
+"""Packed rows: byte for byte the same again, small, and bounded whatever comes."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vafa.model import events
+from vafa.model.errors import Malformed
+from vafa.model.events import Kind
+from vafa.model.payment import PaymentKey, Scheme
+from vafa.wire import limits
+from vafa.wire.compress import Form, compress
+from vafa.wire.rows import WireRow, pack, unpack
+
+TOKENS = st.one_of(
+    st.just(b""), st.sampled_from([b"\x01kk" + bytes([n]) * 8 for n in range(4)]), st.binary(max_size=11)
+)
+DIGITS = st.text("0123456789", max_size=20)
+TEXTS = st.one_of(st.just(""), DIGITS, st.text(max_size=12))
+NATURAL = st.one_of(st.integers(0, 300), st.integers(0, 2**53), st.integers(0, 10**6).map(lambda n: n * 1000))
+FRACTION = st.tuples(st.integers(0, 10**16), st.integers(1, 10**9))
+
+
+@st.composite
+def awards(draw: st.DrawFn) -> bytes:
+    """Any award's body: mostly one that a shop writes, sometimes nonsense that must survive all the same."""
+    scheme = draw(st.sampled_from(list(Scheme)))
+    key = PaymentKey(
+        scheme, draw(st.sampled_from(["40217736", "C1", ""])), draw(TEXTS), draw(st.integers(0, 3))
+    )
+    amount, mask = draw(NATURAL), draw(st.one_of(st.sampled_from(["6219863864", "1234560000", ""]), TEXTS))
+    paid = events.Paid(
+        key, amount, draw(st.integers(0, 2)), draw(st.none() | st.integers(0, 2**40)),
+        draw(st.integers(1, 4)), draw(TEXTS), draw(TOKENS), mask, draw(TEXTS),
+    )  # fmt: skip
+    eligible = draw(st.one_of(st.just(amount), NATURAL))
+    carry, change = (
+        draw(st.one_of(st.just((0, 1)), FRACTION)),
+        draw(st.one_of(st.just((eligible, 10)), FRACTION)),
+    )
+    points = draw(st.one_of(st.just(eligible // 10), st.integers(-5, 2**40)))
+    event = events.Award(
+        paid, draw(TOKENS), draw(TEXTS), draw(st.sampled_from([b"p" * 8, b"q" * 8])), eligible, change, carry,
+        points, draw(st.integers(-3, 2**53)), draw(st.integers(0, 3)),
+    )  # fmt: skip
+    return events.encode(event)
+
+
+ROW = st.one_of(
+    st.tuples(st.just(int(Kind.AWARD)), awards()),
+    st.tuples(
+        st.just(int(Kind.BIND)), st.builds(lambda m, t: events.encode(events.Bind(m, t, "x")), TOKENS, TOKENS)
+    ),
+    st.tuples(st.integers(0, 200), st.binary(max_size=40)),
+)
+
+
+def rows_of(kinds_and_bodies: list[tuple[int, bytes]], ats: list[int], seq: int = 1) -> list[WireRow]:
+    return [
+        WireRow(1 + n // 7, seq + n, at, kind, body)
+        for n, ((kind, body), at) in enumerate(zip(kinds_and_bodies, ats, strict=False))
+    ]
+
+
+@given(
+    content=st.lists(ROW, min_size=1, max_size=30),
+    ats=st.lists(st.integers(-(2**41), 2**41), min_size=30, max_size=30),
+    seq=st.integers(0, 2**40),
+)
+@settings(max_examples=300)
+def test_rows_come_back_byte_for_byte_whatever_they_hold(
+    content: list[tuple[int, bytes]], ats: list[int], seq: int
+) -> None:
+    rows = rows_of(content, ats, seq)
+    assert unpack(pack(rows)) == rows
+
+
+@given(
+    content=st.lists(ROW, min_size=1, max_size=5),
+    tills=st.binary(max_size=40),
+    states=st.binary(min_size=32, max_size=32),
+)
+def test_whole_rows_carry_till_and_state(
+    content: list[tuple[int, bytes]], tills: bytes, states: bytes
+) -> None:
+    rows = [
+        WireRow(row.epoch, row.seq, row.at, row.kind, row.body, tills, states)
+        for row in rows_of(content, [5, 4, 3, 2, 1])
+    ]
+    assert unpack(pack(rows, whole=True)) == rows
+
+
+@given(data=st.binary(max_size=200))
+@settings(max_examples=500)
+def test_any_bytes_are_rows_or_malformed(data: bytes) -> None:
+    for form in (b"", bytes([Form.ROWS_1])):
+        try:
+            unpack(form + data)
+        except Malformed:
+            continue
+
+
+@given(raw=st.binary(max_size=60), plain=st.binary(max_size=200))
+@settings(max_examples=1000)
+def test_any_columns_are_rows_or_malformed(raw: bytes, plain: bytes) -> None:
+    """Past the compression, where a hand-made payload would aim."""
+    try:
+        unpack(bytes([Form.ROWS_1, len(raw)]) + raw + compress(Form.ROWS_1, plain))
+    except Malformed:
+        return
+
+
+@given(
+    content=st.lists(ROW, min_size=1, max_size=8), place=st.integers(0, 10_000), change=st.integers(1, 255)
+)
+@settings(max_examples=500)
+def test_a_changed_byte_gives_rows_or_malformed(
+    content: list[tuple[int, bytes]], place: int, change: int
+) -> None:
+    payload = bytearray(pack(rows_of(content, [1, 2, 3, 4, 5, 6, 7, 8])))
+    payload[place % len(payload)] ^= change
+    try:
+        unpack(bytes(payload))
+    except Malformed:
+        return
+
+
+@given(content=st.lists(ROW, min_size=1, max_size=8), cut=st.integers(1, 10_000))
+def test_a_payload_that_is_cut_off_is_malformed(content: list[tuple[int, bytes]], cut: int) -> None:
+    payload = pack(rows_of(content, [1, 2, 3, 4, 5, 6, 7, 8]))
+    with pytest.raises(Malformed):
+        unpack(payload[: len(payload) - 1 - cut % len(payload)])
+
+
+def test_a_bomb_is_refused_before_it_unpacks() -> None:
+    import zstandard
+
+    huge = zstandard.ZstdCompressor(
+        compression_params=zstandard.ZstdCompressionParameters.from_level(
+            19, write_content_size=False, format=zstandard.FORMAT_ZSTD1_MAGICLESS
+        )
+    ).compress(bytes(500_000_000))
+    assert len(huge) < 100_000
+    promised = (1_000).to_bytes(2, "big")  # a varint it is not; any small promise will do
+    for head in (b"\xe8\x07", b"\xff\xff\xff\x01", b"\xff\xff\xff\xff\xff\x7f", promised):
+        with pytest.raises(Malformed):
+            unpack(bytes([Form.ROWS_1, 0]) + head + huge)
+
+
+def test_more_rows_than_the_limit_are_refused() -> None:
+    rows = rows_of([(13, b"\x90")] * limits.ROWS_MAX, list(range(limits.ROWS_MAX)))
+    assert len(unpack(pack(rows))) == limits.ROWS_MAX
+    from vafa.wire.columns import Writer
+
+    out = Writer()
+    out.small((limits.ROWS_MAX + 1, 1, 1, 0, 0))
+    with pytest.raises(Malformed, match="rows"):
+        unpack(bytes([Form.ROWS_1, 0]) + compress(Form.ROWS_1, bytes(out.plain)))
+
+
+def test_few_bytes_cannot_name_a_token_into_gigabytes() -> None:
+    """A token of 64 bytes, named thousands of times by two bytes each."""
+    from msgspec.msgpack import Ext
+
+    from vafa.wire.bodies import parts_of
+    from vafa.wire.columns import Writer
+    from vafa.wire.tokens import TokensTold
+
+    out = Writer()
+    out.small((1_000, 1, 1, 0, 0))
+    out.small([0] * 999)
+    out.wide([0] * 999)
+    out.small([200] * 1_000)
+    TokensTold([b"t" * 64], out)
+    import msgspec
+
+    first = msgspec.msgpack.encode([Ext(1, b"\0")] + [Ext(2, b"\0")] * 500)
+    others = msgspec.msgpack.encode([Ext(2, b"\0")] * 500)
+    for body in [first, *[others] * 999]:
+        out.small((0,))
+        out.blob(body)
+    assert parts_of(first) is None, "a body with extension codes travels as it is"
+    payload = bytes([Form.ROWS_1, len(out.raw)]) + out.raw + compress(Form.ROWS_1, bytes(out.plain))
+    assert len(payload) < 20_000
+    with pytest.raises(Malformed, match="bytes"):
+        unpack(payload)
+
+
+def test_nothing_personal_is_added_by_packing() -> None:
+    """What is not in the rows is not in the payload: it is a function of them alone."""
+    rows: Any = rows_of([(13, b"\x90"), (31, b"\x91\xa1x")], [1, 2])
+    assert pack(rows) == pack(rows)
