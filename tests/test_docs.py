@@ -64,7 +64,9 @@ def test_every_error_s_code_can_be_looked_up() -> None:
     page = (DOCS / "operations.md").read_text()
     source = "\n".join(path.read_text() for path in (DOCS.parent / "src").rglob("*.py"))
     used = set(
-        re.findall(r"\"((?:CFG|PRG|SER|TRM|LED|KEY|GAP|ASK|RUN|LINK|CLK|JOB|PRN|DSK|UDP)-\d{3})\"", source)
+        re.findall(
+            r"\"((?:CFG|PRG|SER|TRM|LED|KEY|GAP|ASK|RUN|LINK|CLK|JOB|PRN|DSK|UDP|SYN)-\d{3})\"", source
+        )
     )
     missing = (used | error_codes(errors.VafaError)) - set(
         re.findall(r"^\| ([A-Z]+-\d{3}) ", page, re.MULTILINE)
