@@ -60,6 +60,7 @@ class FedLink:
 
     def close(self) -> None:
         self.is_closed = True
+        self._bench.terminal.link_lost()
 
     def _hear(self, data: bytes) -> None:
         self._bench.on_heard(data)

@@ -13,6 +13,7 @@ from shop import TID, Shop, payment
 from vafa.app.live import LaneState, Live
 from vafa.app.standing import Status
 from vafa.app.status import Facts, iso, midnight, newest_backup_ms, status
+from vafa.app.terminal_status import lasted
 from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.ledger.storage import connect_reader
 from vafa.model import events
@@ -67,6 +68,15 @@ def test_a_shop_in_order_is_ok_without_a_word_of_trouble(shop: Shop, books: sqli
         (with_lane(mode="proxy", line="closed", trouble="no relay", code="RUN-004"), ("broken", "RUN-004")),
         (with_lane(mode="proxy", trouble="refused", fix="look", code="SER-004"), ("degraded", "SER-004")),
         (with_lane(trouble="another terminal answered"), ("degraded", "TRM-001")),
+        (with_lane(trouble="silent", finding="silent", code="TRM-010"), ("degraded", "TRM-010")),
+        (with_lane(trouble="no", finding="mute", code="TRM-012", cut_off=True), ("broken", "TRM-012")),
+        (
+            msgspec.structs.replace(
+                LIVE,
+                lanes=(LANE, msgspec.structs.replace(LANE, trouble="no", code="TRM-012", cut_off=True)),
+            ),
+            ("degraded", "TRM-012"),
+        ),
         (
             msgspec.structs.replace(LIVE, lanes=(LANE, msgspec.structs.replace(LANE, line="closed"))),
             ("degraded", "SER-001"),
@@ -201,10 +211,37 @@ def test_a_time_is_iso_also_where_the_clock_lies(at_ms: int, text: str) -> None:
     assert iso(at_ms).startswith(text)
 
 
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "answering"),
+        ({"last_frame_age_s": None}, "silent"),
+        ({"finding": "mute"}, "silent"),
+        ({"finding": "silent"}, "silent"),
+        ({"finding": "garbled"}, "garbled"),
+        ({"finding": "refusing"}, "refusing"),
+        ({"finding": "noisy"}, "answering"),
+        ({"code": "TRM-002"}, "other terminal"),
+        ({"line": "closed", "finding": "silent"}, "closed"),
+    ],
+)
+def test_a_terminal_s_state_is_one_word_or_two(
+    books: sqlite3.Connection, fields: dict[str, Any], state: str
+) -> None:
+    assert said(books, with_lane(**fields)).terminals[0].state == state
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (2_460, "41 min"), (7_200, "2 h"), (300_000, "3 days")]
+)
+def test_how_long_something_lasts_is_told_in_one_unit(seconds: float, text: str) -> None:
+    assert lasted(seconds) == text
+
+
 def test_an_absent_relay_is_broken_even_while_another_terminal_is_heard(books: sqlite3.Connection) -> None:
     """Not one terminal's silence: that shop's cash register does not reach its terminal."""
     gone = msgspec.structs.replace(
         LANE, terminal="2", line="closed", trouble="no relay", code="RUN-004", fix="start the relay"
     )
     found = said(books, msgspec.structs.replace(LIVE, lanes=(LANE, gone)))
-    assert [(t.level, t.code, t.fix) for t in found.trouble] == [("broken", "RUN-004", "start the relay")]
+    assert [(t.level, t.code, t.fix) for t in found.trouble] == [("broken", "RUN-004", "Start the relay")]

@@ -41,6 +41,32 @@ UNSURE = """\
   Sale      1-1-3  250,000 rial     unsure             since           0 s ago
   Backup    none yet
 """
+SILENT = """\
+■ BROKEN  terminal C0000301 · Kafe Negin · vafa 0.1.0 · up 3d 04h
+
+! Terminal C0000301, for 41 min: it answered before and is silent now (9
+! questions in a row).
+! Is it on? Switch it off and on.   [TRM-010]
+
+  Terminal  ttyUSB1 115200 8N1      silent             last frame   42 min ago
+  Clock     12:50:00 Asia/Tehran    not attested
+  Queue     not enrolled            2 events kept on this device
+  Today     0 sales   0 awarded  0 wait for a claim   0 points
+  Backup    none yet
+"""
+CLOSED = """\
+■ BROKEN  terminal C0000301 · Kafe Negin · vafa 0.1.0 · up 3d 04h
+
+! Terminal C0000301 cannot be reached, for 40 s: /dev/ttyUSB0 is in use by
+! minicom (pid 4711).
+! Stop that program; vafa takes the line by itself when it is free   [SER-005]
+
+  Terminal  ttyUSB0                 closed             since          40 s ago
+  Clock     12:50:00 Asia/Tehran    not attested
+  Queue     not enrolled            2 events kept on this device
+  Today     0 sales   0 awarded  0 wait for a claim   0 points
+  Backup    none yet
+"""
 DOWN = """\
 ○ NOT RUNNING  terminal C0000301 · Kafe Negin · vafa 0.1.0
 
@@ -77,6 +103,28 @@ def test_unposted_payments_end_with_20(device: Device, vafa: Run) -> None:
         ran = vafa("status")
     assert ran.code == 20
     assert ran.out.startswith("■ BROKEN")
+
+
+def test_a_terminal_that_fell_silent_and_a_line_in_use_say_since_when_and_what_to_do(
+    device: Device, vafa: Run
+) -> None:
+    lanes = (
+        msgspec.structs.replace(
+            LANE, wired="ttyUSB1 115200 8N1", last_frame_age_s=2_500.0, since_s=2_460.0, finding="silent",
+            trouble="it answered before and is silent now (9 questions in a row)", cut_off=True,
+            fix="Is it on? Switch it off and on.", code="TRM-010",
+        ),
+        msgspec.structs.replace(
+            LANE, line="closed", since_s=40.0, trouble="/dev/ttyUSB0 is in use by minicom (pid 4711)",
+            cut_off=True, fix="stop that program; vafa takes the line by itself when it is free",
+            code="SER-005",
+        ),
+    )  # fmt: skip
+    for lane, shown in zip(lanes, (SILENT, CLOSED), strict=True):
+        device.live = msgspec.structs.replace(device.live, lanes=(lane,))
+        with device.up():
+            ran = vafa("status")
+        assert (ran.code, ran.out) == (20, shown)
 
 
 def test_the_daemon_down_is_said_and_the_ledger_read_and_ends_with_3(device: Device, vafa: Run) -> None:

@@ -298,6 +298,7 @@ def lane_settings(terminal: Terminal) -> LaneSettings:
         answer_timeout_s=terminal.answer_timeout_s,
         mode="poll" if terminal.mode == "poll" else "ecr",
         poll=terminal.poll,
+        baud=terminal.baud,
     )
 
 

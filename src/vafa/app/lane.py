@@ -13,6 +13,8 @@ import msgspec
 import structlog
 
 from vafa.app.counter import Counter
+from vafa.app.hearing import Hearing
+from vafa.app.lane_trouble import LastFault, lane_state
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
 from vafa.app.lookup import Lookup, wrong_terminal
@@ -20,12 +22,14 @@ from vafa.app.outcome import OF_AN_UNDOING, Outcome, used_reference
 from vafa.app.paper import Paper
 from vafa.app.polling import Polling
 from vafa.app.posting import REPOST_EVERY_S, Posting
-from vafa.app.sales import Asked, Sales
+from vafa.app.sales import TRACE_ROWS_MAX, Asked, Sales
 from vafa.app.selling import SaleEnd, Selling, Work, not_asked
+from vafa.books.rows import LaneRow
 from vafa.codecs import sadad_dialogue as dialogue
-from vafa.codecs.sadad_fields import REFUSED_THRICE, USED_REFERENCE, WRONG_TERMINAL
-from vafa.codecs.sadad_frames import QUIET_BEFORE_FLUSH_S, Noise, Reader
+from vafa.codecs.sadad_fields import REFUSED_THRICE, USED_REFERENCE, WRONG_TERMINAL, Fault
 from vafa.codecs.sadad_sale import SaleRequest
+from vafa.ledger import reads
+from vafa.ledger.tables import find_row
 from vafa.model.errors import LedgerError, PortError, Refused, TerminalFault, VafaError
 from vafa.model.events import SaleOutcome
 from vafa.model.identity import NO_CARD
@@ -53,6 +57,7 @@ class LaneSettings(msgspec.Struct, frozen=True):
     answer_timeout_s: float
     mode: Literal["ecr", "poll"] = "ecr"
     poll: bool = True
+    baud: int = 115_200
 
 
 class Lane:
@@ -79,7 +84,7 @@ class Lane:
         self._talk = dialogue.Dialogue(
             settings.terminal_id, counter.tokens.without_pans, settings.answer_timeout_s
         )
-        self._reader = Reader()
+        self._hearing = Hearing(clock.monotonic, self._log, known_before=self._is_known())
         self._work: Work | None = None  # the sale in hand
         self._card = CardHint()  # what card-first told of its card
         self._lookup = Lookup(
@@ -92,11 +97,8 @@ class Lane:
         self._sent_at = 0.0
         self._posting = Posting(self._talk, self._line, clock, times, settings.terminal_id)
         self._stopping = threading.Event()
-        self._last_byte_at = 0.0
-        self._last_frame_at: float | None = None
         self.stepped_at = clock.monotonic()
-        self._trouble = ""
-        self._noise = self._faults = 0
+        self._fault = LastFault()
 
     # For other threads
 
@@ -108,21 +110,15 @@ class Lane:
 
     def state(self) -> LaneState:
         """How the lane stands now."""
-        seen, polled = self._last_frame_at, self._polling.answered_at
-        return LaneState(
-            terminal=self.settings.terminal_id,
-            mode=self.settings.mode,
-            address=self.settings.address,
-            line="open" if self._line.is_open else "closed",
-            doing=self._doing(),
-            last_frame_age_s=None if seen is None else self._clock.monotonic() - seen,
-            trouble=self._line.trouble or self._posting.trouble or self._trouble,
-            noise=self._noise,
-            faults=self._faults,
-            unposted=self._posting.waiting,
-            poll_trouble=self._polling.trouble,
-            polled_age_s=None if polled is None else self._clock.monotonic() - polled,
-            disagreeing=tuple(self._polling.disagreeing.values()),
+        return lane_state(
+            self.settings,
+            self._line,
+            self._hearing,
+            self._posting,
+            self._polling,
+            self._fault,
+            self._doing(),
+            self._clock.monotonic(),
         )
 
     def stop(self) -> None:
@@ -146,11 +142,12 @@ class Lane:
         self.stepped_at = self._clock.monotonic()
         try:
             if self._posting.retry():
-                self._trouble = ""
+                self._fault.sale_went_through()
             if self._line.reopen():
-                self._lookup.now()
-                self._polling.opened()
-                self._reader = Reader()
+                self._hearing.opened()
+                if not self._line.is_renewed:  # a terminal that is silent is not asked more often for it
+                    self._lookup.now()
+                    self._polling.opened()
             if self._line.is_open:
                 self._round()
             else:
@@ -160,6 +157,7 @@ class Lane:
                 self._act(self._talk.tick(self._clock.monotonic()))
         except PortError as error:
             self._line.lost(error)
+            self._hearing.withdrawn()
             self._posting.line_lost()
             self._act(self._talk.link_lost(self._clock.monotonic()))
         except LedgerError as error:
@@ -171,21 +169,11 @@ class Lane:
             self._begin()
         received = self._line.read(self._wait_s())
         now = self._clock.monotonic()
-        if received:
-            self._last_byte_at = now
-            seen_now = self._reader.feed(received)
-        elif self._reader.pending and now - self._last_byte_at >= QUIET_BEFORE_FLUSH_S:
-            seen_now = self._reader.flush()  # a frame that was cut off must not hold back the next one
-        else:
-            seen_now = []
-        for seen in seen_now:
-            if isinstance(seen, Noise):
-                self._noise += 1
-                self._log.warning("noise on the line", bytes=seen.length, why=seen.why)
-            else:
-                self._last_frame_at = now
+        for seen in self._hearing.take(received):
             self._act(self._talk.feed(seen, now))
         self._act(self._talk.tick(self._clock.monotonic()))
+        if not self._talk.busy and self._hearing.ended():
+            self._line.renew()
 
     def _begin(self) -> None:
         """Start the next conversation: an unsure sale's journal, a new sale, a poll; in this order."""
@@ -199,6 +187,7 @@ class Lane:
                 self._ask_journal(self._polling)
             return
         self._work, self._card = work, CardHint()
+        self._hearing.asked()
         if self.settings.card_first:
             self._act(self._talk.ask_card(now))
         else:
@@ -206,6 +195,7 @@ class Lane:
 
     def _ask_journal(self, asker: Lookup | Polling) -> None:
         self._asker = asker
+        self._hearing.asked()
         self._act(self._talk.ask_journal(asker.question(), self._clock.monotonic()))
 
     def _may_poll(self) -> bool:
@@ -265,18 +255,18 @@ class Lane:
                 case dialogue.JournalRows():
                     self._asker.answered(output)
                     self._posting.trouble = ""  # the ledger answers
+                    self._fault.answered()
                 case dialogue.JournalRefused():
                     self._asker.refused(output)
                 case dialogue.Fault(code, _) if code == REFUSED_THRICE and _no_journal(outputs):
                     continue  # busy, or without this question; what stays unknown is shown as that
-                case dialogue.Fault(code, message):
+                case dialogue.Fault(code, _):
                     self._lookup.suspended |= code == WRONG_TERMINAL
-                    self._fault(code, message)
+                    self._faulted(output)
 
-    def _fault(self, code: str, message: str) -> None:
-        self._faults += 1
-        self._trouble = message
-        self._log.warning("terminal fault", code=code, message=message)
+    def _faulted(self, fault: Fault) -> None:
+        if self._fault.happened(fault, self._clock.monotonic()):
+            self._log.warning("terminal fault", code=fault.code, message=fault.message)
 
     def _without_card(self, other: str) -> None:
         """Card-first brought no card: the sale is asked without one, but not of another terminal."""
@@ -339,11 +329,11 @@ class Lane:
         """As Posting.commit; a sale that went through ends what was wrong before it."""
         outcome = self._posting.commit(payment, post)
         if not self._posting.trouble:
-            self._trouble = ""  # its own faults come after this
+            self._fault.sale_went_through()  # its own faults come after this
             if payment is not None:
                 self._lookup.suspended = False
         if outcome is not None and outcome.why == OF_AN_UNDOING:
-            self._fault(USED_REFERENCE, used_reference(outcome))
+            self._faulted(Fault(USED_REFERENCE, used_reference(outcome)))
         return outcome
 
     def _with_card(self, asked: Asked, payment: Payment | None) -> tuple[Asked, Payment | None]:
@@ -362,8 +352,8 @@ class Lane:
         """Until the next deadline of anything."""
         now = self._clock.monotonic()
         due = [now + IDLE_WAIT_S]
-        if self._reader.pending:
-            due.append(self._last_byte_at + QUIET_BEFORE_FLUSH_S)
+        if self._hearing.due_at is not None:
+            due.append(self._hearing.due_at)
         if self._talk.deadline is not None:
             due.append(self._talk.deadline)
         elif self.selling.waiting and not self._stopping.is_set():
@@ -375,6 +365,16 @@ class Lane:
         if not self._talk.busy and self._may_poll():
             due.append(self._polling.due_at)
         return max(0.0, min(due) - now)
+
+    def _is_known(self) -> bool:
+        """True when this terminal answered in an earlier run."""
+        tid = self.settings.terminal_id
+        return self._counter.ledger.read(
+            lambda connection: (
+                find_row(connection, LaneRow, (tid,)) is not None
+                or bool(reads.last_trace(connection, tid, TRACE_ROWS_MAX))
+            )
+        )
 
     def _in_doubt(self) -> list[Asked]:
         """Sales to look up; none while the ledger cannot tell them: the line is served all the same."""

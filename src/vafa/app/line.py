@@ -1,5 +1,6 @@
 """A lane's line: opened with patience, lost without fuss, its state in words for `status`."""
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -18,8 +19,10 @@ log = structlog.get_logger()
 class Line:
     """One thread opens, reads and loses it; any thread may write or interrupt.
 
-    trouble  why it is closed, in words
+    error    why it is closed; None while it is open, or was not tried yet
     failure  why it could not be opened when that was last tried; None once it could
+    changed_at  since when it is open, or closed
+    is_renewed  it was given up and opened again only because nobody answered on it
     """
 
     def __init__(self, open_line: Callable[[], Link], clock: Clock) -> None:
@@ -30,8 +33,21 @@ class Line:
         self._opened_at = 0.0
         self._next_attempt_at = 0.0
         self._writing = threading.Lock()
-        self.trouble = ""
+        self.error: PortError | None = None
         self.failure: PortError | None = None
+        self.changed_at = clock.monotonic()
+        self.is_renewed = False
+
+    @property
+    def trouble(self) -> str:
+        """Why it is closed, in words; '' while it is open."""
+        return str(self.error or "")
+
+    @property
+    def name(self) -> str:
+        """What the system calls it: `ttyUSB0`; '' while it is closed."""
+        link = self._link
+        return link.name if link is not None else ""
 
     @property
     def is_open(self) -> bool:
@@ -47,11 +63,17 @@ class Line:
         except PortError as error:
             if self.failure is None:
                 log.warning("line cannot be opened", error=str(error), fix=error.fix)
-            self.trouble, self.failure = str(error), error
+            if self.error is None:
+                self.changed_at = self._clock.monotonic()
+            self.error = self.failure = error
+            self.is_renewed = False
             self._be_patient()
             return False
-        self.trouble, self.failure, self._opened_at = "", None, self._clock.monotonic()
-        log.info("line open", line=self._link.name)
+        self.error = self.failure = None
+        if not self.is_renewed:
+            self.changed_at = self._clock.monotonic()
+        self._opened_at = self._clock.monotonic()
+        log.log(logging.DEBUG if self._attempts > 1 else logging.INFO, "line open", line=self._link.name)
         return True
 
     @property
@@ -82,11 +104,17 @@ class Line:
 
     def lost(self, error: PortError) -> None:
         """Close what broke; `reopen` tries again."""
-        log.warning("line lost", error=str(error), fix=error.fix)
-        self.trouble = str(error)
+        level = logging.DEBUG if self._attempts else logging.WARNING  # one that comes and goes is told once
+        log.log(level, "line lost", error=str(error), fix=error.fix)
+        self.error, self.changed_at, self.is_renewed = error, self._clock.monotonic(), False
         if self._clock.monotonic() - self._opened_at >= STEADY_AFTER_S:
             self._attempts = 0
         self._be_patient()
+        self.close()
+
+    def renew(self) -> None:
+        """Close a line on which nobody answers; the next `reopen` opens it again."""
+        self.is_renewed = True
         self.close()
 
     def _be_patient(self) -> None:

@@ -14,6 +14,10 @@ class LaneState(msgspec.Struct, frozen=True):
     poll_trouble why the terminal's journal has not been read for a while; '' when it was
     disagreeing  our numbers of payments whose row in the terminal's journal differs from what we heard first
     fix, code    what to do about the trouble, where the lane knows better than `status`
+    finding      what the line's bytes say: garbled, noisy, refusing, mute, silent; '' nothing wrong
+    cut_off      the terminal is not heard at all, though its line may be open
+    since_s      how long the line has been open or closed, or the finding has stood
+    wired        the line as the system has it: `ttyUSB0 115200 8N1`; '' where there is no more to say
     unposted     approved payments that could not be made durable yet: BROKEN while above 0
     """
 
@@ -32,6 +36,11 @@ class LaneState(msgspec.Struct, frozen=True):
     disagreeing: tuple[str, ...] = ()
     fix: str = ""
     code: str = ""
+    finding: str = ""
+    cut_off: bool = False
+    since_s: float | None = None
+    wired: str = ""
+    nacks: int = 0
 
 
 class Live(msgspec.Struct, frozen=True):

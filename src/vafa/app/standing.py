@@ -23,8 +23,11 @@ class Trouble(Struct, frozen=True):
 
 
 class TerminalFacts(Struct, frozen=True):
-    """A terminal. `state`: answering, silent, closed, local, or unknown while the daemon is down.
+    """A terminal. `state`: answering, silent, garbled, refusing, other terminal, closed, local; or unknown.
 
+    since_s       how long the line has been open or closed, or the terminal silent, garbled or refusing
+    wired         the line as the system has it: `ttyUSB0 115200 8N1`; '' where the address says all
+    nacks         how often it refused something
     polled_age_s  since its own list of transactions was read, None when it never was
     disagreeing   our numbers of payments that this list shows otherwise
     """
@@ -39,6 +42,9 @@ class TerminalFacts(Struct, frozen=True):
     faults: int = 0
     polled_age_s: float | None = None
     disagreeing: tuple[str, ...] = ()
+    since_s: float | None = None
+    wired: str = ""
+    nacks: int = 0
 
 
 class ClockFacts(Struct, frozen=True):

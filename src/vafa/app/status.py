@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vafa import __version__
-from vafa.app.live import LaneState, Live
+from vafa.app.live import Live
 from vafa.app.standing import (
     ClockFacts,
     Gap,
@@ -26,6 +26,7 @@ from vafa.app.standing import (
     Trouble,
     Verdict,
 )
+from vafa.app.terminal_status import terminal_facts, terminal_troubles
 from vafa.books.rows import PaymentState
 from vafa.ledger import reads
 from vafa.model import events
@@ -47,7 +48,6 @@ _OF_TODAY = (
     Kind.REFUND_UNMATCHED,
     Kind.ADJUST,
 )
-_RELAY_DOWN = "RUN-004"  # without it the cash register does not reach its terminal at all
 OLDER_ROWS_MAX = 200  # so many rows before midnight in a row end today's count: clocks may have been set back
 
 
@@ -93,7 +93,7 @@ def status(
     trouble = [
         *_of_the_ledger(live, unreadable),
         *_of_the_daemon(live),
-        *_of_terminals(live),
+        *terminal_troubles(live),
         *_of_sales(books),
         *_of_jobs(live, facts, now_ms),
         *_of_the_clock(behind_s),
@@ -108,7 +108,7 @@ def status(
         pid=live.pid if live else 0,
         up_s=live.up_s if live else 0.0,
         trouble=tuple(trouble),
-        terminals=_terminals(live, facts),
+        terminals=terminal_facts(live) if live else _unknown(facts),
         clock=ClockFacts(
             iso(now_ms), facts.zone, jumps=live.clock_jumps if live else 0, behind_s=max(0, behind_s)
         ),
@@ -245,30 +245,9 @@ def _gaps(connection: sqlite3.Connection, device: reads.Device) -> Iterator[Gap]
         yield Gap(number, row.tid, iso(entry.row.at), event.why, event.after_trace, event.before_trace)
 
 
-def _terminals(live: Live | None, facts: Facts) -> tuple[TerminalFacts, ...]:
-    if live is None:
-        return tuple(TerminalFacts(*terminal, "unknown") for terminal in facts.terminals)
-    return tuple(
-        TerminalFacts(
-            lane.terminal,
-            lane.mode,
-            lane.address,
-            _line_state(lane),
-            lane.doing,
-            lane.last_frame_age_s,
-            lane.noise,
-            lane.faults,
-            lane.polled_age_s,
-            lane.disagreeing,
-        )
-        for lane in live.lanes
-    )
-
-
-def _line_state(lane: LaneState) -> str:
-    if lane.line != "open":
-        return lane.line
-    return "silent" if lane.last_frame_age_s is None else "answering"
+def _unknown(facts: Facts) -> tuple[TerminalFacts, ...]:
+    """The configured terminals, of which a stopped daemon tells nothing."""
+    return tuple(TerminalFacts(*terminal, "unknown") for terminal in facts.terminals)
 
 
 def _of_the_ledger(live: Live | None, unreadable: LedgerError | None) -> Iterator[Trouble]:
@@ -295,46 +274,6 @@ def _of_the_daemon(live: Live | None) -> Iterator[Trouble]:
             "The daemon does not answer: sales earn nothing now.",
             "sudo systemctl restart vafa; if it stops again: journalctl -u vafa",
             "RUN-001",
-        )
-
-
-def _of_terminals(live: Live | None) -> Iterator[Trouble]:
-    lanes = live.lanes if live else ()
-    heard = any(lane.line != "closed" for lane in lanes)
-    for lane in lanes:
-        if lane.line == "closed":
-            yield Trouble(
-                "degraded" if heard and lane.code != _RELAY_DOWN else "broken",
-                f"Terminal {lane.terminal} cannot be reached: {lane.trouble or 'its line is closed'}.",
-                lane.fix or f"Check its power and its cable at {lane.address}; vafa tries again by itself.",
-                lane.code or "SER-001",
-            )
-        elif lane.trouble:
-            yield Trouble(
-                "degraded",
-                f"Terminal {lane.terminal}: {lane.trouble}.",
-                lane.fix or "Try one sale. If it comes back, call support with this code.",
-                lane.code or "TRM-001",
-            )
-        yield from _of_polling(lane)
-
-
-def _of_polling(lane: LaneState) -> Iterator[Trouble]:
-    """What the terminal's own list does not tell, or tells otherwise than we heard it."""
-    if lane.poll_trouble and lane.line != "closed":
-        yield Trouble(
-            "degraded",
-            f"Terminal {lane.terminal}: {lane.poll_trouble}. Sales keyed there may be missed.",
-            "Is it switched on, and in PC-POS mode? It is asked again by itself. Where it never knows this "
-            "question: poll = false in config.toml, and vafa record for a missed sale.",
-            "GAP-002",
-        )
-    for number in lane.disagreeing:
-        yield Trouble(
-            "degraded",
-            f"Sale {number}: terminal {lane.terminal} lists it otherwise than it was heard first.",
-            f"Compare its slip with: vafa why {number}. It earned once, by what was heard first.",
-            "GAP-003",
         )
 
 

@@ -166,9 +166,12 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
 
 def _terminal(terminal: "TerminalFacts") -> tuple[str, ...]:
     state = terminal.state
-    if terminal.doing not in ("", "idle") and state != "local":
+    if terminal.doing not in ("", "idle") and state == "answering":
         state = terminal.doing
-    what = terminal.address.removeprefix("/dev/") or f"{terminal.terminal} by local protocol"
+    what = terminal.wired or terminal.address.removeprefix("/dev/").removeprefix("serial/by-id/")
+    what = what or f"{terminal.terminal} by local protocol"
+    if terminal.since_s is not None and (terminal.state == "closed" or terminal.last_frame_age_s is None):
+        return "Terminal", what, state, "since", ago(terminal.since_s)
     if terminal.last_frame_age_s is None:
         return "Terminal", what, state
     return "Terminal", what, state, "last frame", ago(terminal.last_frame_age_s)

@@ -17,6 +17,12 @@ FAULTS = {
     "drop-link": "the line drops after the request was taken; the customer pays all the same",
     "wrong-tid": "the answer names another terminal",
     "no-rrn": "an approval without a reference number",
+    "mute": "nothing is answered: the terminal is not in PC-POS mode",
+    "wrong-baud": "what is said arrives as garbage, both ways",
+    "nack-storm": "NACK to whatever is said, and NACKs unasked",
+    "half-open": "this connection is never answered again; a new one is",
+    "reset": "the connection is reset; on a pretend serial port the cable is out for a moment",
+    "reboot": "the terminal restarts: the line closes, nobody is there for a minute",
 }
 ALWAYS = -1
 

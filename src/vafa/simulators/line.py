@@ -5,6 +5,8 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Protocol
 
+from vafa.simulators.line_trouble import Drop
+
 POLL_S = 0.02  # how late a timer of the terminal may strike
 READ_BYTES = 4096
 
@@ -18,7 +20,7 @@ class Speaker(Protocol):
 
     def link_lost(self) -> None: ...
 
-    def take_drop(self) -> bool: ...
+    def take_drop(self) -> Drop | None: ...
 
 
 class Line:
@@ -43,6 +45,13 @@ class Line:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def be_away(terminal: Speaker, away_s: float, stopping: Event) -> None:
+    """Nobody is there for so long, at the terminal's end of the line; customers at the keypad go on."""
+    until = now() + away_s
+    while now() < until and not stopping.wait(POLL_S):
+        terminal.step(now())
 
 
 def now() -> float:

@@ -26,6 +26,7 @@ from vafa.simulators import sadad_bytes as wire
 from vafa.simulators.deck import Card, deck
 from vafa.simulators.faults import Faults
 from vafa.simulators.iran_system import decode_lines
+from vafa.simulators.line_trouble import Drop, LineTrouble
 from vafa.simulators.sadad_records import SALE_ROW, ZONE, Record, remember
 
 RESPONSE_WAITS_S = (180.0, 5.0, 5.0)  # the document's figures: how long each sending waits for its ACK
@@ -106,7 +107,7 @@ class Terminal:
         self._card: Card | None = None
         self._answer = b""
         self._waits: deque[float] = deque()
-        self._drop = False
+        self.line_trouble = LineTrouble(self.faults, self._random)
 
     # --- for people: keypad, script, paper -----------------------------------------------------------
 
@@ -149,34 +150,33 @@ class Terminal:
     def feed(self, data: bytes, now: float) -> bytes:
         """Bytes from the cash register in, bytes to send out."""
         with self._lock:
-            for message in self._splitter.feed(data, now):
+            for message in self._splitter.feed(self.line_trouble.hears(data, self.sales_asked), now):
                 self._hear(message, now)
             return self.step(now)
 
     def step(self, now: float) -> bytes:
         """Let time pass; bytes to send."""
         with self._lock:
-            if self._ready_at is not None and now >= self._ready_at and not self._drop:
+            if self._ready_at is not None and now >= self._ready_at and not self.line_trouble.is_cut:
                 if self.state is State.PAYING:
                     self._customer_acts(now)
                 elif self.state is State.ANSWERING:
                     self._send_answer(now)
             due = [data for at, data in self._out if at <= now]
             self._out = [(at, data) for at, data in self._out if at > now]
-            return b"".join(due)
+            return self.line_trouble.says(b"".join(due), now, self.sales_asked)
 
     def link_lost(self) -> None:
         """The line went: half-heard and half-said messages are gone. A customer at the keypad goes on."""
         with self._lock:
             self._splitter.clear()
             self._out.clear()
-            self._drop = False
+            self.line_trouble.lost()
 
-    def take_drop(self) -> bool:
-        """True once when the fault `drop-link` wants the line cut."""
+    def take_drop(self) -> Drop | None:
+        """How the line is to end, once, when a fault wants it cut."""
         with self._lock:
-            drop, self._drop = self._drop, False
-            return drop
+            return self.line_trouble.take_drop()
 
     # --- the conversation ------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class Terminal:
         self.say(f"asks for {sale.amount:,} rials")
         self._ask, self.state, self._ready_at = sale, State.PAYING, now + self.pay_after_s
         if self.faults.use("drop-link", self.sales_asked):
-            self._drop = True
+            self.line_trouble.cut()
 
     def _list_rows(self, ask: wire.Ask, now: float) -> None:
         rows = self.memory.newest(int(ask.payload[:2] or 0), ask.payload[2:3])
