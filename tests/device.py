@@ -15,6 +15,7 @@ from vafa.app.selling import SaleEnd
 from vafa.app.status import facts
 from vafa.ports.clock import ManualClock
 from vafa.ports.line_server import LineServer
+from vafa.ports.unix_place import UnixPlace
 
 NOW_MS = 1_767_000_000_000  # the shop's clock: 2025-12-29 12:50 in Tehran
 CONFIG = f"""
@@ -93,7 +94,9 @@ class Device:
         """The daemon answers."""
         control = self.control()
         path = self.config.parent / "c.sock"
-        server = LineServer(path, 0o600, "", lambda line, _: control.answer(line), refuse=control.refusal)
+        server = LineServer(
+            UnixPlace(path, 0o600, ""), lambda line, _: control.answer(line), refuse=control.refusal
+        )
         server.start()
         try:
             yield

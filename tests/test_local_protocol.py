@@ -107,7 +107,7 @@ def test_what_the_schema_forbids_the_desk_refuses(tmp_path: Path, message: dict[
 
 @pytest.mark.parametrize(
     ("code", "shown"),
-    [("too_many_connections", "ASK-005"), ("line_too_long", "ASK-006"), ("internal", "VAFA-000")],
+    [("SRV-001", "ASK-005"), ("SRV-002", "ASK-006"), ("SRV-003", "VAFA-000")],
 )
 def test_what_the_socket_itself_refuses_is_a_failure_of_the_protocol(code: str, shown: str) -> None:
     answer = json.loads(refusal(code, "a reason"))
@@ -122,6 +122,8 @@ def test_the_page_tells_the_limits_of_the_code() -> None:
         f"| connections | {limits.connections} in all, {limits.connections_per_process} a process |",
         f"| {limits.burst_requests} at once, then {limits.requests_per_s:g} a second |",
         f"| taking an answer | {limits.write_s:g} seconds |",
+        f"| connections over TCP | {limits.connections} in all |",
+        f"| the first line over TCP | within {limits.first_line_s:g} seconds |",
         f"| sales waiting for one terminal | {QUEUE_MAX} |",
         f"after {RESOLVE_WAIT_S:g} seconds at most",
         f"| identified customers not yet served | {IDENTIFIED_MAX:,} |",

@@ -148,6 +148,28 @@ def test_a_relayed_line_has_two_ends_of_one_kind(tmp_path: Path, ends: str) -> N
     assert config.relay_directory == Path("/var/lib/vafa-relay")
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ('tcp = "0.0.0.0:7117"', "local.tcp", "can be reached from outside"),
+        ('tcp = "shop:7117"', "local.tcp", "expected an IP number"),
+        ('secret = ""', "local.secret", "may not be empty"),
+        ('serial = "COM3"', "local.serial", "expected a device path"),
+        ('serial = "/dev/ttyUSB0"', "local.serial", "is terminal[0]'s already"),
+        ("baud = 1200", "local.baud", "expected one of"),
+    ],
+)
+def test_a_local_line_with_a_fault_says_so(tmp_path: Path, text: str, place: str, message: str) -> None:
+    assert message in faults(tmp_path, f"{LEAST}[local]\n{text}\n")[place]
+
+
+def test_the_local_protocol_comes_over_a_socket_alone_until_more_is_set(tmp_path: Path) -> None:
+    local = loaded(tmp_path, LEAST).local
+    assert (local.tcp, local.serial) == ("", "")
+    more = loaded(tmp_path, LEAST + '[local]\ntcp = "[::1]:7117"\nserial = "/dev/ttyUSB1"\nbaud = 9600\n')
+    assert (more.local.tcp, more.local.serial, more.local.baud) == ("[::1]:7117", "/dev/ttyUSB1", 9600)
+
+
 def test_a_file_that_cannot_be_read_is_a_fault_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file; copy"):
         load(tmp_path / "none.toml")

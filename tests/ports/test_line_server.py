@@ -19,6 +19,7 @@ import structlog
 from vafa.model.errors import PortError
 from vafa.ports.allowance import Allowance
 from vafa.ports.line_server import Limits, LineServer, Peer
+from vafa.ports.unix_place import UnixPlace
 
 PATIENCE_S = 20.0
 LIMITS = Limits(connections=6, connections_per_process=5, line_bytes=1000, write_s=0.2)
@@ -50,7 +51,7 @@ class Shop:
         self.peers: list[Peer] = []
         self.proceed, self.entered = threading.Event(), threading.Event()
         self.clients: list[Client] = []
-        self.server = LineServer(self.path, 0o660, "", self.handle, LIMITS)
+        self.server = LineServer(UnixPlace(self.path, 0o660, ""), self.handle, LIMITS)
 
     def handle(self, line: bytes, peer: Peer) -> bytes | None:
         self.peers.append(peer)
@@ -135,10 +136,10 @@ def test_a_flood_is_slowed_and_harms_nobody(shop: Shop, good: Client) -> None:
 
 def test_a_flood_is_served_no_faster_than_its_allowance(tmp_path: Path) -> None:
     limits = Limits(burst_requests=10, requests_per_s=200.0)
-    server = LineServer(tmp_path / "x.sock", 0o600, "", lambda line, peer: line, limits)
+    server = LineServer(UnixPlace(tmp_path / "x.sock", 0o600, ""), lambda line, peer: line, limits)
     server.start()
     started = time.monotonic()
-    flood = Client(server.path)
+    flood = Client(tmp_path / "x.sock")
     flood.socket.sendall(b"flood\n" * 50)
     assert [flood.lines.readline() for _ in range(50)] == [b"flood\n"] * 50
     assert 10 + 200.0 * (time.monotonic() - started) + 1 >= 50
@@ -212,7 +213,7 @@ def test_a_connection_that_ends_makes_room(shop: Shop) -> None:
 
 def test_the_socket_has_its_mode_and_group_and_no_private_name_is_left(tmp_path: Path) -> None:
     own_group = grp.getgrgid(os.getgid()).gr_name
-    server = LineServer(tmp_path / "control.sock", 0o620, own_group, lambda line, peer: line)
+    server = LineServer(UnixPlace(tmp_path / "control.sock", 0o620, own_group), lambda line, peer: line)
     server.start()
     try:
         found = (tmp_path / "control.sock").stat()
@@ -243,7 +244,7 @@ def test_a_socket_left_by_a_dead_process_is_replaced(shop: Shop, tmp_path: Path)
     left = tmp_path / "left.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(left))
-    server = LineServer(left, 0o600, "", lambda line, peer: line)
+    server = LineServer(UnixPlace(left, 0o600, ""), lambda line, peer: line)
     server.start()
     client = Client(left)
     assert client.ask(b"x") == b"x"
@@ -252,7 +253,7 @@ def test_a_socket_left_by_a_dead_process_is_replaced(shop: Shop, tmp_path: Path)
 
 
 def test_the_socket_of_a_living_process_is_left_alone(shop: Shop) -> None:
-    second = LineServer(shop.path, 0o600, "", lambda line, peer: line)
+    second = LineServer(UnixPlace(shop.path, 0o600, ""), lambda line, peer: line)
     with pytest.raises(PortError, match="served by another process"):
         second.start()
     second.stop()
@@ -277,7 +278,7 @@ def test_a_successors_socket_is_not_removed(shop: Shop) -> None:
 )
 def test_a_socket_that_cannot_be_made_says_why(tmp_path: Path, name: str, group: str, message: str) -> None:
     (tmp_path / "file").write_text("precious")
-    server = LineServer(tmp_path / name, 0o600, group, lambda line, peer: line)
+    server = LineServer(UnixPlace(tmp_path / name, 0o600, group), lambda line, peer: line)
     with pytest.raises(PortError, match=message):
         server.start()
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
@@ -293,7 +294,7 @@ def test_a_group_the_process_is_no_member_of_is_named(
     monkeypatch.setattr(os, "chown", not_ours)
     ours = grp.getgrgid(os.getgid()).gr_name
     with pytest.raises(PortError, match=f"the group '{ours}', of which") as told:
-        LineServer(tmp_path / "local.sock", 0o660, ours, lambda line, _peer: line).start()
+        LineServer(UnixPlace(tmp_path / "local.sock", 0o660, ours), lambda line, _peer: line).start()
     assert f"SupplementaryGroups={ours}" in told.value.fix
     assert list(tmp_path.iterdir()) == []
 

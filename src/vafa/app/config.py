@@ -41,6 +41,18 @@ def _listen(text: str) -> str:
     return _address(text) if text else ""
 
 
+def _loopback(text: str) -> str:
+    if not text:
+        return ""
+    from vafa.ports.loopback_place import loopback_fault  # only those pay for it who set it
+
+    return loopback_fault(text)
+
+
+def _device(text: str) -> str:
+    return "" if not text or text.startswith("/") else 'expected a device path such as "/dev/ttyUSB1"'
+
+
 def _terminal_id(text: str) -> str:
     fits = text.isascii() and text.isalnum() and len(text) <= 16
     return "" if fits else "expected 1 to 16 letters and digits"
@@ -84,7 +96,7 @@ class Keys(Struct, frozen=True):
 
 
 class Local(Struct, frozen=True):
-    """The socket of the payment application on this device."""
+    """Where the payment application on this device, or at the end of a cable, reaches Vafa."""
 
     socket: Annotated[
         str, Meta(description="unix socket of the local protocol", extra={"check": _not_empty})
@@ -94,6 +106,33 @@ class Local(Struct, frozen=True):
         Literal["sender", "rrn"],
         Meta(description="what makes a payment one payment: the sender's reference, or the switch's RRN"),
     ] = "sender"
+    tcp: Annotated[
+        str,
+        Meta(
+            description='the same protocol on a port of this machine alone, e.g. "127.0.0.1:7117" or '
+            '"[::1]:7117"; each connection begins with a hello that tells the secret; "" = no port',
+            extra={"check": _loopback},
+        ),
+    ] = ""
+    secret: Annotated[
+        str,
+        Meta(
+            description="file with the secret for tcp, mode 0640, given to the group above; one that is not "
+            "there is made at the start",
+            extra={"check": _not_empty},
+        ),
+    ] = "/run/vafa/local.secret"  # noqa: S105 - where it is, not what
+    serial: Annotated[
+        str,
+        Meta(
+            description='the same protocol on a serial line, e.g. "/dev/ttyUSB1"; "" = none',
+            extra={"check": _device},
+        ),
+    ] = ""
+    baud: Annotated[
+        Literal[9600, 19200, 38400, 57600, 115200],
+        Meta(description="bits a second of that serial line, 8N1, no handshake"),
+    ] = 115200
 
 
 class Control(Struct, frozen=True):
@@ -253,6 +292,10 @@ class Config(Struct, frozen=True, kw_only=True):
     @property
     def local_socket(self) -> Path:
         return self.directory / self.local.socket
+
+    @property
+    def local_secret(self) -> Path:
+        return self.directory / self.local.secret
 
     @property
     def relay_socket(self) -> Path:

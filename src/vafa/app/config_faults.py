@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
-from vafa.app.config import Config, Terminal
+from vafa.app.config import Config, Local, Terminal
 from vafa.model.errors import ConfigError, Fault
 
 # What a terminal has that does not say: its own missing id, and the usual line.
@@ -65,6 +65,7 @@ def read_document(document: dict[str, Any], path: Path) -> Config:
             values[name] = _read_section(name, section, document.get(name, {}), faults)
         else:
             faults.append(Fault(name, f"expected a table [{name}]"))
+    faults += _cable_faults(document, values.get("local"))
     if faults:
         raise ConfigError(str(path), faults)
     return Config(directory=path.absolute().parent, **values)
@@ -104,6 +105,17 @@ def _read_terminals(tables: object, faults: list[Fault]) -> tuple[Struct | None,
         if isinstance(terminal, Terminal):
             faults += [Fault(f"terminal[{i}].{name}", message) for name, message in _proxy_faults(terminal)]
     return read
+
+
+def _cable_faults(document: dict[str, Any], local: object) -> Iterator[Fault]:
+    """A serial line has one user: the local protocol's is no terminal's."""
+    if not isinstance(local, Local) or not local.serial:
+        return
+    for i, table in enumerate(document.get("terminal", [])):
+        if isinstance(table, dict) and table.get("mode") != "local":
+            ends = (table.get("address", _LEFT_OUT["address"]), table.get("listen"))
+            if local.serial in ends:
+                yield Fault("local.serial", f"{local.serial!r} is terminal[{i}]'s already")
 
 
 def _proxy_faults(terminal: Terminal) -> Iterator[tuple[str, str]]:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from vafa import __version__
+from vafa.app.cable import Cable
 from vafa.app.config import Config, Terminal
 from vafa.app.control import Control
 from vafa.app.counter import Counter
-from vafa.app.desk import Desk, refusal
+from vafa.app.desk import Desk
 from vafa.app.lane import Lane, LaneSettings
 from vafa.app.live import LaneState, Live, SaleTimes
+from vafa.app.local_lines import SOCKET_MODE, LocalLines
 from vafa.app.members import Members
 from vafa.app.paper import Paper
 from vafa.app.programmes import Programmes, example
@@ -44,13 +46,13 @@ from vafa.ports.clock import Clock
 from vafa.ports.line_server import LineServer
 from vafa.ports.link import open_link
 from vafa.ports.relay_feed import connect_relay
+from vafa.ports.unix_place import UnixPlace
 
 if TYPE_CHECKING:
     from vafa.app.jobs import Jobs
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_OUR_BUG = 70  # EX_SOFTWARE: systemd restarts us
-SOCKET_MODE = 0o660
 STATUS_EVERY_S = 10.0
 HUNG_AFTER_S = 60.0  # a lane blocks at most seconds; after this the watchdog is not fed any more
 DEVICE_NUMBER = 1  # until enrolment gives this device its number within the merchant
@@ -68,7 +70,8 @@ class Daemon:
         self._wake = threading.Event()
         self._crashed: str = ""
         self._threads: list[threading.Thread] = []
-        self._servers: list[LineServer] = []
+        self._servers: list[LineServer | LocalLines] = []
+        self._local: LocalLines | None = None
         self._jobs: Jobs | None = None
         self._times: dict[int, SaleTimes] = {}
         self.lanes: dict[str, Lane] = {}
@@ -104,13 +107,16 @@ class Daemon:
         self._open_sockets()
         for lane in self._all_lanes():
             self._thread(f"lane {lane.settings.terminal_id}", lane.run)
+        if self._cable is not None:
+            self._thread("cable", self._cable.run)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
         self._start_jobs()
 
     def _open_sockets(self) -> None:
         """All of them or none: a socket that cannot be opened ends the start, and the process with it."""
-        for server in (self._local_server(), self._control_server()):
+        self._local = self._local_lines()
+        for server in (self._local, self._control_server()):
             try:
                 server.start()
             except VafaError:
@@ -135,6 +141,8 @@ class Daemon:
         log.info("stopping", **({"crashed": self._crashed} if self._crashed else {}))
         for lane in self._all_lanes():
             lane.stop()
+        if self._cable is not None:
+            self._cable.stop()
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(1.0)
@@ -164,6 +172,7 @@ class Daemon:
             lanes=tuple(lane.state() for lane in self._all_lanes()) + local,
             ledger_failure=self.ledger.failure,
             jobs=self._jobs_seen(),
+            local=self._local.states() if self._local else (),
         )
 
     def _start_jobs(self) -> None:
@@ -205,7 +214,11 @@ class Daemon:
             self._times,
         )
 
-    def _local_server(self) -> LineServer:
+    @property
+    def _cable(self) -> Cable | None:
+        return self._local.cable if self._local else None
+
+    def _local_lines(self) -> LocalLines:
         config = self._config
         desk = Desk(
             self._counter,
@@ -216,13 +229,7 @@ class Daemon:
             tuple(t.id for t in config.terminal if t.mode == "local"),
             self._sellers(),
         )
-        return LineServer(
-            config.local_socket,
-            SOCKET_MODE,
-            config.local.group,
-            lambda line, _peer: desk.answer(line),
-            refuse=refusal,
-        )
+        return LocalLines(config, desk, self._clock)
 
     def _sellers(self) -> dict[str, Lane]:
         """The lanes that can be asked for a payment."""
@@ -252,9 +259,7 @@ class Daemon:
             self._clock,
         )
         return LineServer(
-            config.control_socket,
-            SOCKET_MODE,
-            config.control.group,
+            UnixPlace(config.control_socket, SOCKET_MODE, config.control.group),
             lambda line, peer: control.answer(line, by=f"uid {peer.uid}"),
             refuse=control.refusal,
         )

@@ -29,7 +29,7 @@ from vafa.ports.clock import Clock
 
 IDENTIFIED_S = 300
 IDENTIFIED_MAX = 1_000
-_REFUSALS = {"too_many_connections": "ASK-005", "line_too_long": "ASK-006"}
+_REFUSALS = {"SRV-001": "ASK-005", "SRV-002": "ASK-006"}  # what the line server calls them
 _PLACE = re.compile(r" - at `(\$[.\w\[\]…]*)`$")  # our own field names; what the line held is not repeated
 
 log = structlog.get_logger()

@@ -43,6 +43,24 @@ class LaneState(msgspec.Struct, frozen=True):
     nacks: int = 0
 
 
+class LocalLine(msgspec.Struct, frozen=True):
+    """Where payment applications come in, as it stands now.
+
+    state    listening: a socket or a port; open, closed: a serial line
+    clients  connections served now; a serial line does not know who is at its end
+    noise    lines of a serial line that held no request
+    """
+
+    kind: Literal["socket", "tcp", "serial"]
+    address: str
+    state: Literal["listening", "open", "closed"]
+    clients: int = 0
+    noise: int = 0
+    trouble: str = ""
+    fix: str = ""
+    code: str = ""
+
+
 class Live(msgspec.Struct, frozen=True):
     """The daemon's own part of `status`. `jobs`: name -> (ended well, age in seconds, words)."""
 
@@ -53,6 +71,7 @@ class Live(msgspec.Struct, frozen=True):
     ledger_failure: str = ""
     jobs: dict[str, tuple[bool, float, str]] = {}
     clock_jumps: int = 0
+    local: tuple[LocalLine, ...] = ()
 
 
 class SaleTimes(msgspec.Struct, frozen=True):

@@ -45,9 +45,13 @@ class Request(Struct, frozen=True, tag_field="op", forbid_unknown_fields=True, k
 
 
 class Hello(Request, frozen=True, tag="hello"):
-    """First words: who is asking. The answer tells the protocol's version and the terminals served."""
+    """First words: who is asking. The answer tells the protocol's version and the terminals served.
+
+    secret  needed over TCP, where it lets the connection in; nothing elsewhere
+    """
 
     client: Text = ""
+    secret: Text = ""
 
 
 class Ping(Request, frozen=True, tag="ping"):

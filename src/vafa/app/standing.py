@@ -47,6 +47,20 @@ class TerminalFacts(Struct, frozen=True):
     nacks: int = 0
 
 
+class LocalLineFacts(Struct, frozen=True):
+    """Where payment applications come in: a socket, a port or a serial line.
+
+    state    listening, open or closed
+    clients  connections served now; a serial line does not know who is at its end
+    """
+
+    kind: str
+    address: str
+    state: str
+    clients: int = 0
+    noise: int = 0
+
+
 class ClockFacts(Struct, frozen=True):
     """The device's own clock; nobody vouches for it yet. `behind_s`: how far behind the newest row."""
 
@@ -138,3 +152,4 @@ class Status(Struct, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...] = ()
     jobs: tuple[Job, ...] = ()
     backup_age_s: float | None = None
+    local: tuple[LocalLineFacts, ...] = ()

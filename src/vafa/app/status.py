@@ -14,6 +14,7 @@ import msgspec
 
 from vafa import __version__
 from vafa.app.live import Live
+from vafa.app.local_standing import local_lines, of_local_lines
 from vafa.app.standing import (
     ClockFacts,
     Gap,
@@ -94,6 +95,7 @@ def status(
         *_of_the_ledger(live, unreadable),
         *_of_the_daemon(live),
         *terminal_troubles(live),
+        *of_local_lines(live),
         *_of_sales(books),
         *_of_jobs(live, facts, now_ms),
         *_of_the_clock(behind_s),
@@ -109,6 +111,7 @@ def status(
         up_s=live.up_s if live else 0.0,
         trouble=tuple(trouble),
         terminals=terminal_facts(live) if live else _unknown(facts),
+        local=local_lines(live),
         clock=ClockFacts(
             iso(now_ms), facts.zone, jumps=live.clock_jumps if live else 0, behind_s=max(0, behind_s)
         ),

@@ -18,7 +18,7 @@ from vafa.cli.asking import config_option, pause, print_json
 from vafa.model.errors import LedgerError, NotRunning
 
 if TYPE_CHECKING:
-    from vafa.app.standing import Status, TerminalFacts
+    from vafa.app.standing import LocalLineFacts, Status, TerminalFacts
 
 COLUMNS = 80
 EXIT_CODES = {"ok": 0, "degraded": 10, "broken": 20}
@@ -138,6 +138,8 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
     """(label, what, how it is, since when) of each fact."""
     for terminal in status.terminals:
         yield _terminal(terminal)
+    if status.local:
+        yield "Local", ", ".join(_local(line) for line in status.local)
     local = datetime.fromisoformat(status.clock.time.replace("Z", "+00:00"))
     if status.clock.zone:
         from zoneinfo import ZoneInfo
@@ -175,6 +177,14 @@ def _terminal(terminal: "TerminalFacts") -> tuple[str, ...]:
     if terminal.last_frame_age_s is None:
         return "Terminal", what, state
     return "Terminal", what, state, "last frame", ago(terminal.last_frame_age_s)
+
+
+def _local(line: "LocalLineFacts") -> str:
+    """`local.sock 2 clients`, `127.0.0.1:7117 0 clients`, `ttyUSB1 open`."""
+    name = line.address.rpartition("/")[2]
+    if line.kind == "serial":
+        return f"{name} {line.state}"
+    return f"{name} {line.clients} client{'' if line.clients == 1 else 's'}"
 
 
 def _row(label: str, what: str, state: str = "", since: str = "", age: str = "") -> str:

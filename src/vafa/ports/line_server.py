@@ -1,33 +1,28 @@
-"""Newline-delimited requests over a unix socket: the server under the local protocol and the control socket.
+"""Newline-delimited requests over a stream socket: under the local protocol and the control socket.
 
 One thread a connection, each with hard limits, so that a client which hangs, floods or sends garbage harms
 only itself: so many connections in all and per process, so long a line, so many requests a second (beyond,
 its bytes simply wait in its own socket), so long to take an answer. Idling is allowed.
 
-The socket has its mode and group before anybody can reach it: it is bound under a private name and renamed.
+Where the file system does not keep strangers out (TCP), a connection's first line is judged and must come
+soon; who has not sent it is a stranger, and makes way when the places are taken.
 """
 
 import contextlib
-import grp
-import os
 import socket
-import stat
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
 
-from vafa.model.errors import PortError
 from vafa.ports.allowance import Allowance
+from vafa.ports.line_splitter import LineSplitter
 
-_SUN_PATH_BYTES_MAX = 107  # sockaddr_un.sun_path without its closing NUL
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _RECEIVE_BYTES = 16_384
-_STALE_PROBE_S = 1.0
+_BACKLOG = 128  # a crowd of strangers must not make the kernel drop who comes meanwhile
 
 log = structlog.get_logger()
 
@@ -41,17 +36,46 @@ class Limits(msgspec.Struct, frozen=True):
     write_s: float = 5.0
     burst_requests: int = 100
     requests_per_s: float = 50.0
+    first_line_s: float = 5.0
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end, by the kernel's word (SO_PEERCRED)."""
+    """Who is at the other end, by the kernel's word; pid 0 where it does not say."""
 
     pid: int
     uid: int
     gid: int
 
 
+class Place(Protocol):
+    """Where clients come in. `name` is what people know it by."""
+
+    name: str
+
+    def open(self, backlog: int) -> socket.socket:
+        """A listening socket. PortError when there can be none."""
+        ...
+
+    def close(self) -> None:
+        """Clears away what `open` left beside the socket."""
+        ...
+
+    def peer(self, connection: socket.socket) -> Peer:
+        """Who has just connected."""
+        ...
+
+
+class Client(msgspec.Struct):
+    """A connection being served. Strangers have not sent their first line; who leaves was sent away."""
+
+    connection: socket.socket
+    peer: Peer
+    stranger: bool
+    leaving: bool = False
+
+
 Handle = Callable[[bytes, Peer], bytes | None]
+First = Callable[[bytes], bytes | None]
 
 
 def refusal(code: str, message: str) -> bytes:
@@ -60,42 +84,43 @@ def refusal(code: str, message: str) -> bytes:
 
 
 class LineServer:
-    """Serves `path` from `start` to `stop`. `handle` gets one line without its newline and the peer, and
+    """Serves `place` from `start` to `stop`. `handle` gets one line without its newline and the peer, and
     gives the answer without a newline, or None for no answer. It runs in the connection's own thread.
 
-    mode    permission bits of the socket file
-    group   the group it is given to, '' for the process's own
     refuse  how the server words its own refusals: (code, message) -> line
+    first   judges a connection's first line: None lets it in, anything else is its last answer
     """
 
     def __init__(
         self,
-        path: Path,
-        mode: int,
-        group: str,
+        place: Place,
         handle: Handle,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         refuse: Callable[[str, str], bytes] = refusal,
+        first: First | None = None,
     ) -> None:
-        self.path = path
-        self._mode, self._group = mode, group
-        self._handle, self._limits, self._refuse = handle, limits, refuse
+        self.place = place
+        self._handle, self._limits, self._refuse, self._first = handle, limits, refuse, first
         self._lock = threading.Lock()
-        self._open: dict[threading.Thread, tuple[socket.socket, Peer]] = {}
+        self._open: dict[threading.Thread, Client] = {}
         self._stopping = threading.Event()
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
-        self._inode = 0
+
+    @property
+    def clients(self) -> int:
+        """How many connections are served now, strangers not counted."""
+        with self._lock:
+            return sum(not client.stranger for client in self._open.values())
 
     def start(self) -> None:
-        """PortError when another process serves the path, or it cannot be made."""
-        _refuse_live(self.path)
-        self._listener = self._bind()
-        self._acceptor = threading.Thread(target=self._accept, name=f"accept {self.path.name}", daemon=True)
+        """PortError when another process serves the place, or it cannot be made."""
+        self._listener = self.place.open(_BACKLOG)
+        self._acceptor = threading.Thread(target=self._accept, name=f"accept {self.place.name}", daemon=True)
         self._acceptor.start()
 
     def stop(self, within_s: float = 5.0) -> None:
-        """Takes no more, lets each connection finish the request in hand, joins, removes the socket file."""
+        """Takes no more, lets each connection finish the request in hand, joins, clears the place."""
         if self._listener is None or self._acceptor is None:
             return
         self._stopping.set()
@@ -104,47 +129,16 @@ class LineServer:
         self._acceptor.join()
         self._listener.close()
         self._listener = None
-        with contextlib.suppress(FileNotFoundError):
-            if self.path.stat().st_ino == self._inode:  # not the socket of a successor
-                self.path.unlink()
+        self.place.close()
         until = time.monotonic() + within_s
         for how in (socket.SHUT_RD, socket.SHUT_RDWR):  # first no more requests, then no more patience
             with self._lock:
                 left = dict(self._open)
-            for connection, _ in left.values():
+            for client in left.values():
                 with contextlib.suppress(OSError):
-                    connection.shutdown(how)
+                    client.connection.shutdown(how)
             for thread in left:
                 thread.join(max(0.1, until - time.monotonic()))
-
-    def _bind(self) -> socket.socket:
-        private = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        if len(os.fsencode(private)) > _SUN_PATH_BYTES_MAX:
-            raise PortError(
-                f"{self.path}: the name of a socket may have {_SUN_PATH_BYTES_MAX - 12} bytes at most"
-            )
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            private.unlink(missing_ok=True)
-            listener.bind(str(private))
-            private.chmod(self._mode)
-            if self._group:
-                _give(private, self._group)
-            listener.listen(self._limits.connections)
-            self._inode = private.stat().st_ino
-            private.rename(self.path)  # replaces what a dead process left
-        except PortError as error:
-            listener.close()
-            private.unlink(missing_ok=True)
-            raise PortError(f"{self.path}: {error}", fix=error.fix) from error
-        except OSError as error:
-            listener.close()
-            with contextlib.suppress(OSError):
-                private.unlink(missing_ok=True)
-            raise PortError(
-                f"{self.path} cannot be made: {error.strerror}", fix=f"check the directory {self.path.parent}"
-            ) from error
-        return listener
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -154,21 +148,19 @@ class LineServer:
             except OSError as error:
                 if self._stopping.is_set():
                     return
-                log.error("socket_accept_failed", socket=str(self.path), why=error.strerror)
+                log.error("socket_accept_failed", socket=self.place.name, why=error.strerror)
                 self._stopping.wait(1.0)  # out of descriptors: some will be given back
                 continue
             self._admit(connection)
 
     def _admit(self, connection: socket.socket) -> None:
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        peer = Peer(*_CREDENTIALS.unpack(raw))
+        try:
+            peer = self.place.peer(connection)
+        except OSError:  # gone already
+            connection.close()
+            return
         with self._lock:
-            of_process = sum(other.pid == peer.pid for _, other in self._open.values())
-            full = (
-                len(self._open) >= self._limits.connections
-                or of_process >= self._limits.connections_per_process
-            )
-            if not full and self._started(connection, peer):
+            if self._has_room(peer) and self._started(connection, peer):
                 return
         with connection, contextlib.suppress(OSError):
             connection.settimeout(0)  # a fresh socket's buffer takes a line; never wait for a stranger
@@ -176,97 +168,91 @@ class LineServer:
                 self._refuse("SRV-001", "too many connections; close some, then try again") + b"\n"
             )
 
+    def _has_room(self, peer: Peer) -> bool:
+        """True when one more may come, which may send away the stranger that has waited longest."""
+        staying = [client for client in self._open.values() if not client.leaving]
+        if peer.pid and sum(other.peer.pid == peer.pid for other in staying) >= (
+            self._limits.connections_per_process
+        ):
+            return False
+        if len(staying) < self._limits.connections:
+            return True
+        stranger = next((client for client in staying if client.stranger), None)
+        if stranger is None:
+            return False
+        stranger.leaving = True
+        with contextlib.suppress(OSError):
+            stranger.connection.shutdown(socket.SHUT_RDWR)
+        return True
+
     def _started(self, connection: socket.socket, peer: Peer) -> bool:
         """Gives the connection its thread. False when the system has none left (TasksMax=): the next may."""
+        client = Client(connection, peer, stranger=self._first is not None)
         thread = threading.Thread(
-            target=self._serve, args=(connection, peer), name=f"client {peer.pid}", daemon=True
+            target=self._serve, args=(client,), name=f"client {peer.pid or self.place.name}", daemon=True
         )
-        self._open[thread] = (connection, peer)
+        self._open[thread] = client
         try:
             thread.start()
         except RuntimeError as error:
             del self._open[thread]
-            log.error("connection_got_no_thread", socket=self.path.name, pid=peer.pid, why=str(error))
+            log.error("connection_got_no_thread", socket=self.place.name, pid=peer.pid, why=str(error))
             return False
         return True
 
-    def _serve(self, connection: socket.socket, peer: Peer) -> None:
+    def _serve(self, client: Client) -> None:
         """A connection's thread: its outermost boundary."""
         try:
-            with connection:
-                self._converse(connection, peer)
-        except OSError:
-            log.info("client_gone", socket=self.path.name, pid=peer.pid)  # reset, or did not read its answers
+            with client.connection:
+                self._converse(client)
+        except OSError:  # reset, did not read its answers, or never said who it is
+            log.info("client_gone", socket=self.place.name, pid=client.peer.pid)
         finally:
             with self._lock:
                 del self._open[threading.current_thread()]
 
-    def _converse(self, connection: socket.socket, peer: Peer) -> None:
+    def _converse(self, client: Client) -> None:
         allowance = Allowance(self._limits.burst_requests, self._limits.requests_per_s, time.monotonic())
-        for line in self._lines(connection):
+        for line in self._lines(client):
             if self._stopping.wait(allowance.take(time.monotonic())):
                 return
-            answer = self._answer(line, peer)
+            if line is None:
+                self._send(
+                    client, self._refuse("SRV-002", f"a line may have {self._limits.line_bytes} bytes")
+                )
+                return
+            turned_away = self._first(line) if client.stranger and self._first else None
+            if turned_away is not None:
+                self._send(client, turned_away)
+                return
+            client.stranger = False
+            answer = self._answer(line, client.peer)
             if answer is not None:
-                connection.settimeout(self._limits.write_s)
-                connection.sendall(answer + b"\n")
-                connection.settimeout(None)
+                self._send(client, answer)
             if self._stopping.is_set():
                 return
+
+    def _send(self, client: Client, answer: bytes) -> None:
+        client.connection.settimeout(self._limits.write_s)
+        client.connection.sendall(answer + b"\n")
 
     def _answer(self, line: bytes, peer: Peer) -> bytes | None:
         try:
             return self._handle(line, peer)
         except Exception:  # a thread's boundary: our bug costs one answer, not the server
-            log.exception("request_crashed", socket=self.path.name, pid=peer.pid)
+            log.exception("request_crashed", socket=self.place.name, pid=peer.pid)
             return self._refuse("SRV-003", "an error of Vafa's own; it is in the log")
 
-    def _lines(self, connection: socket.socket) -> Iterator[bytes]:
-        """Complete lines. One that was cut off by the end of the stream is no request and is dropped."""
-        rest = bytearray()
-        while chunk := connection.recv(_RECEIVE_BYTES):
-            searched = len(rest)
-            rest += chunk
-            while (end := rest.find(b"\n", searched)) >= 0 and end <= self._limits.line_bytes:
-                line = bytes(rest[:end])
-                del rest[: end + 1]
-                searched = 0
-                yield line
-            if len(rest) > self._limits.line_bytes:
-                connection.settimeout(self._limits.write_s)
-                too_long = f"a line may have {self._limits.line_bytes} bytes"
-                connection.sendall(self._refuse("SRV-002", too_long) + b"\n")
+    def _lines(self, client: Client) -> Iterator[bytes | None]:
+        """Complete lines, None for one that is too long. One cut off by the end of the stream is dropped."""
+        splitter = LineSplitter(self._limits.line_bytes)
+        introduced_by = time.monotonic() + self._limits.first_line_s
+        while True:
+            left_s = introduced_by - time.monotonic() if client.stranger else None
+            if left_s is not None and left_s <= 0:
+                raise TimeoutError
+            client.connection.settimeout(left_s)
+            chunk = client.connection.recv(_RECEIVE_BYTES)
+            if not chunk:
                 return
-
-
-def _give(path: Path, group: str) -> None:
-    """Hands a file to a group, which without root's powers must be one of ours. PortError when it is not."""
-    try:
-        gid = grp.getgrnam(group).gr_gid
-    except KeyError as error:
-        raise PortError(f"there is no group {group!r}", fix=f"sudo groupadd --system {group}") from error
-    try:
-        os.chown(path, -1, gid)
-    except PermissionError as error:
-        raise PortError(
-            f"it cannot be given to the group {group!r}, of which this process is no member",
-            fix=f"sudo systemctl edit vafa: [Service] SupplementaryGroups={group}; then restart it",
-        ) from error
-
-
-def _refuse_live(path: Path) -> None:
-    """PortError when a living process serves `path`, or it is something else than a socket."""
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise PortError(f"{path} is in the way: it is no socket", fix=f"look at it, then: sudo rm {path}")
-    except OSError:
-        return  # not there, or its directory is not: binding says which
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_STALE_PROBE_S)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return  # left by a process that died
-        except OSError as error:
-            raise PortError(f"{path} cannot be tried: {error}", fix="run as the service user") from error
-    raise PortError(f"{path} is served by another process", fix="systemctl status vafa", code="RUN-002")
+            yield from splitter.feed(chunk)
