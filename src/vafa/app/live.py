@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from vafa.app.standing import HubFacts, LinkFacts, Queue, Trouble
+
 
 class LaneState(msgspec.Struct, frozen=True):
     """One terminal as its lane sees it now.
@@ -61,6 +63,15 @@ class LocalLine(msgspec.Struct, frozen=True):
     code: str = ""
 
 
+class HubLive(msgspec.Struct, frozen=True):
+    """An enrolled device's links and hub; what `queue` keeps is the ledger's to say."""
+
+    hub: HubFacts
+    links: tuple[LinkFacts, ...]
+    queue: Queue
+    trouble: tuple[Trouble, ...] = ()
+
+
 class Live(msgspec.Struct, frozen=True):
     """The daemon's own part of `status`. `jobs`: name -> (ended well, age in seconds, words)."""
 
@@ -71,6 +82,7 @@ class Live(msgspec.Struct, frozen=True):
     ledger_failure: str = ""
     jobs: dict[str, tuple[bool, float, str]] = {}
     clock_jumps: int = 0
+    hub: HubLive | None = None
     local: tuple[LocalLine, ...] = ()
 
 

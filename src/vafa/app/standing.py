@@ -72,10 +72,55 @@ class ClockFacts(Struct, frozen=True):
 
 
 class Queue(Struct, frozen=True):
-    """Nothing is sent anywhere yet, so there is no queue: `kept` events lie on this device."""
+    """What waits to be sent. A device that is not enrolled has no queue: `kept` events lie on it.
+
+    waiting   events the hub has not confirmed; None while nobody can say
+    retrying  those of the waiting events that were sent before in vain; suspense: kept aside at the hub
+    """
 
     enrolled: bool
     kept: int
+    waiting: int | None = None
+    retrying: int = 0
+    suspense: int = 0
+    oldest_age_s: float | None = None
+
+
+class LinkFacts(Struct, frozen=True):
+    """A network link. `state`: online (the hub answered by it), up, no carrier, or down.
+
+    since    when it came to be so; carries: it is the one our bytes take now
+    metered  its bytes cost; radio: LTE, 3G ... where a modem manager says so
+    was_up   it was up at some time since the daemon began to watch
+    """
+
+    name: str
+    kind: str
+    state: str
+    since: str
+    age_s: float
+    carries: bool = False
+    metered: bool = False
+    radio: str = ""
+    round_trip_ms: float | None = None
+    was_up: bool = False
+
+
+class HubFacts(Struct, frozen=True):
+    """The hub this device is enrolled with. `state`: never asked, reachable, unreachable, refused.
+
+    reach   how the last requests ended, newest first; failed_at: when the last bad one did, '' for none
+    skew_s  this device's clock less the hub's, as of skew_age_s ago
+    """
+
+    host: str
+    state: str
+    last_sync_age_s: float | None = None
+    next_try_s: float | None = None
+    reach: tuple[bool, ...] = ()
+    failed_at: str = ""
+    skew_s: float | None = None
+    skew_age_s: float | None = None
 
 
 class Today(Struct, frozen=True):
@@ -146,6 +191,8 @@ class Status(Struct, frozen=True, kw_only=True):
     trouble: tuple[Trouble, ...] = ()
     terminals: tuple[TerminalFacts, ...] = ()
     clock: ClockFacts
+    links: tuple[LinkFacts, ...] = ()
+    hub: HubFacts | None = None
     queue: Queue
     today: Today
     open_sales: tuple[OpenSale, ...] = ()

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ from vafa.app.local_standing import local_lines, of_local_lines
 from vafa.app.standing import (
     ClockFacts,
     Gap,
+    HubFacts,
     Job,
     OpenSale,
     Queue,
@@ -57,6 +58,8 @@ class Facts(msgspec.Struct, frozen=True):
 
     terminals  (terminal id, mode, address) of each
     backup_ms  UTC milliseconds of the newest backup file, None when there is none
+    hub        the one it is enrolled with, for when the daemon cannot say more
+    trouble    what is wrong with the enrolment
     """
 
     shop: str
@@ -64,6 +67,8 @@ class Facts(msgspec.Struct, frozen=True):
     terminals: tuple[tuple[str, str, str], ...]
     backup_ms: int | None = None
     backup_every_h: int = 24
+    hub: HubFacts | None = None
+    trouble: tuple[Trouble, ...] = ()
 
 
 _DISK_FIX = "Check disk space (df) and the disk; then: vafa verify. Sales at the terminal go on."
@@ -99,6 +104,8 @@ def status(
         *_of_sales(books),
         *_of_jobs(live, facts, now_ms),
         *_of_the_clock(behind_s),
+        *facts.trouble,
+        *(live.hub.trouble if live and live.hub else ()),
     ]
     trouble.sort(key=lambda each: each.level != "broken")
     return Status(
@@ -115,13 +122,21 @@ def status(
         clock=ClockFacts(
             iso(now_ms), facts.zone, jumps=live.clock_jumps if live else 0, behind_s=max(0, behind_s)
         ),
-        queue=Queue(enrolled=False, kept=books.rows),
+        links=live.hub.links if live and live.hub else (),
+        hub=live.hub.hub if live and live.hub else facts.hub,
+        queue=_queue(live, facts, books.rows),
         today=books.today,
         open_sales=books.open_sales,
         gaps=books.gaps,
         jobs=tuple(Job(name, *run) for name, run in sorted(live.jobs.items())) if live else (),
         backup_age_s=None if facts.backup_ms is None else max(0.0, (now_ms - facts.backup_ms) / 1000),
     )
+
+
+def _queue(live: Live | None, facts: Facts, kept: int) -> Queue:
+    if live is not None and live.hub is not None:
+        return msgspec.structs.replace(live.hub.queue, kept=kept)
+    return Queue(enrolled=facts.hub is not None, kept=kept)
 
 
 def facts(config: "Config") -> Facts:
@@ -132,7 +147,20 @@ def facts(config: "Config") -> Facts:
         terminals=tuple((each.id, each.mode, each.address) for each in config.terminal),
         backup_ms=newest_backup_ms(config.backup_directory),
         backup_every_h=config.jobs.backup_every_h,
+        **_enrolment(config.ledger_directory),
     )
+
+
+def _enrolment(directory: Path) -> dict[str, Any]:
+    """The hub's name where this device is enrolled; what is wrong where that cannot be read."""
+    from vafa.sync.enrolment import EnrolmentFault, load
+
+    try:
+        enrolment = load(directory)
+    except EnrolmentFault as error:
+        fault = Trouble("degraded", f"Nothing is sent to the hub: {error}.", f"{error.fix}.", error.code)
+        return {"trouble": (fault,)}
+    return {} if enrolment is None else {"hub": HubFacts(enrolment.host, "never")}
 
 
 def verdict(trouble: list[Trouble]) -> Verdict:

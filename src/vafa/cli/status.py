@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vafa.cli import status_hub
 from vafa.cli.asking import config_option, pause, print_json
 from vafa.model.errors import LedgerError, NotRunning
 
@@ -140,14 +141,9 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
         yield _terminal(terminal)
     if status.local:
         yield "Local", ", ".join(_local(line) for line in status.local)
-    local = datetime.fromisoformat(status.clock.time.replace("Z", "+00:00"))
-    if status.clock.zone:
-        from zoneinfo import ZoneInfo
-
-        local = local.astimezone(ZoneInfo(status.clock.zone))
-    yield "Clock", f"{local:%H:%M:%S} {status.clock.zone}", "not attested"
-    kept = f"{status.queue.kept:,} events kept on this device"
-    yield "Queue", "enrolled" if status.queue.enrolled else "not enrolled", kept
+    yield from status_hub.links_and_hub(status)
+    yield next(status_hub.clock(status), _own_clock(status))
+    yield from status_hub.queue(status)
     today = status.today
     sales = f"{today.sales:,} sale{'' if today.sales == 1 else 's'}"
     counts = f"{sales}   {today.awarded:,} awarded  {today.waiting:,} wait for a claim"
@@ -157,6 +153,7 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
         yield "Undone", f"{today.undone:,} by void or refund   {today.taken:,} points taken back"
     if today.adjusted:
         yield "By hand", f"{today.adjusted:+,} points adjusted"
+    yield from status_hub.reach(status)
     for sale in status.open_sales:
         words = {"unsure": "unsure", "in_hand": "in hand"}[sale.state]
         yield "Sale", f"{sale.number}  {sale.amount:,} rial", words, "since", ago(sale.age_s)
@@ -164,6 +161,15 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
         yield "Backup", "ledger", "written", "last", ago(status.backup_age_s)
     else:
         yield "Backup", "none yet"
+
+
+def _own_clock(status: "Status") -> tuple[str, ...]:
+    local = datetime.fromisoformat(status.clock.time.replace("Z", "+00:00"))
+    if status.clock.zone:
+        from zoneinfo import ZoneInfo
+
+        local = local.astimezone(ZoneInfo(status.clock.zone))
+    return "Clock", f"{local:%H:%M:%S} {status.clock.zone}", "not attested"
 
 
 def _terminal(terminal: "TerminalFacts") -> tuple[str, ...]:

@@ -46,6 +46,11 @@ class Enrolment(msgspec.Struct, frozen=True):
     schema: int = 1
 
     @property
+    def host(self) -> str:
+        """The hub's name, as people see it."""
+        return self.hub.partition("://")[2].partition("/")[0]
+
+    @property
     def hub_public_key(self) -> bytes:
         return bytes.fromhex(self.hub_key)
 
