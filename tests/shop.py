@@ -9,7 +9,7 @@ from vafa.app.programmes import Programmes
 from vafa.app.sales import Sales
 from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
-from vafa.keys.seal import Sealer
+from vafa.keys.seal import Sealer, wrapping_key
 from vafa.keys.tokens import Tokens
 from vafa.ledger.ledger import Ledger
 from vafa.ledger.storage import connect_reader
@@ -42,7 +42,7 @@ class Shop:
         self.wall_ms = wall_ms
         key = DeviceKey(b"k" * 32)
         self.tokens = Tokens(key)
-        self.sealer = Sealer(key)
+        self.sealer = Sealer(wrapping_key(key))
         self.open()
 
     def open(self) -> None:

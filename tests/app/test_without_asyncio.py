@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 _KEPT_OUT = """
 import sys
@@ -23,6 +24,28 @@ unwanted = {"asyncio", "ssl", "click", "httpx", "sqlite_utils", "cryptography"}
 print(sorted(unwanted & set(sys.modules)))
 """
     assert _said(_KEPT_OUT + program) == "[]"
+
+
+def test_a_first_start_and_a_new_member_load_neither_sqlite_utils_nor_the_cipher(tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from vafa.app.aside import SealerAside, migrate_aside
+from vafa.app.daemon import open_epoch
+from vafa.app.members import Members
+from vafa.keys.device_key import DeviceKey
+from vafa.keys.seal import wrapping_key
+from vafa.keys.tokens import Tokens
+from vafa.ledger.ledger import Ledger
+key = DeviceKey(b"k" * 32)
+tokens = Tokens(key)
+ledger = Ledger(Path({str(tmp_path)!r}), lambda: 1_767_000_000_000, migrate_aside)
+open_epoch(ledger, tokens.key_id)
+members = Members(ledger, tokens, SealerAside(wrapping_key(key)))
+members.add("09121236789", "Sara", "test")
+print([(each.phone, each.name) for each in members.find("6789")])
+print(sorted({{"click", "sqlite_utils", "cryptography"}} & set(sys.modules)))
+"""
+    assert _said(_KEPT_OUT + program) == "[('0912•••6789', 'Sara')]\n[]"
 
 
 def test_who_imports_asyncio_later_gets_the_real_one() -> None:

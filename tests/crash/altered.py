@@ -6,6 +6,7 @@ altered.py hasty ...     checkpoints every few awards, jobs every second: more o
 
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from vafa.app import jobs
@@ -17,8 +18,8 @@ def lazy() -> None:
     """What an SQLite built with another default would do if nobody read the setting back."""
     connect = storage.connect_writer
 
-    def connect_lazily(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def connect_lazily(path: Path, migrate: Callable[[Path], None]) -> sqlite3.Connection:
+        connection = connect(path, migrate)
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 

@@ -4,21 +4,22 @@ Each finished system call becomes one step, in the order the calls returned. Two
 sound with several threads: an answer counts from the moment its call began (the client may have it already),
 and a sync covers only what had returned before the sync began. A call that changes a file in a way this
 reader does not know is an error, never silently left out; a kind of sync it does not know merely makes the
-disk model more pessimistic.
+disk model more pessimistic. A process the daemon starts shares its files, but not its numbers for them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 TRACED = (
     "open,openat,creat,close,dup,dup2,dup3,lseek,write,writev,pwrite64,pwritev,pwritev2,ftruncate,truncate,"
     "fallocate,copy_file_range,sendfile,fsync,fdatasync,unlink,unlinkat,rename,renameat,renameat2,link,linkat,"
-    "symlink,symlinkat,sendto,sendmsg"
+    "symlink,symlinkat,sendto,sendmsg,clone,clone3,fork,vfork"
 )
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*?)(?:\) += (-?\d+).*| <unfinished \.\.\.>)$", re.DOTALL)
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)\) += (-?\d+)")
+_BIRTH = re.compile(r"^(\d+) +(<\.\.\. )?(?:clone3?|v?fork)\b(.*?)(?:= (\d+)| <unfinished \.\.\.>)$")
 _ARGUMENT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"|([^,\s"]+)')
 _UNKNOWN_CHANGES = frozenset(
     "dup dup2 dup3 writev pwritev pwritev2 truncate fallocate copy_file_range sendfile link linkat symlink "
@@ -86,8 +87,9 @@ class StraceLog:
 
     def __init__(self, directory: Path) -> None:
         self._directory = str(directory.resolve())
-        self._files: dict[int, _Open] = {}
-        self._position: dict[int, int] = {}
+        self._process: dict[str, str] = {}  # thread -> the process it belongs to, where that is a child's
+        self._files: dict[tuple[str, int], _Open] = {}  # by process and descriptor
+        self._position: dict[tuple[str, int], int] = {}
         self._sizes: dict[str, int] = {}
         self._begun: dict[str, tuple[int, str]] = {}
         self.steps: list[Step] = []
@@ -97,6 +99,8 @@ class StraceLog:
         self._files.clear()
         self._position.clear()
         self._begun.clear()
+        with log.open(encoding="ascii", errors="replace") as lines:
+            self._process = _children(lines)
         with log.open(encoding="ascii", errors="replace") as lines:
             for line in lines:
                 self._line(line.rstrip("\n"))
@@ -112,41 +116,42 @@ class StraceLog:
             if name in ("sendto", "sendmsg"):
                 self._answer(arguments)
             else:
-                self._end(name, arguments, int(result), begun)
+                self._end(thread, name, arguments, int(result), begun)
             return
         resumed = _RESUMED.match(line)
         if resumed:
             thread, name, rest, result = resumed.groups()
             begun, arguments = self._begun.pop(thread)
             if name not in ("sendto", "sendmsg", "close"):
-                self._end(name, arguments + rest, int(result), begun)
+                self._end(thread, name, arguments + rest, int(result), begun)
 
     def _begin(self, thread: str, name: str, arguments: str) -> None:
         self._begun[thread] = (len(self.steps), arguments)
         if name in ("sendto", "sendmsg"):
             self._answer(arguments)
         elif name == "close":
-            self._end(name, arguments, 0, len(self.steps))
+            self._end(thread, name, arguments, 0, len(self.steps))
 
     def _answer(self, arguments: str) -> None:
         data = b"".join(_bytes(text) for text in re.findall(r'"((?:\\x[0-9a-f]{2})+)"', arguments))
         self.steps.append(Answer(data))
 
-    def _end(self, name: str, arguments: str, result: int, begun: int) -> None:
+    def _end(self, thread: str, name: str, arguments: str, result: int, begun: int) -> None:
+        process = self._process.get(thread, "")
         args = [text if hexed is None else _bytes(hexed) for hexed, text in _split(arguments)]
         if result < 0:
-            if name in ("fsync", "fdatasync") and int(args[0]) in self._files:
-                self.steps.append(SyncFailed(self._files[int(args[0])].path, begun))
+            if name in ("fsync", "fdatasync") and (process, int(args[0])) in self._files:
+                self.steps.append(SyncFailed(self._files[process, int(args[0])].path, begun))
         elif name in ("open", "openat", "creat"):
-            self._opened(args, result)
+            self._opened(args, (process, result))
         elif name in ("unlink", "unlinkat", "rename", "renameat", "renameat2"):
             self._named(name, [self._ours(arg) for arg in args if isinstance(arg, bytes)])
         elif name == "close":
-            self._files.pop(int(args[0]), None)
-        elif args[0].isdigit() and int(args[0]) in self._files:
-            self._on_file(name, self._files[int(args[0])], args, result, begun)
+            self._files.pop((process, int(args[0])), None)
+        elif args and args[0].isdigit() and (process, int(args[0])) in self._files:
+            self._on_file(name, (process, int(args[0])), args, result, begun)
 
-    def _opened(self, args: list[str | bytes], descriptor: int) -> None:
+    def _opened(self, args: list[str | bytes], descriptor: tuple[str, int]) -> None:
         path = self._ours(next(arg for arg in args if isinstance(arg, bytes)))
         flags = next((arg for arg in args if isinstance(arg, str) and arg.startswith("O_")), "O_RDONLY")
         assert isinstance(flags, str)
@@ -175,8 +180,11 @@ class StraceLog:
                 self._sizes[new] = self._sizes.pop(old)
             self.steps.append(Rename(old, new))
 
-    def _on_file(self, name: str, file: _Open, args: list[str | bytes], result: int, begun: int) -> None:
-        path, descriptor = file.path, int(args[0])
+    def _on_file(
+        self, name: str, descriptor: tuple[str, int], args: list[str | bytes], result: int, begun: int
+    ) -> None:
+        file = self._files[descriptor]
+        path = file.path
         match name:
             case "fsync" | "fdatasync":
                 self.steps.append(Sync(path, begun))
@@ -205,6 +213,34 @@ class StraceLog:
         if text == self._directory:
             return ""
         return text.removeprefix(self._directory + "/") if text.startswith(self._directory + "/") else None
+
+
+def _children(lines: Iterable[str]) -> dict[str, str]:
+    """Thread -> process, of the processes started meanwhile and their threads.
+
+    Read ahead, for a child's first calls may stand before the return of the call that made it.
+    """
+    begun: dict[str, str] = {}
+    makers: dict[str, str] = {}  # a thread -> the one that started it
+    found: dict[str, str] = {}
+    for line in lines:
+        birth = _BIRTH.match(line.rstrip("\n"))
+        if birth is None:
+            continue
+        maker, resumed, arguments, made = birth.groups()
+        if made is None:
+            begun[maker] = arguments
+        elif "CLONE_THREAD" in (begun.pop(maker) if resumed else arguments):
+            makers[made] = maker
+        else:
+            found[made] = made
+    for thread in makers:
+        first = thread
+        while first in makers:
+            first = makers[first]
+        if first in found:
+            found[thread] = first
+    return found
 
 
 def _split(arguments: str) -> Iterator[tuple[str | None, str]]:

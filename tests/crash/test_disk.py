@@ -125,6 +125,26 @@ def test_calls_of_several_threads_are_read_in_the_order_they_took_effect(log: Pa
     ]
 
 
+def test_a_process_started_meanwhile_has_numbers_of_its_own_for_its_files(tmp_path: Path) -> None:
+    ours, theirs = hexed(str(tmp_path / "f").encode()), hexed(str(tmp_path / "g").encode())
+    lines = [
+        f'7 openat(AT_FDCWD, "{ours}", O_RDWR|O_CREAT|O_CLOEXEC, 0600) = 3',
+        "7 clone3({flags=CLONE_VM|CLONE_THREAD, stack=0x7f} => {parent_tid=[8]}, 88) = 8",
+        "8 vfork( <unfinished ...>",
+        f'9 openat(AT_FDCWD, "{theirs}", O_RDWR|O_CREAT|O_CLOEXEC, 0600) = 3',
+        "8 <... vfork resumed>) = 9",
+        "9 clone3({flags=CLONE_VM|CLONE_THREAD, stack=0x7f} <unfinished ...>",
+        f'10 pwrite64(3, "{hexed(b"child")}", 5, 0) = 5',
+        "9 <... clone3 resumed> => {parent_tid=[10]}, 88) = 10",
+        "9 close(3) = 0",
+        f'8 pwrite64(3, "{hexed(b"daemon")}", 6, 0) = 6',
+    ]
+    (tmp_path / "log").write_text("\n".join(lines))
+    reader = StraceLog(tmp_path)
+    reader.read(tmp_path / "log")
+    assert reader.steps[2:] == [Write("g", 0, b"child"), Write("f", 0, b"daemon")]
+
+
 def test_a_change_of_a_file_the_model_does_not_know_is_an_error(log: Path) -> None:
     lines = log.read_text().splitlines()
     log.write_text("\n".join([lines[0], "7 fallocate(3, 0, 0, 4096) = 0"]))

@@ -17,7 +17,9 @@ README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 SYSTEMD = ROOT / "systemd"
 SOCKETS = 2  # the local protocol's and the command line's
-OTHER_THREADS = 24  # main, jobs, late acknowledgements, and two for each of some ten terminals
+OTHER_THREADS = (
+    25  # main, jobs, late acknowledgements, two for each of some ten terminals, the one that seals
+)
 
 
 def settings(text: str) -> dict[str, list[str]]:

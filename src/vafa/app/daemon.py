@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from vafa import __version__
+from vafa.app.aside import SealerAside, migrate_aside
 from vafa.app.cable import Cable
 from vafa.app.config import Config, Terminal
 from vafa.app.control import Control
@@ -32,7 +33,7 @@ from vafa.app.sales import Sales
 from vafa.app.status import facts
 from vafa.club.programme import Programme, parse
 from vafa.keys.device_key import DeviceKey, load, load_or_create
-from vafa.keys.seal import Sealer
+from vafa.keys.seal import wrapping_key
 from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
@@ -94,13 +95,13 @@ class Daemon:
         key = device_key(config)
         tokens = Tokens(key)
         programme = configured_programme(config.programme_file)
-        self.ledger = Ledger(directory, clock.wall_ms)
+        self.ledger = Ledger(directory, clock.wall_ms, migrate_aside)
         open_epoch(self.ledger, tokens.key_id)
         self._programmes = Programmes(self.ledger)
         if not self._programmes.knows(programme.id):  # one that was superseded here stays so
             self._programmes.activate(programme, None)
         self._counter = Counter(self.ledger, tokens, self._programmes, config.shop.zone)
-        self._members = Members(self.ledger, tokens, Sealer(key))
+        self._members = Members(self.ledger, tokens, SealerAside(wrapping_key(key)))
         shop = config.shop
         self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes)
         self._make_lanes(Sales(self._counter))

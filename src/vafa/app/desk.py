@@ -177,7 +177,7 @@ class Desk:
 
     def _identify(self, request: messages.Identify) -> messages.Answer:
         member = self._members.id_of(request.member)
-        view = self._members.show(member)
+        view = self._members.show(member, request.member)
         ticket = secrets.token_hex(8)
         with self._identified_lock:
             now = self._clock.monotonic()
@@ -191,7 +191,7 @@ class Desk:
         return known(self._members.add(request.member, mask_pans(request.name), by="local protocol"))
 
     def _balance(self, request: messages.Balance) -> messages.Answer:
-        return known(self._members.show(self._members.id_of(request.member)))
+        return known(self._members.show(self._members.id_of(request.member), request.member))
 
     def _who(self, request: messages.Payment | messages.Sell, used_for: str) -> bytes:
         """The member a request names; b'' when it names nobody we know.

@@ -9,13 +9,13 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from vafa.books.rows import AliasRow
+from vafa.keys.seal import SealedPerson
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
-from vafa.model.errors import KeyFileError
 
 if TYPE_CHECKING:
-    from vafa.keys.seal import Sealer
+    from vafa.keys.seal import Seals
     from vafa.keys.tokens import Tokens
 
 SLICE_MEMBERS = 50  # a sale waits no longer than it takes to merge so many
@@ -44,8 +44,11 @@ def open_epoch_as(ledger: Ledger, device: int, key_id: bytes, why: str) -> bool:
     return ledger.write(decide)
 
 
-def merge_own_members(ledger: Ledger, tokens: "Tokens", sealer: "Sealer") -> tuple[int, int]:
-    """(members merged, those whose sealed phone does not open). In slices, so that no sale waits long."""
+def merge_own_members(ledger: Ledger, tokens: "Tokens", sealer: "Seals") -> tuple[int, int]:
+    """(members merged, those whose sealed phone does not open). In slices, so that no sale waits long.
+
+    SealingFailed when nothing can be opened now: to be done again.
+    """
     if tokens.key_id == tokens.own_key_id:
         return 0, 0
     merged = unreadable = 0
@@ -55,11 +58,14 @@ def merge_own_members(ledger: Ledger, tokens: "Tokens", sealer: "Sealer") -> tup
         if not rows:
             return merged, unreadable
         joined: list[tuple[bytes, bytes]] = []
-        for member, wrapped, phone in rows:
-            try:
-                joined.append((member, tokens.member_id(sealer.open(wrapped, member, phone))))
-            except KeyFileError:
+        people = sealer.opened(
+            [(member, SealedPerson(wrapped, phone, None)) for member, wrapped, phone in rows]
+        )
+        for (member, _, _), person in zip(rows, people, strict=True):
+            if person is None:
                 unreadable += 1  # status tells; `verify` names the row
+            else:
+                joined.append((member, tokens.member_id(person.phone)))
         merged += ledger.write(lambda tx: _merge(tx, joined))  # noqa: B023
         after = rows[-1][0]
 

@@ -1,7 +1,8 @@
 """Members at the counter: enrol by phone, bind a card, claim waiting points, find and show.
 
 A phone becomes a keyed id at once; the number itself is sealed into `secret` in the same commit and opened
-only to show its mask.
+only to show its mask. Sealing and opening take another process a while: never inside the ledger's lock, where
+a sale would wait for it.
 """
 
 import sqlite3
@@ -9,18 +10,20 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import msgspec
+import structlog
 
 from vafa.books.effect import floor_sum
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState, TokenRow
-from vafa.keys.seal import Sealer
+from vafa.keys.seal import Person, SealedPerson, Seals, unopened
 from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
-from vafa.model.errors import NotFound, Refused
+from vafa.model.errors import NotFound, Refused, SealingFailed
 from vafa.model.identity import TokenKind, ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
 
 _SEAL_ROW = "INSERT OR REPLACE INTO secret (member, wrapped_key, phone, name) VALUES (?, ?, ?, ?)"
+_SEALED = "SELECT wrapped_key, phone, name FROM secret WHERE member = ?"
 HISTORY_ROWS = 10
 _HISTORY = (
     events.Kind.AWARD,
@@ -29,6 +32,8 @@ _HISTORY = (
     events.Kind.REFUND,
     events.Kind.ADJUST,
 )
+
+log = structlog.get_logger()
 
 
 class MemberView(msgspec.Struct, frozen=True):
@@ -56,6 +61,9 @@ class HistoryLine(msgspec.Struct, frozen=True):
     what: str = "purchase"
 
 
+Closed = tuple[MemberView, SealedPerson | None]  # a member with nothing opened, and what could be
+
+
 class Claimed(msgspec.Struct, frozen=True):
     """What a claim brought: points for the member, over how many payments, and the balance now."""
 
@@ -68,7 +76,7 @@ class Claimed(msgspec.Struct, frozen=True):
 class Members:
     """Thread-safe: the ledger's lock is the only one."""
 
-    def __init__(self, ledger: Ledger, tokens: Tokens, sealer: Sealer) -> None:
+    def __init__(self, ledger: Ledger, tokens: Tokens, sealer: Seals) -> None:
         self._ledger = ledger
         self._tokens = tokens
         self._sealer = sealer
@@ -89,13 +97,14 @@ class Members:
         return member
 
     def add(self, phone: str, name: str, by: str) -> MemberView:
-        """Enrol a phone. Enrolling it again changes nothing and shows the member."""
+        """Enrol a phone. Enrolling it again changes nothing and shows the member. SealingFailed."""
         number = checked_phone(phone)
         ids = self._tokens.member_ids(number)
-        member = ids[0]
-        wrapped = self._sealer.new_key(member)
-        sealed = self._sealer.seal(wrapped, member, number)
-        sealed_name = self._sealer.seal(wrapped, member, name) if name else None
+        here = self._ledger.read(lambda connection: first_here(connection, ids))
+        if here is not None:
+            return self.show(here.id, number)  # nothing to seal
+        member, person = ids[0], Person(number, name)
+        row = (member, *msgspec.structs.astuple(self._sealer.sealed(member, person)))
 
         def decide(tx: Transaction) -> bytes | None:
             known = first_here(tx.connection, ids)
@@ -104,15 +113,27 @@ class Members:
             tx.post(events.Enrol(member, number[-4:], by))
             if name:
                 tx.post(events.Profile(member, 1, None, b"", None, by))
-            tx.connection.execute(_SEAL_ROW, (member, wrapped, sealed, sealed_name))
+            tx.connection.execute(_SEAL_ROW, row)
             return None
 
         known = self._ledger.write(decide)
-        return self._view(known or member, created=known is None)
+        if known is not None:
+            return self.show(known, number)
+        view, _ = self._ledger.read(lambda connection: _closed(connection, member))
+        return msgspec.structs.replace(_told(view, person), created=True)
 
-    def show(self, member: bytes) -> MemberView:
-        """The member with their cards and last payments. NotFound."""
-        return self._view(member, created=False)
+    def show(self, member: bytes, phone: str = "") -> MemberView:
+        """The member with their cards and last payments; `phone` where the asker gave it. NotFound.
+
+        Who gave it, and has no name, is shown without opening anything.
+        """
+        view, sealed = self._ledger.read(lambda connection: _closed(connection, member))
+        number = phone_e164(phone)
+        if number:
+            view = msgspec.structs.replace(view, phone=phone_masked(number))
+        if sealed is None or (number and sealed.name is None):
+            return view
+        return self._opened([(view, sealed)])[0]
 
     def find(self, text: str) -> list[MemberView]:
         """Members by whole phone, the last four digits of one, or the id in hex."""
@@ -125,7 +146,8 @@ class Members:
         else:
             ids = [_id_of_hex(digits)]
         found = [self._ledger.read(lambda c, i=each: _row(c, i)) for each in ids]  # type: ignore[misc]
-        return [self._view(row.id, created=False) for row in found if row is not None]
+        there = [row.id for row in found if row is not None and row.state == MemberState.ACTIVE]
+        return self._opened([self._ledger.read(lambda c, i=each: _closed(c, i)) for each in there])  # type: ignore[misc]
 
     def bind(self, member: bytes, payment: str, by: str) -> MemberView:
         """Bind the card of a sale (by any of its numbers) to a member. Binding it again changes nothing."""
@@ -147,7 +169,7 @@ class Members:
             tx.post(events.Bind(member, token, by))
 
         self._ledger.write(decide)
-        return self._view(member, created=False)
+        return self.show(member)
 
     def claim(self, code: str, member: bytes, by: str) -> Claimed:
         """Give the points that wait under `code` to a member: as if they had enrolled before.
@@ -177,7 +199,7 @@ class Members:
             return len(rows), sum(part.points_in for part in parts), False
 
         payments, points, again = self._ledger.write(decide)
-        return Claimed(self._view(member, created=False), payments, points, again)
+        return Claimed(self.show(member), payments, points, again)
 
     @staticmethod
     def _bind_strong(tx: Transaction, member: bytes, row: PaymentRow, by: str) -> None:
@@ -216,20 +238,34 @@ class Members:
             )
         return tuple(parts)
 
-    def _view(self, member: bytes, *, created: bool) -> MemberView:
-        def question(connection: sqlite3.Connection) -> MemberView:
-            row = _active(connection, member)
-            secret = connection.execute(
-                "SELECT wrapped_key, phone, name FROM secret WHERE member = ?", (row.id,)
-            ).fetchone()
-            phone, name = last4_masked(row.last4), ""
-            if secret is not None:
-                wrapped, sealed, sealed_name = secret
-                phone = phone_masked(self._sealer.open(wrapped, row.id, sealed))
-                name = self._sealer.open(wrapped, row.id, sealed_name) if sealed_name else ""
-            return member_view(connection, row, phone, name, created=created)
+    def _opened(self, closed: "list[Closed]") -> list[MemberView]:
+        """The views with what is sealed of them; without it where nobody can open it now (the log says why).
 
-        return self._ledger.read(question)
+        For points are told, and a claim that is committed is answered, also without a name.
+        """
+        sealed = [(bytes.fromhex(view.id), each) for view, each in closed if each is not None]
+        try:
+            people = iter(self._sealer.opened(sealed))
+        except SealingFailed as failure:
+            log.warning("names not opened", code=failure.code, reason=str(failure))
+            return [view for view, _ in closed]
+        return [view if each is None else _told(view, next(people) or _unreadable()) for view, each in closed]
+
+
+def _closed(connection: sqlite3.Connection, member: bytes) -> Closed:
+    """A member without what is sealed of them, and that. NotFound."""
+    row = _active(connection, member)
+    columns = connection.execute(_SEALED, (row.id,)).fetchone()
+    view = member_view(connection, row, last4_masked(row.last4), "")
+    return view, None if columns is None else SealedPerson(*columns)
+
+
+def _unreadable() -> Person:
+    raise unopened()
+
+
+def _told(view: MemberView, person: Person) -> MemberView:
+    return msgspec.structs.replace(view, phone=phone_masked(person.phone), name=person.name)
 
 
 def member_view(

@@ -14,12 +14,12 @@ from vafa.app.programmes import covering
 from vafa.club.explain import Mismatch, Step, explain, explain_nothing
 from vafa.club.programme import CURRENCIES, Programme, document, parse
 from vafa.keys.device_key import DeviceKey
-from vafa.keys.seal import Sealer
+from vafa.keys.seal import SealedPerson, Sealer, unopened, wrapping_key
 from vafa.keys.tokens import KEY_ID_BYTES, Tokens
 from vafa.ledger import reads
 from vafa.ledger.verify import Bad
 from vafa.model import events
-from vafa.model.errors import KeyFileError, VafaError
+from vafa.model.errors import VafaError
 from vafa.model.events import Nothing
 from vafa.model.payment import PaymentKey
 
@@ -194,22 +194,19 @@ def _proper(fraction: tuple[int, int]) -> bool:
 
 def seal_faults(connection: sqlite3.Connection, key: DeviceKey) -> tuple[int, list[Bad]]:
     """(how many sealed phones there are, the first that is not its member's). They lie beside the journal."""
-    sealer, tokens = Sealer(key), Tokens(key)
+    sealer, tokens = Sealer(wrapping_key(key)), Tokens(key)
     rows = connection.execute(
         "SELECT member, wrapped_key, phone, name, last4 FROM secret LEFT JOIN member ON id = member "
         "ORDER BY member"
     ).fetchall()
     for member, wrapped, sealed, sealed_name, last4 in rows:
         place = f"secret {member.hex()}"
-        try:
-            phone = sealer.open(wrapped, member, sealed)
-            if sealed_name is not None:
-                sealer.open(wrapped, member, sealed_name)
-        except KeyFileError as error:
-            return len(rows), [Bad(place, str(error))]
-        ids = {each[:KEY_ID_BYTES]: each for each in tokens.member_ids(phone)}
+        (person,) = sealer.opened([(member, SealedPerson(wrapped, sealed, sealed_name))])
+        if person is None:
+            return len(rows), [Bad(place, str(unopened()))]
+        ids = {each[:KEY_ID_BYTES]: each for each in tokens.member_ids(person.phone)}
         if ids.get(member[:KEY_ID_BYTES], member) != member:
             return len(rows), [Bad(place, "the sealed phone is another member's")]
-        if last4 != phone[-4:]:
+        if last4 != person.phone[-4:]:
             return len(rows), [Bad(place, "the member's last four digits are not those of the sealed phone")]
     return len(rows), []

@@ -1,12 +1,15 @@
 """Phones and names at rest: ciphertext under a key of the member's own, itself wrapped by the device's key.
 
 Deleting a member's wrapped key forgets the person, whatever copies of the ciphertext remain. The cipher is
-ChaCha20-Poly1305
-of `cryptography`, which is loaded when the first phone is sealed, not on the award path.
+ChaCha20-Poly1305 of `cryptography`, which is loaded when the first phone is sealed and then costs 7 MB for as
+long as the process lives: the daemon has the sealing done by another one (`sealing`, and `app.aside`).
 """
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from vafa.keys.device_key import KEY_BYTES, DeviceKey
 from vafa.model.errors import KeyFileError
@@ -17,11 +20,70 @@ if TYPE_CHECKING:
 NONCE_BYTES = 12
 
 
-class Sealer:
-    """Seals and opens texts of one member under a wrapped key."""
+class Person(Struct, frozen=True):
+    """What is sealed of a member: the phone in E.164, and the name or ''. `repr` shows neither."""
 
-    def __init__(self, device_key: DeviceKey) -> None:
-        self._wrapping_key = device_key.derived("seal")
+    phone: str
+    name: str
+
+    def __repr__(self) -> str:
+        return "Person(...)"
+
+
+class SealedPerson(Struct, frozen=True):
+    """The same, sealed: the columns of a `secret` row."""
+
+    wrapped_key: bytes
+    phone: bytes
+    name: bytes | None
+
+
+class Seals(Protocol):
+    """Seals and opens people, here or in another process."""
+
+    def sealed(self, member: bytes, person: Person) -> SealedPerson:
+        """`person` under a fresh key. SealingFailed where the other process gives no answer."""
+
+    def opened(self, sealed: Sequence[tuple[bytes, SealedPerson]]) -> list[Person | None]:
+        """The people of (member, sealed), in that order; None for one that does not open. SealingFailed."""
+
+
+def unopened() -> KeyFileError:
+    """What to say of a sealed phone that was sealed by another device's key or altered."""
+    return KeyFileError(
+        "a sealed phone does not open with this device's key",
+        fix="restore the key that belongs to this ledger",
+    )
+
+
+def wrapping_key(device_key: DeviceKey) -> bytes:
+    """The key that wraps each member's own."""
+    return device_key.derived("seal")
+
+
+class Sealer:
+    """Seals and opens texts of one member under a wrapped key, in this process."""
+
+    def __init__(self, wrapping_key: bytes) -> None:
+        self._wrapping_key = wrapping_key
+
+    def sealed(self, member: bytes, person: Person) -> SealedPerson:
+        """`person` under a fresh key."""
+        wrapped = self.new_key(member)
+        name = self.seal(wrapped, member, person.name) if person.name else None
+        return SealedPerson(wrapped, self.seal(wrapped, member, person.phone), name)
+
+    def opened(self, sealed: Sequence[tuple[bytes, SealedPerson]]) -> list[Person | None]:
+        """The people of (member, sealed), in that order; None for one that does not open."""
+        return [self._person(member, each) for member, each in sealed]
+
+    def _person(self, member: bytes, sealed: SealedPerson) -> Person | None:
+        key = sealed.wrapped_key
+        try:
+            name = "" if sealed.name is None else self.open(key, member, sealed.name)
+            return Person(self.open(key, member, sealed.phone), name)
+        except KeyFileError:
+            return None
 
     def new_key(self, member: bytes) -> bytes:
         """A fresh key for a member, wrapped: what `secret.wrapped_key` holds."""
@@ -56,7 +118,4 @@ def _open(key: bytes, sealed: bytes, member: bytes) -> bytes:
     try:
         return _cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], member)
     except (InvalidTag, ValueError) as error:
-        raise KeyFileError(
-            "a sealed phone does not open with this device's key",
-            fix="restore the key that belongs to this ledger",
-        ) from error
+        raise unopened() from error

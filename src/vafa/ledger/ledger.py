@@ -26,6 +26,9 @@ from vafa.model.chain import NO_HASH, Row, chain_hash
 from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
 
 T = TypeVar("T")
+Migrate = Callable[
+    [Path, int], None
+]  # brings the ledger at a path to the newest schema; its lock's descriptor
 _INSERT = "INSERT INTO journal (epoch, seq, at, kind, body, till, state, hash) VALUES (?,?,?,?,?,?,?,?)"
 _NEWEST_TWO = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal ORDER BY seq DESC LIMIT 2"
 
@@ -90,18 +93,26 @@ class Transaction:
             self.connection.execute(sql.insert if old is None else sql.update, msgspec.structs.astuple(new))
 
 
+def _migrate_here(path: Path, _lock: int) -> None:
+    """In this process, which keeps what that loads."""
+    from vafa.ledger.migrations import migrate
+
+    migrate(path)
+
+
 class Ledger:
     """An open ledger. One instance a process, shared by all threads."""
 
-    def __init__(self, directory: Path, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, directory: Path, wall_ms: Callable[[], int], migrate: Migrate = _migrate_here) -> None:
         """Open or create the ledger in `directory` for writing. Raises the LedgerError family."""
         self.path = storage.ledger_path(directory)
         self._wall_ms = wall_ms
+        self._migrate = migrate
         self._lock = threading.Lock()
         self.failure = ""  # why the last write failed; '' while all is well
         self._lock_descriptor = storage.lock_ledger(self.path)
         try:
-            self._connection: sqlite3.Connection | None = storage.connect_writer(self.path)
+            self._connection: sqlite3.Connection | None = self._connected()
             self._head = _read_head(self._connection)
         except BaseException:
             os.close(self._lock_descriptor)
@@ -159,9 +170,12 @@ class Ledger:
 
     def _ready(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = storage.connect_writer(self.path)
+            self._connection = self._connected()
             self._head = _read_head(self._connection)
         return self._connection
+
+    def _connected(self) -> sqlite3.Connection:
+        return storage.connect_writer(self.path, lambda path: self._migrate(path, self._lock_descriptor))
 
     def _failed(self, error: sqlite3.Error) -> LedgerError:
         """Forget the connection: after an error only what the disk has counts."""

@@ -1,10 +1,12 @@
 """Schema changes by sqlite-utils; loaded only when a ledger is new or older than this Vafa.
 
 Each migration and the record of it are one transaction. The last step of each sets `user_version`, so an
-opening daemon sees with one PRAGMA that nothing is to be done and need not import sqlite-utils at all.
+opening daemon sees with one PRAGMA that nothing is to be done and need not import sqlite-utils at all. Where
+something is, `python -m vafa.ledger.migrations LEDGER` does it in a process that ends (`app.aside`).
 """
 
 import sqlite3
+import sys
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -43,3 +45,7 @@ def migrate(path: Path) -> None:
         migrations.apply(db)
     finally:
         db.close()
+
+
+if __name__ == "__main__":
+    migrate(Path(sys.argv[1]))

@@ -7,6 +7,7 @@ rows at a power cut, and `PRAGMA journal_mode=WAL` can silently answer something
 import fcntl
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from vafa.ledger.schema import SCHEMA_VERSION
@@ -25,14 +26,17 @@ def ledger_path(directory: Path) -> Path:
     return directory / "ledger.db"
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """The one writing connection, created and migrated where needed. Usable from any thread under a lock."""
+def connect_writer(path: Path, migrate: Callable[[Path], None]) -> sqlite3.Connection:
+    """The one writing connection, created and where needed migrated by `migrate`.
+
+    Usable from any thread under a lock.
+    """
     if sqlite3.sqlite_version_info < SQLITE_MIN:
         raise LedgerError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
     _make_durable(path.with_name(path.name + "-wal"))
     try:
         connection = _connect(path)
-        _prepare(connection, path)
+        _prepare(connection, path, migrate)
     except sqlite3.DatabaseError as error:
         raise _explained(error, path) from error
     return connection
@@ -44,7 +48,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, migrate: Callable[[Path], None]) -> None:
     version = int(_pragma(connection, "user_version"))
     if version > SCHEMA_VERSION:
         connection.close()
@@ -54,8 +58,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             code="LED-004",
         )
     if version < SCHEMA_VERSION:
-        from vafa.ledger.migrations import migrate
-
         if version == 0:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")

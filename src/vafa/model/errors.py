@@ -11,6 +11,7 @@
     ├── SyncError                 the hub cannot be reached, refuses, or said something it must not
     │   └── Malformed             bytes that are no message of ours, or more than the limits allow
     ├── KeyFileError              a key file is missing, unreadable or has the wrong mode
+    ├── SealingFailed             the process that seals and opens phones gave no answer
     ├── ReceiptFault              a slip cannot be set or printed (no FriBidi, a broken logo)
     ├── NotFound                  no such payment, member, claim code ...
     ├── Refused                   a rule says no (claimed already, card of somebody else ...)
@@ -98,6 +99,10 @@ class Malformed(SyncError):
 
 class KeyFileError(VafaError):
     code = "KEY-001"
+
+
+class SealingFailed(VafaError):
+    code = "KEY-003"
 
 
 class ReceiptFault(VafaError):
