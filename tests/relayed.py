@@ -202,6 +202,9 @@ class FeedReader:
                 heard += message.payload
         return heard, number
 
+    def say(self, kind: bytes, payload: bytes) -> None:
+        self._line.sendall(wire.encode(kind, 0, payload))
+
     def tell(self, kind: bytes, number: int = 0) -> None:
         self._line.sendall(wire.encode(kind, number))
 

@@ -5,92 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import Listening
 from sadad_talk import TALK, TID, request, response
-from shop import Shop
 
-from vafa.app.proxy_lane import OVERFLOWED, ProxyLane, ProxySettings
+from vafa.app.proxy_lane import OVERFLOWED
 from vafa.app.undo import Undo, Undoing, Wish
-from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.errors import LedgerError, PortError
 from vafa.model.events import Kind
 from vafa.model.payment import PaymentKey, Scheme
 from vafa.ports import relay_wire as wire
-from vafa.ports.clock import ManualClock
-from vafa.ports.link import Link
-
-
-class FedRelay:
-    """The relay's side of the socket, by hand: what the lane reads next, what it wrote."""
-
-    def __init__(self) -> None:
-        self.name = "relay"
-        self.incoming = b""
-        self.told: list[wire.Message] = []
-        self.is_down: PortError | None = None
-        self._heard = wire.Splitter()
-
-    def open(self) -> Link:
-        if self.is_down is not None:
-            raise self.is_down
-        return self
-
-    def read(self, wait_s: float) -> bytes:
-        data, self.incoming = self.incoming, b""
-        if self.is_down is not None and not data:
-            raise PortError("the relay hung up")
-        return data
-
-    def write(self, data: bytes) -> None:
-        self.told += self._heard.feed(data)
-
-    def interrupt(self) -> None:
-        """Nobody sleeps here."""
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-    @property
-    def acked(self) -> int:
-        return max((each.number for each in self.told if each.kind == wire.ACK), default=0)
-
-
-class Listening:
-    """A shop with a lane in mode proxy."""
-
-    def __init__(self, directory: Path) -> None:
-        self.shop = Shop(directory)
-        self.clock = ManualClock(monotonic=1_000.0)
-        self.relay = FedRelay()
-        self.new_lane()
-
-    def new_lane(self) -> None:
-        settings = ProxySettings(TID, "tcp:192.0.2.1:8888")
-        self.lane = ProxyLane(settings, self.shop.counter, self.clock, self.relay.open, {})
-        self.lane._stopping.wait = self._wait  # type: ignore[method-assign]
-
-    def say(self, *encoded: bytes) -> None:
-        self.relay.incoming += b"".join(encoded)
-        self.lane.step()
-
-    def greet(self, acked: int = 0, instance: str = "a", missing: str = "") -> None:
-        self.say(wire.encode_hello(wire.Hello(acked, instance, missing)), wire.encode_state("open", ""))
-
-    def talk(self, first: int, talk: list[tuple[bytes, bytes]]) -> None:
-        self.say(*(wire.encode(kind, n, data) for n, (kind, data) in enumerate(talk, first)))
-
-    def awards(self) -> int:
-        return len(self.of(Kind.AWARD))
-
-    def gaps(self) -> list[str]:
-        return [e.why for e in self.of(Kind.GAP_DETECTED) if isinstance(e, events.GapDetected)]
-
-    def of(self, kind: Kind) -> list[events.Event]:
-        return self.shop.ledger.read(lambda c: [each.event for each in reads.entries(c, 0, (kind,))])
-
-    def _wait(self, timeout: float | None = None) -> bool:
-        self.clock.advance(timeout or 0.0)
-        return False
 
 
 @pytest.fixture

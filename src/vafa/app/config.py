@@ -213,7 +213,8 @@ class Terminal(Struct, frozen=True, kw_only=True):
         bool,
         Meta(
             description="read the terminal's list of last transactions while it is idle: finds sales "
-            "keyed at the terminal itself, and those whose answer was lost; unused by local"
+            "keyed at the terminal itself, and those whose answer was lost; with proxy the relay lends "
+            "its idle line for it; unused by local"
         ),
     ] = True
     answer_timeout_s: Annotated[

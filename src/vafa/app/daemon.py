@@ -208,7 +208,7 @@ class Daemon:
 
     def _make_listener(self, terminal: Terminal) -> None:
         self.listeners[terminal.id] = ProxyLane(
-            ProxySettings(terminal.id, terminal.address),
+            ProxySettings(terminal.id, terminal.address, terminal.poll),
             self._counter,
             self._clock,
             lambda: connect_relay(self._config.relay_socket, terminal.id),

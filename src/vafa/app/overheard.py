@@ -13,6 +13,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from vafa.app.exchange import Exchange
 from vafa.codecs.sadad_fields import AMOUNT_DIFFERS, UNREADABLE, Fault, Malformed, NotPaid, Tokenise
 from vafa.codecs.sadad_frames import QUIET_BEFORE_FLUSH_S, SADAD, Frame, FrameType, Noise, Reader
 from vafa.codecs.sadad_journal import CardInfo
@@ -65,13 +66,15 @@ class Direction:
 class Overheard:
     """One terminal's line. Feed it the relay's records in order; it never raises.
 
-    doing  what the terminal is at, in words for `status`
+    doing     what the terminal is at, in words for `status`
+    exchange  whether the line is in the middle of something
     """
 
     def __init__(self, terminal_id: str, tokenise: Tokenise) -> None:
         self._terminal_id = terminal_id
         self._tokenise = tokenise
         self._directions = {TO_TERMINAL: Direction(), TO_REGISTER: Direction()}
+        self.exchange = Exchange()
         self._request: SaleRequest | None = None
         self._card = CardHint()
         self._sale_from: int | None = None  # the record its story begins in
@@ -103,6 +106,7 @@ class Overheard:
         heard: list[Heard] = []
         for direction, each in self._directions.items():
             heard += self._understand(direction, each.flush(), number, now)
+        self.exchange.cut(now)
         return heard
 
     def tick(self, now: float) -> list[Heard]:
@@ -123,7 +127,10 @@ class Overheard:
         for each in seen:
             if isinstance(each, Noise):
                 heard.append(each)
-            elif direction == TO_TERMINAL:
+                self.exchange.noise(now)
+                continue
+            self.exchange.heard(direction, each.type, now)
+            if direction == TO_TERMINAL:
                 self._asked(each, number, now)
             else:
                 heard += self._answered(each, number, now)

@@ -49,6 +49,7 @@ class Reading(msgspec.Struct, frozen=True):
     left      payments that may be an unsure sale of ours: resolution decides
     earlier   how many of `new` stand before any payment we know: all of them when we know none
     is_whole  False when payments between those we know and these may have left the list
+    unreadable  rows of which nobody can say what they are
     is_full   the list is as long as a list can be: there may be more in the terminal
     """
 
@@ -56,6 +57,7 @@ class Reading(msgspec.Struct, frozen=True):
     known: tuple[Payment, ...]
     left: tuple[Payment, ...]
     earlier: int
+    unreadable: int
     is_full: bool
     is_whole: bool
     newest_trace: str
@@ -93,6 +95,7 @@ def read_rows(
         left=tuple(left),
         is_full=len(journal.rows) + journal.unreadable >= JOURNAL_ROWS_MAX,
         earlier=earlier,
+        unreadable=journal.unreadable,
         is_whole=is_whole,
         newest_trace=traces[0] if traces else "",
         oldest_trace=traces[-1] if traces else "",

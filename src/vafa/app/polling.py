@@ -6,7 +6,7 @@ back to what we know posts a gap, in the same commit as its payments, so that ea
 may be an unsure sale of ours is left to resolution.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -15,27 +15,34 @@ from vafa.app.counter import Counter
 from vafa.app.outcome import Outcome
 from vafa.app.poll import PAUSE_MIN_S, Reading, pause_s, read_rows, refused_pause_s
 from vafa.app.sales import TRACE_ROWS_MAX, Asked
-from vafa.books.rows import LaneRow, PaymentState
+from vafa.books.rows import GapRow, LaneRow, PaymentRow, PaymentState
 from vafa.codecs.sadad_journal import JournalFilter, JournalRequest
 from vafa.codecs.sadad_outputs import JournalRefused, JournalRows
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
+from vafa.model.errors import NotFound
 from vafa.model.identity import NO_MEMBER
-from vafa.model.payment import Payment, PaymentKey
+from vafa.model.payment import Payment, PaymentKey, Source
 
+HEALED_BY = "vafa"  # who closed a gap that no person had to look into
 REFUSALS_SHOWN = 5  # a terminal may be busy or off for a while; after this a person shall know
 
 log = structlog.get_logger()
 
 
 class Polled(msgspec.Struct, frozen=True):
-    """What one answer led to: `gap` says why sales may be missing, '' when none are."""
+    """What one answer led to.
+
+    gap     why sales may be missing, '' when none are
+    healed  how many gaps of before it closed
+    """
 
     reading: Reading
     baseline: bool = False
     gap: str = ""
     posted: tuple[Outcome, ...] = ()
+    healed: int = 0
 
 
 class Polling:
@@ -47,7 +54,10 @@ class Polling:
         counter: Counter,
         in_doubt: Callable[[], list[Asked]],
         monotonic: Callable[[], float],
+        heals: frozenset[str] = frozenset(),
     ) -> None:
+        """`heals`: why a gap was found that ends when the terminal's list shows all there was since."""
+        self._heals = heals
         self._tid = terminal_id
         self._counter = counter
         self._in_doubt = in_doubt
@@ -75,6 +85,10 @@ class Polling:
     def is_due(self) -> bool:
         """True when the journal is to be asked."""
         return self._monotonic() >= self.due_at
+
+    def later(self, pause_s: float) -> None:
+        """It was not the terminal that could not be asked: soon again."""
+        self.due_at = max(self.due_at, self._monotonic() + pause_s)
 
     def question(self) -> JournalRequest:
         """What to ask the terminal."""
@@ -123,8 +137,47 @@ class Polling:
             gap = self._gap(tx, lane, reading, "its list does not reach back to the sales we know")
         elif self._undecided_left(tx, reading):
             gap = self._gap(tx, lane, reading, "a sale left its list before it was known whose it was")
+        healed = 0 if gap else self._heal(tx, reading)
         posted = tuple(self._counter.post_within(tx, payment, NO_MEMBER) for payment in reading.new)
-        return Polled(reading, gap=gap, posted=posted)
+        return Polled(reading, gap=gap, posted=posted, healed=healed)
+
+    def _heal(self, tx: Transaction, reading: Reading) -> int:
+        """Close the gaps behind which this list shows every payment; how many.
+
+        It reaches back behind a gap when it shows a payment that the terminal told before the gap was found,
+        or when it is all the terminal has. (A baseline heals nothing: what it did not award may be missing.)
+        """
+        if reading.unreadable:
+            return 0
+        is_all = not reading.is_full and self._filter is JournalFilter.ALL
+        told = [reads.entry(tx.connection, row.seq) for row in self._rows(tx, reading.known)]
+        oldest = min((each.row.seq for each in told if _told_by_terminal(each.event)), default=None)
+        healed = [
+            row
+            for row in self._open_gaps(tx)
+            if is_all or (reading.is_whole and oldest is not None and oldest < row.seq)
+        ]
+        for row in healed:
+            opened = reads.entry(tx.connection, row.seq).row
+            why = f"the terminal's list shows every sale since; {len(reading.new)} of them were not known"
+            tx.post(events.GapClosed((opened.epoch, row.seq), HEALED_BY, why))
+        return len(healed)
+
+    def _rows(self, tx: Transaction, payments: Sequence[Payment]) -> list[PaymentRow]:
+        rows = (reads.payment(tx.connection, payment.key) for payment in payments)
+        return [row for row in rows if row is not None and row.state != PaymentState.UNDOING]
+
+    def _open_gaps(self, tx: Transaction) -> list[GapRow]:
+        """The open gaps of this terminal that its list can heal."""
+        found = []
+        for row in reads.open_gaps(tx.connection):
+            try:
+                event = reads.entry(tx.connection, row.seq).event
+            except NotFound:
+                continue  # pruned behind a checkpoint
+            if isinstance(event, events.GapDetected) and event.tid == self._tid and event.why in self._heals:
+                found.append(row)
+        return found
 
     def _baseline(self, tx: Transaction, reading: Reading) -> Polled:
         """The first answer. A row after one that was heard live was made while the lane was there."""
@@ -142,7 +195,9 @@ class Polling:
         return any(reads.payment(tx.connection, key) is None for key in gone)
 
     def _gap(self, tx: Transaction, lane: LaneRow, reading: Reading, why: str) -> str:
-        """Post that sales may be missing, unless that was posted and nothing was heard since."""
+        """Post that sales may be missing, unless that was posted and nothing was heard since, or is open."""
+        if self._open_gaps(tx):
+            return ""
         after = reads.last_trace(tx.connection, self._tid, TRACE_ROWS_MAX) or lane.trace
         earlier = reads.newest_gap(tx.connection, self._tid)
         if earlier is not None and earlier.after_trace == after and after:
@@ -154,6 +209,8 @@ class Polling:
         reading = polled.reading
         if polled.baseline:
             self._log.info("baseline set", rows=reading.earlier, newest=reading.newest_trace)
+        if polled.healed:
+            self._log.info("gap closed by the terminal's list", gaps=polled.healed)
         if polled.gap:
             self._log.warning("gap", why=polled.gap, oldest=reading.oldest_trace)
         for outcome in polled.posted:
@@ -179,3 +236,8 @@ class Polling:
         """False for the row of a void or refund, which is known by its own reference."""
         row = self._counter.ledger.read(lambda connection: reads.payment(connection, payment.key))
         return row is not None and row.state != PaymentState.UNDOING
+
+
+def _told_by_terminal(event: events.Event) -> bool:
+    """False for a sale a person entered: what was missed before it may be missed still."""
+    return reads.paid_of(event).source != Source.RECORDED

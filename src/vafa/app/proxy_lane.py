@@ -1,6 +1,7 @@
 """One Sadad terminal in mode `proxy`: the thread that reads the relay's copies and posts what they tell.
 
-Nothing here can reach the line: the relay forwards whether or not anybody listens. A record is acknowledged
+The relay forwards whether or not anybody listens; the line is spoken into only while it is lent (Borrowing),
+when all that crossed is understood and durable and nothing in it is unfinished. A record is acknowledged
 when all it told is committed and it holds no beginning of something unfinished; what was not acknowledged is
 heard again after a crash, and a payment heard again is the same payment. Copies that were lost (the ring
 overflowed, the relay ended with some unread) are a gap in the journal before anything behind them is
@@ -14,12 +15,14 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
+from vafa.app.borrowing import Borrowing
 from vafa.app.counter import Counter
+from vafa.app.exchange import MISSED_S, UNKNOWN_S
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
 from vafa.app.outcome import OF_AN_UNDOING, used_reference
 from vafa.app.overheard import Overheard
-from vafa.codecs.sadad_fields import USED_REFERENCE, Fault
+from vafa.codecs.sadad_fields import USED_REFERENCE, WRONG_TERMINAL, Fault
 from vafa.codecs.sadad_frames import Noise
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
@@ -38,6 +41,7 @@ LINE_FIX = (
     "Check the terminal's power, its cable and its cash register (PC-POS) mode; the next sale tries again."
 )
 OVERFLOWED = "more crossed the line than the relay could keep while vafa was away"
+HEALED = frozenset({OVERFLOWED, wire.KILLED_WITH_COPIES})  # gaps that end when the terminal's list shows all
 
 log = structlog.get_logger()
 
@@ -47,6 +51,7 @@ class ProxySettings(msgspec.Struct, frozen=True):
 
     terminal_id: str
     address: str
+    poll: bool = True
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -86,6 +91,8 @@ class ProxyLane:
         self._stopping = threading.Event()
         self._last_frame_at: float | None = None
         self.stepped_at = clock.monotonic()
+        self._borrowing = Borrowing(settings.terminal_id, counter, clock.monotonic, self._line.write, HEALED)
+        self._crossed_at = 0.0
         self._trouble = self._disk_trouble = ""
         self._noise = self._faults = 0
         self._begin_anew()
@@ -97,6 +104,7 @@ class ProxyLane:
         self._greeted = False
         self._heard_to = self._acked = 0
         self._relayed = ("closed", "")
+        self._borrowing.connected()
 
     # For other threads
 
@@ -106,17 +114,22 @@ class ProxyLane:
         failure = self._line.failure
         line, line_trouble = self._relayed
         listening = self._line.is_open and line == "open"
+        polling = self._borrowing.polling
+        polled = polling.answered_at
         return LaneState(
             terminal=self.settings.terminal_id,
             mode="proxy",
             address=self.settings.address,
             line="open" if listening else "closed",
-            doing=self._overheard.doing if listening else "not listening",
+            doing=self._doing() if listening else "not listening",
             last_frame_age_s=None if seen is None else self._clock.monotonic() - seen,
             trouble=self._line.trouble or line_trouble or self._disk_trouble or self._trouble,
             noise=self._noise,
             faults=self._faults,
             unposted=sum(isinstance(todo.what, Payment) for todo in tuple(self._todo)),
+            poll_trouble=self._borrowing.trouble if self.settings.poll and listening else "",
+            polled_age_s=None if polled is None else self._clock.monotonic() - polled,
+            disagreeing=tuple(polling.disagreeing.values()),
             fix=failure.fix if failure is not None else LINE_FIX if line_trouble else "",
             code=failure.code if failure is not None else "SER-004" if line_trouble else "",
         )
@@ -146,6 +159,7 @@ class ProxyLane:
                 self._stopping.wait(min(self._line.patience_s, IDLE_WAIT_S))
             self._post()
             self._acknowledge()
+            self._borrow()
         except PortError as error:
             self._line.lost(error)
         except LedgerError as error:
@@ -173,6 +187,9 @@ class ProxyLane:
                 self._greet(wire.read_hello(message))
             case wire.STATE:
                 self._relayed = wire.read_state(message)
+                self._borrowing.can_lend = number == wire.CAN_LEND
+            case wire.LENT | wire.ANSWER | wire.OVER:
+                self._take_seen(self._borrowing.heard(message))
             case wire.REFUSED:
                 raise PortError(
                     message.payload.decode("utf-8", "replace"), fix="sudo systemctl restart vafa-relay"
@@ -181,7 +198,7 @@ class ProxyLane:
                 if number > self._heard_to + 1:
                     self._missed(number, OVERFLOWED)
                     self._take_heard(number, self._overheard.cut(number, now))
-                self._heard_to = number
+                self._heard_to, self._crossed_at = number, now
                 if message.kind == wire.CUT:
                     self._take_heard(number, self._overheard.cut(number, now))
                 else:
@@ -198,26 +215,64 @@ class ProxyLane:
             self._log.warning("the relay was started anew", missing=hello.missing)
             self._todo = deque(msgspec.structs.replace(todo, number=0) for todo in self._todo)
         self._instance, self._greeted = hello.instance, True
+        self._overheard.exchange.unknown(self._clock.monotonic(), UNKNOWN_S)
         self._heard_to = self._acked = hello.acked
         if hello.missing:
             self._missed(hello.acked + 1, hello.missing, noted=True)
 
     def _missed(self, number: int, why: str, *, noted: bool = False) -> None:
         self._log.warning("copies of the line are lost", why=why)
-        self._todo.append(Todo(number, Missed(why, noted), self._clock.monotonic() * 1000))
+        now = self._clock.monotonic()
+        self._todo.append(Todo(number, Missed(why, noted), now * 1000))
+        self._overheard.exchange.unknown(now, MISSED_S)
+        self._borrowing.missed()
 
     def _take_heard(self, number: int, heard: list[Payment | Fault | Noise]) -> None:
         for each in heard:
             match each:
                 case Payment():
                     self._trouble = ""  # a sale went through: its own faults come after it
+                    self._borrowing.suspended = False
                     if all(todo.what != each for todo in self._todo):  # heard again after a reconnect
                         self._todo.append(Todo(number, each, self._clock.monotonic() * 1000))
+                case _:
+                    self._take_seen([each])
+
+    def _take_seen(self, seen: list[Fault | Noise]) -> None:
+        for each in seen:
+            match each:
                 case Noise(length, why):
                     self._noise += 1
                     self._log.warning("noise on the line", bytes=length, why=why)
                 case Fault(code, message):
+                    self._borrowing.suspended |= code == WRONG_TERMINAL
                     self._fault(code, message)
+
+    def _borrow(self) -> None:
+        """Write down what the terminal's list told; ask for it when nothing else is to do."""
+        if self._borrowing.post():
+            self._disk_trouble = ""  # the ledger answers
+        if self._may_borrow():
+            self._take_seen(self._borrowing.step(self._free_at(), self._heard_to))
+
+    def _may_borrow(self) -> bool:
+        """True for a conversation that is under way, and where everything heard is durable and finished."""
+        if not self._line.is_open or self._borrowing.is_talking:
+            return self._line.is_open
+        return (
+            self.settings.poll
+            and self._greeted
+            and self._relayed[0] == "open"
+            and not self._todo
+            and self._overheard.needed_from is None
+            and not self._stopping.is_set()
+        )
+
+    def _free_at(self) -> float:
+        return max(self._crossed_at, self._overheard.exchange.open_until)
+
+    def _doing(self) -> str:
+        return "polling" if self._borrowing.is_talking else self._overheard.doing
 
     def _fault(self, code: str, message: str) -> None:
         self._faults += 1
@@ -276,5 +331,8 @@ class ProxyLane:
             self._acked = safe
 
     def _wait_s(self) -> float:
-        due = self._overheard.due_at()
-        return IDLE_WAIT_S if due is None else min(IDLE_WAIT_S, max(0.0, due - self._clock.monotonic()))
+        now = self._clock.monotonic()
+        due = [now + IDLE_WAIT_S, self._overheard.due_at() or float("inf")]
+        if self._may_borrow():
+            due.append(self._borrowing.due_at(self._free_at()))
+        return max(0.0, min(due) - now)

@@ -6,7 +6,8 @@
 
 It owns both ends of each line in mode `proxy`, so it must outlive the daemon's stops, crashes and upgrades:
 one thread, no ledger, no log of its own beyond a line on stderr when a line changes, everything it needs
-imported when it starts. It understands nothing of what it forwards.
+imported when it starts. It understands nothing of what it forwards; only while and after the daemon borrows
+an idle line it looks at the heads of the terminal's frames, to tell the daemon's answers from the register's.
 """
 
 import os
@@ -20,16 +21,16 @@ from typing import NamedTuple
 from vafa.model.errors import PortError
 from vafa.ports import notify
 from vafa.ports.link import TCP_PREFIX
+from vafa.ports.relay_lending import Lending
 from vafa.ports.relay_loop import READABLE, Loop
 from vafa.ports.relay_readers import ReaderSocket, Source
 from vafa.ports.relay_serial import SerialLine
 from vafa.ports.relay_tcp import TcpLine
 from vafa.ports.relay_unread import SETTLED_AFTER_S, UnreadMark
-from vafa.ports.relay_wire import CUT
+from vafa.ports.relay_wire import CUT, KILLED_WITH_COPIES
 
 IDLE_S = 30.0
 INSTANCE_BYTES = 8
-KILLED_WITH_COPIES = "the relay ended while copies of what crossed were unread"
 
 
 class RelayedLine(NamedTuple):
@@ -54,12 +55,27 @@ class _Served:
         if line.address.startswith(TCP_PREFIX):
             listen, address = (each.removeprefix(TCP_PREFIX) for each in (line.listen, line.address))
             self.line = TcpLine(listen, address, loop, self._copy, self._changed)
+            self.lending = Lending(self.line, self._newest)
+            self.line.wanted, self.line.lent = self.lending.wanted, self.lending.lent
+            self.line.unreachable, self.line.ended = self.lending.unreachable, self.lending.connection_ends
         else:
             self.line = SerialLine(line.listen, line.address, line.baud, loop, self._copy, self._changed)
+            self.lending = Lending(self.line, self._newest)
+        self.line.ending = self.lending.line_ends
+        self.source.lending = self.lending
 
     def settle(self, now: float) -> None:
-        """The mark as the ring stands."""
+        """What is due; the mark as the ring stands."""
+        self.line.tick(now)
+        self.lending.tick(now)
         self.mark.set(now, unread=self.source.unread)
+
+    def due_in_s(self, now: float) -> float:
+        """How long until `settle` has something to do."""
+        due = [IDLE_S, self.line.due_in_s(now), self.lending.due_in_s(now)]
+        if self.source.unread:
+            due.append(SETTLED_AFTER_S)
+        return min(each for each in due if each is not None)
 
     def push(self) -> None:
         if self.source.reader is not None:
@@ -72,8 +88,12 @@ class _Served:
 
     def _copy(self, direction: bytes, data: bytes) -> None:
         self.source.ring.add(direction if data else CUT, data)
-        self.mark.set(time.monotonic(), unread=True)
+        self.lending.crossed_at = time.monotonic()
+        self.mark.set(self.lending.crossed_at, unread=True)
         self.push()
+
+    def _newest(self) -> int:
+        return self.source.ring.newest
 
     def _state(self) -> tuple[str, str]:
         line, trouble = self.line.state()
@@ -143,16 +163,9 @@ class Relay:
     def turn(self, wait_s: float) -> None:
         """One round: what is ready, what is due, at most `wait_s` of waiting."""
         now = time.monotonic()
-        for served in self._served:
-            due_in_s = served.line.due_in_s(now)
-            if due_in_s is not None:
-                wait_s = min(wait_s, due_in_s)
-            if served.source.unread:
-                wait_s = min(wait_s, SETTLED_AFTER_S)
-        self._loop.turn(wait_s)
+        self._loop.turn(min([wait_s, *(served.due_in_s(now) for served in self._served)]))
         now = time.monotonic()
         for served in self._served:
-            served.line.tick(now)
             served.settle(now)
 
     def close(self) -> None:

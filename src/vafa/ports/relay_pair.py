@@ -17,6 +17,8 @@ WAITING_BYTES_MAX = 65_536
 
 Copy = Callable[[bytes, bytes], None]
 """Takes a direction of relay_wire and the bytes."""
+Divert = Callable[[bytes, bytes], bytes]
+"""Takes a direction and the bytes that are read; returns those of them that go on now."""
 
 
 class End:
@@ -40,6 +42,7 @@ class Pair:
 
     hung_up  called with an end that said its last byte (EOF), and again when all of it is written
     broke    called with an end that is gone, and why
+    divert   while the line is lent: looks at what is read before it is copied and goes on
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Pair:
         self._watcher, self._copy = watcher, copy
         self._hung_up, self._broke = hung_up, broke
         self.ends: list[End] = []
+        self.divert: Divert | None = None
 
     def add(self, end: End) -> None:
         """From now on bytes are taken at this end and written to it."""
@@ -64,6 +68,16 @@ class Pair:
     def across(self, end: End) -> End | None:
         """The other end, None while it is not there."""
         return next((each for each in self.ends if each is not end), None)
+
+    def forward(self, direction: bytes, data: bytes) -> None:
+        """What was diverted goes on: copied, then written, as if it came now."""
+        self._pass_on(direction, data)
+        self._watch_all()
+
+    def say(self, direction: bytes, data: bytes) -> None:
+        """Words that are not the far end's, in its direction; they are not copied."""
+        self._write(direction, data)
+        self._watch_all()
 
     def flush(self, end: End) -> None:
         """Write what waits, as much as the end takes now."""
@@ -102,8 +116,17 @@ class Pair:
             end.heard_eof = True
             self._hung_up(end)
             return
-        self._copy(end.direction, data)
-        across = self.across(end)
+        if self.divert is not None:
+            data = self.divert(end.direction, data)
+        if data:
+            self._pass_on(end.direction, data)
+
+    def _pass_on(self, direction: bytes, data: bytes) -> None:
+        self._copy(direction, data)
+        self._write(direction, data)
+
+    def _write(self, direction: bytes, data: bytes) -> None:
+        across = next((each for each in self.ends if each.direction != direction), None)
         if across is not None:
             across.waiting += data
             self.flush(across)

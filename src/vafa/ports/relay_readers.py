@@ -8,11 +8,13 @@ import contextlib
 import os
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from vafa.model.errors import PortError
 from vafa.ports import relay_wire as wire
+from vafa.ports.relay_lending import Lending
 from vafa.ports.relay_loop import GONE, READABLE, WRITABLE, Watcher
 from vafa.ports.relay_ring import Ring
 
@@ -25,6 +27,7 @@ class Source:
     """What is read of one line: its ring, how it stands, what an earlier relay left behind.
 
     missing  why copies may have been lost with an earlier instance; the daemon notes it, then it is ''
+    lending  lends the line to the reader; None: it cannot be lent
     """
 
     def __init__(self, state: Callable[[], tuple[str, str]], missing: str) -> None:
@@ -32,6 +35,7 @@ class Source:
         self.state = state
         self.missing = missing
         self.reader: Reader | None = None
+        self.lending: Lending | None = None
 
     @property
     def unread(self) -> bool:
@@ -51,6 +55,7 @@ class Reader:
         self._source: Source | None = None
         self._read_to = 0
         self._out = b""
+        self._told_first: deque[bytes] = deque()  # before copies: they can wait
         self._told_state: tuple[str, str] | None = None
         self._watch()
 
@@ -58,6 +63,17 @@ class Reader:
     def is_closed(self) -> bool:
         """True when the daemon went, or was sent away."""
         return self._line.fileno() < 0
+
+    @property
+    def backlog_bytes(self) -> int:
+        """What it was told and has not taken."""
+        return sum(map(len, self._told_first))
+
+    def tell(self, kind: bytes, number: int = 0, payload: bytes = b"") -> None:
+        """A message beside the copies."""
+        if not self.is_closed:
+            self._told_first.append(wire.encode(kind, number, payload))
+            self.push()
 
     def push(self) -> None:
         """Send what the socket takes now: the line's state when it changed, then copies."""
@@ -83,11 +99,17 @@ class Reader:
             return
         self._watcher.forget(self._line.fileno())
         self._line.close()
-        if self._source is not None and self._source.reader is self:
-            self._source.reader = None
-        self._source = None
+        source, self._source = self._source, None
+        if source is None:
+            return
+        if source.reader is self:
+            source.reader = None
+        if source.lending is not None:
+            source.lending.gone(self)
 
     def _next(self, source: Source) -> bytes:
+        if self._told_first:
+            return self._told_first.popleft()
         state = source.state()
         if state != self._told_state:
             self._told_state = state
@@ -125,6 +147,16 @@ class Reader:
             source.ring.acknowledge(message.number)
         elif message.kind == wire.NOTED and source is not None:
             source.missing = ""
+        elif source is not None and source.lending is not None:
+            self._borrow(source.lending, message)
+
+    def _borrow(self, lending: Lending, message: wire.Message) -> None:
+        if message.kind == wire.BORROW:
+            lending.borrow(self, message.number)
+        elif message.kind == wire.ASK:
+            lending.ask(self, message.payload)
+        elif message.kind == wire.GIVE_BACK:
+            lending.give_back(self)
 
     def _begin(self, terminal: str) -> None:
         source = self._sources.get(terminal)

@@ -23,7 +23,8 @@ class SerialLine:
     ) -> None:
         self._paths = {TO_TERMINAL: listen, TO_REGISTER: address}  # by the direction of what is read there
         self._baud = baud
-        self._pair = Pair(watcher, copy, self._hung_up, self._broke)
+        self.pair = Pair(watcher, copy, self._hung_up, self._broke)
+        self.ending: Callable[[], None] = lambda: None  # before an end goes; who borrows the line sets it
         self._copy, self._changed = copy, changed
         self._open: dict[End, Callable[[], None]] = {}
         self._trouble: dict[bytes, str] = {}
@@ -48,10 +49,21 @@ class SerialLine:
         """How long until `tick` has something to do; None while it has not."""
         return None if len(self._open) == 2 else max(0.0, self._try_at - now)
 
+    def lend(self) -> str:
+        """'' when the terminal's port can be spoken into, else why not."""
+        if not any(end.direction == TO_REGISTER for end in self._open):
+            return "the terminal's port is not open"
+        return "bytes wait on the line" if any(end.waiting for end in self._open) else ""
+
+    def take_back(self) -> bool:
+        """What the terminal still says comes in by the same port."""
+        return False
+
     def close(self) -> None:
         """Gives both ports back."""
+        self.ending()
         for end in list(self._open):
-            self._pair.flush(end)
+            self.pair.flush(end)
         for end in list(self._open):
             self._give_back(end)
 
@@ -64,12 +76,13 @@ class SerialLine:
         self._trouble.pop(direction, None)
         end = End(port.fileno(), direction)
         self._open[end] = port.close
-        self._pair.add(end)
+        self.pair.add(end)
 
     def _hung_up(self, end: End) -> None:
         self._broke(end, "the far end hung up")
 
     def _broke(self, end: End, why: str) -> None:
+        self.ending()
         if end not in self._open:
             return
         self._trouble[end.direction] = f"{self._paths[end.direction]}: the line is gone ({why})"
@@ -79,5 +92,5 @@ class SerialLine:
 
     def _give_back(self, end: End) -> None:
         release = self._open.pop(end)
-        self._pair.remove(end)
+        self.pair.remove(end)
         release()

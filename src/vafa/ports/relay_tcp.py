@@ -37,7 +37,15 @@ class TcpLine:
         self._listener: socket.socket | None = None
         self._register: socket.socket | None = None
         self._terminal: socket.socket | None = None
-        self._pair = Pair(watcher, copy, self._hung_up, self._broke)
+        self.pair = Pair(watcher, copy, self._hung_up, self._broke)
+        # Who borrows the line sets these: told that a register waits, that a borrowed connection stands or
+        # does not, that an end goes, and that the terminal's connection is gone.
+        self.wanted: Callable[[], None] = lambda: None
+        self.lent: Callable[[], None] = lambda: None
+        self.unreachable: Callable[[str], None] = lambda _why: None
+        self.ending: Callable[[], None] = lambda: None
+        self.ended: Callable[[], None] = lambda: None
+        self._borrowed = False  # the terminal's connection is not a register's
         self._until: float | None = None  # of the connecting, or of the half-closed pair
         self._half_closed = False
         self._trouble = ""
@@ -57,7 +65,7 @@ class TcpLine:
         if self._half_closed and self._until is None:
             self._until = now + HALF_CLOSED_S_MAX
         if self._until is not None and now >= self._until:
-            if self._pair.ends:
+            if self.pair.ends:
                 self._end_pair()
             else:
                 self._refuse(f"no answer within {CONNECT_LIMIT_S:.0f} s")
@@ -71,10 +79,33 @@ class TcpLine:
         ]
         return max(0.0, min(due) - now) if due else None
 
+    def lend(self) -> str | None:
+        """A register that is connected and silent shares its connection; without one the line has its own.
+
+        '' when the terminal can be asked, None while it is being connected to, else why not.
+        """
+        if self._register is not None:
+            if len(self.pair.ends) < 2 or self._half_closed:
+                return "a cash register is coming or going"
+            return "bytes wait on the line" if any(end.waiting for end in self.pair.ends) else ""
+        self._borrowed = True
+        self._connect()
+        return None
+
+    def take_back(self) -> bool:
+        """Ends a connection of its own: what the terminal says to it can reach nobody any more."""
+        if not self._borrowed:
+            return False
+        self._borrowed = False
+        self._close_connections()
+        self._watch_listener()
+        return True
+
     def close(self) -> None:
         """Both connections and the listener. What waits is written as far as it is taken."""
-        for end in list(self._pair.ends):
-            self._pair.flush(end)
+        self.ending()
+        for end in list(self.pair.ends):
+            self.pair.flush(end)
         self._end_pair()
         if self._listener is not None:
             self._watcher.forget(self._listener.fileno())
@@ -105,6 +136,10 @@ class TcpLine:
 
     def _accept(self, _events: int) -> None:
         assert self._listener is not None
+        if self._borrowed:  # it waits, unaccepted, until the line is taken back
+            self._watcher.forget(self._listener.fileno())
+            self.wanted()
+            return
         if self._half_closed:
             self._end_pair()
         try:
@@ -135,20 +170,26 @@ class TcpLine:
 
     def _connected(self, _events: int) -> None:
         assert self._terminal is not None
-        assert self._register is not None
         number = self._terminal.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._refuse(os.strerror(number))
             return
         self._until = None
         self._trouble = ""
-        self._pair.add(End(self._register.fileno(), TO_TERMINAL))
-        self._pair.add(End(self._terminal.fileno(), TO_REGISTER))
+        if self._register is not None:
+            self.pair.add(End(self._register.fileno(), TO_TERMINAL))
+        self.pair.add(End(self._terminal.fileno(), TO_REGISTER))
+        if self._borrowed:
+            self.lent()
         self._changed()
 
     def _refuse(self, why: str) -> None:
         """The terminal does not take it: the register hears what it would hear of the terminal."""
-        self._trouble = f"the terminal at {self._address} does not take a connection ({why})"
+        trouble = f"the terminal at {self._address} does not take a connection ({why})"
+        if self._borrowed:
+            self.unreachable(trouble)
+            return
+        self._trouble = trouble
         assert self._register is not None
         self._register.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._end_pair()
@@ -156,7 +197,10 @@ class TcpLine:
 
     def _hung_up(self, end: End) -> None:
         """Pass the end of one direction on, once all before it is written."""
-        across = self._pair.across(end)
+        self.ending()
+        if end not in self.pair.ends:
+            return  # a borrowed connection, taken back
+        across = self.pair.across(end)
         if across is None or across.waiting:
             return
         if not across.said_eof:
@@ -176,7 +220,10 @@ class TcpLine:
 
     def _broke(self, end: End, _why: str) -> None:
         """A reset: the other side gets what waits for it as far as it takes it, then an end."""
-        across = self._pair.across(end)
+        self.ending()
+        if end not in self.pair.ends:
+            return
+        across = self.pair.across(end)
         if across is not None and across.waiting:
             end.waiting.clear()
             try:
@@ -186,15 +233,19 @@ class TcpLine:
         self._end_pair()
 
     def _end_pair(self) -> None:
-        crossed = bool(self._pair.ends)
-        for end in list(self._pair.ends):
-            self._pair.remove(end)
+        self.ended()
+        crossed = bool(self.pair.ends)
+        self._close_connections()
+        if crossed:
+            self._copy(TO_TERMINAL, b"")
+        self._watch_listener()
+
+    def _close_connections(self) -> None:
+        for end in list(self.pair.ends):
+            self.pair.remove(end)
         for line in (self._register, self._terminal):
             if line is not None:
                 self._watcher.forget(line.fileno())
                 line.close()
         self._register = self._terminal = self._until = None
         self._half_closed = False
-        if crossed:
-            self._copy(TO_TERMINAL, b"")
-        self._watch_listener()

@@ -4,18 +4,37 @@
     relay -> daemon   HELLO (number: acknowledged; instance, what may be missing)    STATE (open|closed, why)
                       TO_TERMINAL, TO_REGISTER, CUT (number, bytes)                  REFUSED (why)
 
-Numbers that jump mean that the ring overflowed. Nothing of this is ever logged: it holds a line's bytes.
+Numbers that jump mean that the ring overflowed. And for the line, lent while it is idle (see relay_lending):
+
+    daemon -> relay   BORROW (the newest number it has understood)   ASK (bytes)   GIVE_BACK
+    relay -> daemon   LENT        ANSWER (bytes)       OVER (an Over; why)
+
+STATE's number is CAN_LEND where the relay knows these: one that was started before an upgrade does not, and
+hangs up on a message it does not know. Nothing of this is ever logged: it holds a line's bytes.
 """
 
 import struct
+from enum import IntEnum
 from typing import NamedTuple
 
 HELLO, ACK, NOTED, STATE, REFUSED = b"H", b"A", b"M", b"S", b"R"
 TO_TERMINAL, TO_REGISTER, CUT = b">", b"<", b"|"
+BORROW, ASK, GIVE_BACK, LENT, ANSWER, OVER = b"B", b"?", b"G", b"L", b"!", b"O"
+CAN_LEND = 1
+KILLED_WITH_COPIES = "the relay ended while copies of what crossed were unread"
 
 _HEAD = struct.Struct(">cQI")  # kind, number, bytes that follow
 _KINDS = frozenset((HELLO, ACK, NOTED, STATE, REFUSED, TO_TERMINAL, TO_REGISTER, CUT))
+_KINDS |= {BORROW, ASK, GIVE_BACK, LENT, ANSWER, OVER}
 _PAYLOAD_BYTES_MAX = 64 * 1024
+
+
+class Over(IntEnum):
+    """Why a borrowing ended before it was given back, or did not begin."""
+
+    IN_USE = 1  # the line is not idle
+    UNREACHABLE = 2  # the terminal takes no connection
+    CUT_OFF = 3  # the cash register had waited long enough, or the borrower had the line for too long
 
 
 class Message(NamedTuple):
@@ -63,7 +82,7 @@ def read_hello(message: Message) -> Hello:
 
 def encode_state(line: str, trouble: str) -> bytes:
     """How the line stands, as sent."""
-    return encode(STATE, 0, f"{line}\n{trouble}".encode())
+    return encode(STATE, CAN_LEND, f"{line}\n{trouble}".encode())
 
 
 def read_state(message: Message) -> tuple[str, str]:
