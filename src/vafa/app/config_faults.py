@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
-from vafa.app.config import Config, Local, Terminal
+from vafa.app.config import Config, Local, Printer, Terminal
 from vafa.model.errors import ConfigError, Fault
 
 # What a terminal has that does not say: its own missing id, and the usual line.
@@ -61,6 +61,8 @@ def read_document(document: dict[str, Any], path: Path) -> Config:
     for name, section in known.items():
         if section is Terminal:
             values[name] = _read_terminals(document.get(name, []), faults)
+        elif section is Printer:
+            values[name] = _read_printers(document, faults)
         elif isinstance(document.get(name, {}), dict):
             values[name] = _read_section(name, section, document.get(name, {}), faults)
         else:
@@ -86,6 +88,37 @@ def _read_section(
         elif setting.required:
             faults.append(Fault(f"{place}.{name}", f"is missing: {setting.meta.description}"))
     return section(**table) if len(faults) == before else None
+
+
+def _read_printers(document: dict[str, Any], faults: list[Fault]) -> tuple[Struct | None, ...]:
+    tables = document.get("printer", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        faults.append(Fault("printer", "expected [[printer]] with two brackets, once for each printer"))
+        return ()
+    read = tuple(_read_section(f"printer[{i}]", Printer, table, faults) for i, table in enumerate(tables))
+    terminals = document.get("terminal", [])
+    known = (
+        [str(each.get("id")) for each in terminals if isinstance(each, dict)]
+        if isinstance(terminals, list)
+        else []
+    )
+    lines: dict[str, int] = {}
+    for i, printer in enumerate(read):
+        if not isinstance(printer, Printer):
+            continue
+        for name in ("name", "address"):
+            value = str(getattr(printer, name))
+            if value in lines:
+                faults.append(
+                    Fault(f"printer[{i}].{name}", f"{value!r} is printer[{lines[value]}]'s already")
+                )
+            lines.setdefault(value, i)
+        faults += [
+            Fault(f"printer[{i}].terminals", f"there is no terminal {tid!r}", _nearest(tid, known))
+            for tid in printer.terminals
+            if tid not in known
+        ]
+    return read
 
 
 def _read_terminals(tables: object, faults: list[Fault]) -> tuple[Struct | None, ...]:

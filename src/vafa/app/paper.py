@@ -8,6 +8,7 @@ from vafa.app.undo import Undoing, Undone
 from vafa.club.programme import Programme
 from vafa.model.events import KnownBy, Nothing
 from vafa.receipt import terminal, words
+from vafa.receipt.page import Letterhead, Page, page
 from vafa.receipt.slip import (
     Known,
     Number,
@@ -39,12 +40,21 @@ class Versions(Protocol):
 class Paper:
     """The shop's paper: its name, language and zone."""
 
-    def __init__(self, name_fa: str, name_en: str, lang: str, zone: str, programmes: Versions) -> None:
+    def __init__(
+        self,
+        name_fa: str,
+        name_en: str,
+        lang: str,
+        zone: str,
+        programmes: Versions,
+        letterhead: Letterhead | None = None,
+    ) -> None:
         self.shop = name_fa or name_en
         self.lang = lang
         self._shop = Shop(name_fa or name_en, name_en)
         self._zone = zone
         self._programmes = programmes
+        self._letterhead = letterhead
 
     def slip(self, outcome: Outcome) -> Slip:
         """What the slip of a payment says."""
@@ -73,21 +83,28 @@ class Paper:
         """The slip's lines in the shop's language or `lang`."""
         return words.text(self.slip(outcome), lang or self.lang, self._zone)
 
-    def undone_lines(self, undone: Undone, lang: str | None = None) -> tuple[str, ...]:
+    def undone_slip(self, undone: Undone) -> Slip:
         """The slip of a void or refund: what was taken back; of an unmatched one the number alone."""
-        slip = Slip()
         if undone.kind is Undoing.UNMATCHED:
-            slip = Slip((Number(undone.number),))
-        elif undone.kind is not Undoing.ADJUSTMENT:
-            slip = slip_for_claw_back(
-                self._shop,
-                undone.points,
-                Known.HINT if undone.balance is None else Known.MEMBER,
-                balance=None if undone.balance is None else OwnBalance(undone.balance),
-                number=undone.number,
-                check=undone.check,
-            )
-        return words.text(slip, lang or self.lang, self._zone)
+            return Slip((Number(undone.number),))
+        if undone.kind is Undoing.ADJUSTMENT:
+            return Slip()
+        return slip_for_claw_back(
+            self._shop,
+            undone.points,
+            Known.HINT if undone.balance is None else Known.MEMBER,
+            balance=None if undone.balance is None else OwnBalance(undone.balance),
+            number=undone.number,
+            check=undone.check,
+        )
+
+    def undone_lines(self, undone: Undone, lang: str | None = None) -> tuple[str, ...]:
+        """The lines of an undoing's slip."""
+        return words.text(self.undone_slip(undone), lang or self.lang, self._zone)
+
+    def page(self, slip: Slip, lang: str | None = None) -> Page:
+        """The slip with the merchant's own lines, for a printer."""
+        return page(slip, lang or self.lang, self._zone, self._letterhead)
 
     def request_text(self, asked: Asked, lang: str) -> bytes:
         """Sadad's Opt6 for a sale that is about to be asked: worded "if paid", in Iran System bytes."""

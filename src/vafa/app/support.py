@@ -30,6 +30,7 @@ from vafa.model.identity import MEMBER_ID_BYTES, is_strong
 from vafa.model.pan import mask_pans
 from vafa.model.payment import Source
 from vafa.receipt import words
+from vafa.receipt.catalogue import mark, say
 from vafa.receipt.numerals import identifier, number
 from vafa.receipt.slip import Number, Slip
 
@@ -44,22 +45,9 @@ _KNOWN = {
     KnownBy.CARD: "known by the card",
     KnownBy.HINT: "guessed from the card's first six and last four digits",
 }
-# {0} claim code, {1} purchases, {2} points
-_CLAIMED = {
-    "fa": "با کد عضویت {0}، {1} خرید با هم {2} امتیاز آورد؛ گویی از آغاز عضو بوده است",
-    "en": "claimed with code {0}: {1} purchase(s) brought {2} points, as if a member from the start",
-}
-
-# {0} rials, {1} points, {2} our number of the void or refund
 _UNDONE = {
-    "fa": {
-        Undoing.VOID: "برگشت تراکنش {2}: {0} ریال برگشت و {1} امتیاز کسر شد",
-        Undoing.REFUND: "برگشت از خرید {2}: {0} ریال برگشت و {1} امتیاز کسر شد",
-    },
-    "en": {
-        Undoing.VOID: "voided by {2}: {0} rial went back, {1} points were taken back",
-        Undoing.REFUND: "refunded by {2}: {0} rial went back, {1} points were taken back",
-    },
+    Undoing.VOID: mark("voided by {number}: {rials} rial went back, {points} points were taken back"),
+    Undoing.REFUND: mark("refunded by {number}: {rials} rial went back, {points} points were taken back"),
 }
 
 
@@ -168,9 +156,12 @@ def _undone(connection: sqlite3.Connection, sale: Sale) -> list[Undone]:
 
 
 def _undone_line(undone: Undone, lang: str) -> str:
-    wording = _UNDONE[lang][undone.kind]
-    return wording.format(
-        number(undone.amount, lang), number(undone.points, lang), identifier(undone.number, lang)
+    return say(
+        lang,
+        _UNDONE[undone.kind],
+        rials=number(undone.amount, lang),
+        points=number(undone.points, lang),
+        number=identifier(undone.number, lang),
     )
 
 
@@ -299,8 +290,13 @@ def _claim_lines(claim: Entry, paid: Entry, lang: str) -> list[str]:
     key = reads.paid_of(paid.event).key
     part = next(part for part in claim.event.parts if key in part.keys)
     carry, contribution = Fraction(*part.carry), Fraction(*part.contribution)
-    head = _CLAIMED[lang].format(
-        identifier(claim.event.code, lang), number(len(part.keys), lang), number(part.points_in, lang)
+    head = say(
+        lang,
+        "claimed with code {code}: {purchases} purchase(s) brought {points} points, "
+        "as if a member from the start",
+        code=identifier(claim.event.code, lang),
+        purchases=number(len(part.keys), lang),
+        points=number(part.points_in, lang),
     )
     if not carry:
         return [head]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vafa.cli import simulate_printer
 from vafa.model.errors import VafaError
 
 if TYPE_CHECKING:
     from vafa.simulators.control import Command
-    from vafa.simulators.line import Line
+    from vafa.simulators.line import Line, Speaker
     from vafa.simulators.sadad import Terminal
 
 
@@ -25,7 +26,10 @@ MERCHANT = "کافه نمونه"  # invented, as its cards are
 
 @click.group()
 def command() -> None:
-    """A pretend terminal for demos, training and tests."""
+    """Pretend machines for demos, training and tests."""
+
+
+command.add_command(simulate_printer.command)
 
 
 _SADAD_HELP = """A pretend Sadad (Bank Melli) card terminal.
@@ -163,16 +167,22 @@ def sadad(
 
 
 def _line(terminal: "Terminal", tcp: str | None, pty: Path | None) -> "Line":
+    if pty is not None:
+        terminal.tail = b"\n"  # on a serial line 0A follows every message
+    return served(terminal, tcp, pty)
+
+
+def served(machine: "Speaker", tcp: str | None, pty: Path | None) -> "Line":
+    """The pretend machine on the line that was asked for."""
     from vafa.simulators.pty_line import serve_pty
     from vafa.simulators.tcp_line import serve_tcp
 
     if pty is not None:
-        terminal.tail = b"\n"  # on a serial line 0A follows every message
-        return serve_pty(terminal, pty)
+        return serve_pty(machine, pty)
     host, _, port = (tcp or "").rpartition(":")
     if not port.isdecimal():
         raise click.UsageError("--tcp takes HOST:PORT, for example 127.0.0.1:8888.")
-    return serve_tcp(terminal, host.strip("[]") or "127.0.0.1", int(port))
+    return serve_tcp(machine, host.strip("[]") or "127.0.0.1", int(port))
 
 
 @contextlib.contextmanager

@@ -110,6 +110,7 @@ class Ledger:
         self._migrate = migrate
         self._lock = threading.Lock()
         self.failure = ""  # why the last write failed; '' while all is well
+        self.followers: list[Callable[[], None]] = []  # told after each commit, on its thread
         self._lock_descriptor = storage.lock_ledger(self.path)
         try:
             self._connection: sqlite3.Connection | None = self._connected()
@@ -148,7 +149,9 @@ class Ledger:
                 raise self._failed(error) from error
             self._head = transaction.head
             self.failure = ""
-            return answer
+        for follower in self.followers:
+            follower()
+        return answer
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Ask the books on the writing connection, between writes: for the daemon's own answers."""

@@ -10,8 +10,7 @@ from enum import Enum
 from msgspec import Struct
 
 from vafa.receipt import slip, words
-from vafa.receipt.bitmap import Bitmap
-from vafa.receipt.numerals import BREAK
+from vafa.receipt.numerals import BREAK, theirs
 
 
 class Style(Enum):
@@ -37,17 +36,17 @@ class Code(Struct, frozen=True, tag=True):
     text: str
 
 
-class Picture(Struct, frozen=True, tag=True):
-    """The merchant's logo, in the middle of the page."""
+class Logo(Struct, frozen=True, tag=True):
+    """The merchant's picture file, in the middle of the page."""
 
-    bitmap: Bitmap
+    file: str
 
 
 class Rule(Struct, frozen=True, tag=True):
     """A thin line across the page."""
 
 
-Block = Text | Code | Picture | Rule
+Block = Text | Code | Logo | Rule
 
 
 class Page(Struct, frozen=True):
@@ -58,14 +57,14 @@ class Page(Struct, frozen=True):
 
 
 class Letterhead(Struct, frozen=True):
-    """The merchant's own: lines above and below each slip, a logo, and what a QR code holds.
+    """The merchant's own: lines above and below each slip, a logo's file, and what a QR code holds.
 
     `code` may name {claim} and {number}; a code that names one the slip has not is left out.
     """
 
     header: tuple[str, ...] = ()
     footer: tuple[str, ...] = ()
-    logo: Bitmap | None = None
+    logo: str = ""
     code: str = ""
 
 
@@ -86,8 +85,8 @@ def page(of: slip.Slip, lang: str, zone: str = words.ZONE, letterhead: Letterhea
     if not of.lines:
         return Page(lang)
     head = letterhead or Letterhead()
-    blocks: list[Block] = [Picture(head.logo)] if head.logo else []
-    blocks += [Text(line, Style.TITLE) for line in head.header]
+    blocks: list[Block] = [Logo(head.logo)] if head.logo else []
+    blocks += [Text(theirs(line, lang), Style.TITLE) for line in head.header]
     for line in of.lines:
         style = STYLES.get(type(line), Style.BODY)
         blocks += [Text(shown, style) for shown in words.wording(line, lang, zone)]
@@ -96,7 +95,7 @@ def page(of: slip.Slip, lang: str, zone: str = words.ZONE, letterhead: Letterhea
     code = _code(of, head.code)
     blocks += [Code(code)] if code else []
     if head.footer:
-        blocks += [Rule(), *(Text(line) for line in head.footer)]
+        blocks += [Rule(), *(Text(theirs(line, lang)) for line in head.footer)]
     return Page(lang, tuple(blocks))
 
 

@@ -10,6 +10,7 @@ Sizes are dots of 203 dpi heads: 384 on 58 mm paper, 576 on 80 mm.
 import unicodedata
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import assert_never
 
 from PIL import Image, ImageDraw, ImageFont
@@ -18,7 +19,7 @@ from vafa.model.errors import ReceiptFault
 from vafa.receipt import selfcheck
 from vafa.receipt.bitmap import Bitmap, from_matrix, stacked
 from vafa.receipt.numerals import BREAK, FSI, LRI, PDI
-from vafa.receipt.page import Code, Page, Picture, Rule, Style, Text
+from vafa.receipt.page import Code, Logo, Page, Rule, Style, Text
 
 WIDTHS_PX = (384, 576)
 MARGIN_PX = 4  # heads lose their outermost dots first
@@ -64,8 +65,8 @@ class Typesetter:
                 case Code(text):
                     if not native_codes:
                         yield code_picture(text, self.width_px)
-                case Picture(bitmap):
-                    yield _middle(bitmap, self.width_px)
+                case Logo(file):
+                    yield _middle(logo(Path(file), self.width_px), self.width_px)
                 case Rule():
                     yield _rule(self.width_px)
                 case _:
@@ -149,14 +150,12 @@ def png(bitmap: Bitmap) -> bytes:
     return out.getvalue()
 
 
-def logo(data: bytes, width_px: int) -> Bitmap:
+def logo(file: Path, width_px: int) -> Bitmap:
     """The merchant's picture file as dots, not wider than the paper. ReceiptFault when it is no picture."""
-    from io import BytesIO
-
     from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(BytesIO(data), formats=("PNG", "GIF", "BMP", "JPEG")) as opened:
+        with Image.open(file, formats=("PNG", "GIF", "BMP", "JPEG")) as opened:
             opened.draft("L", (width_px, width_px))
             if opened.width * opened.height > _LOGO_DOTS_MAX:
                 raise ReceiptFault(
@@ -167,7 +166,9 @@ def logo(data: bytes, width_px: int) -> Bitmap:
             flat.alpha_composite(opened.convert("RGBA"))
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as fault:
         raise ReceiptFault(
-            "the logo is no PNG, GIF, BMP or JPEG picture that can be read", code="PRN-012"
+            f"{file} is no PNG, GIF, BMP or JPEG picture that can be read",
+            fix="check receipt.logo",
+            code="PRN-012",
         ) from fault
     grey = flat.convert("L")
     if grey.width > width_px:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from vafa.receipt import cp1098, iransystem
 from vafa.receipt.glyphs import GlyphPage, logical, visual
 from vafa.receipt.numerals import BREAK
-from vafa.receipt.page import Code, Page, Picture, Rule, Style, Text
+from vafa.receipt.page import Code, Logo, Page, Rule, Style, Text
 from vafa.receipt.terminal import plain_line
 
 
@@ -71,7 +71,7 @@ def lines(page: Page, setting: Setting) -> Iterator[bytes]:
             case Code(text):
                 for at in range(0, len(text), setting.columns):
                     yield encoded(text[at : at + setting.columns], setting) + NEWLINE
-            case Picture():
+            case Logo():
                 continue
 
 

@@ -3,17 +3,15 @@
 `lang` is 'fa' or 'en'. Terminals that take text need the plain variant instead: see `terminal`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
-from vafa.receipt import en, fa
+from vafa.receipt import wording as wordings
+from vafa.receipt.catalogue import say
 from vafa.receipt.numerals import BREAK, exact, identifier
 from vafa.receipt.slip import RANKS, AnyLine, Slip
 
 ZONE = "Asia/Tehran"
-
-_LINES: dict[str, Callable[[AnyLine, str], tuple[str, ...]]] = {"fa": fa.lines, "en": en.lines}
-_STEPS = {"fa": fa.STEPS, "en": en.STEPS}
 
 
 def text(slip: Slip, lang: str, zone: str = ZONE) -> tuple[str, ...]:
@@ -28,12 +26,12 @@ def worded(slip: Slip, lang: str, zone: str) -> tuple[tuple[int, str], ...]:
 
 def wording(line: AnyLine, lang: str, zone: str) -> tuple[str, ...]:
     """The printed lines of one content line, with BREAK marks."""
-    return _LINES[lang](line, zone)
+    return wordings.lines(line, lang, zone)
 
 
 def step(code: str, values: Sequence[int | Fraction], lang: str) -> str:
     """One step of an explanation (club.explain.Step's code and values) in words. KeyError: unknown code."""
-    return _STEPS[lang][code].format(*(exact(value, lang) for value in values))
+    return say(lang, wordings.STEPS[code], *(exact(value, lang) for value in values))
 
 
 def mask(masked: str, lang: str) -> str:

@@ -1,0 +1,148 @@
+"""The wording of every line (UX.md's table), in English; the catalogues have it in the other languages.
+
+In Persian امتیاز is a point and مانده a balance: موجودی would suggest the bank account. Days stay Jalali in
+every language, as everybody in the shop reads them.
+"""
+
+from typing import assert_never
+
+from vafa.receipt import slip
+from vafa.receipt.catalogue import count, mark, say
+from vafa.receipt.numerals import day_numbers, day_words, identifier, number, persian, theirs
+
+
+def lines(line: slip.AnyLine, lang: str, zone: str) -> tuple[str, ...]:  # noqa: PLR0911, PLR0912  (a table)
+    """One string a printed line of the content line; instants are shown in `zone`."""
+    match line:
+        case slip.OwnBalance() | slip.HubBalance() | slip.Pending() | slip.NextReward() | slip.Lapsing():
+            return _points_held(line, lang, zone)
+        case slip.Header(shop):
+            name = shop.fa if lang == "fa" else shop.en or shop.fa
+            return (say(lang, "Customer club of {shop}", shop=theirs(name, lang)),)
+        case slip.Amount(rials):
+            values = {"rials": number(rials, lang), "toman": _toman(rials, lang)}
+            return (say(lang, "Amount: {rials} rial{br}or {toman} toman (divided by ten)", **values),)
+        case slip.Promise(points):
+            return (_counted(lang, "If paid: {points} point", "If paid: {points} points", points),)
+        case slip.Earned(points):
+            return (say(lang, "Points for this purchase: {points}", points=number(points, lang)),)
+        case slip.Waiting(points):
+            return (
+                _counted(
+                    lang,
+                    "{points} point is kept for this card",
+                    "{points} points are kept for this card",
+                    points,
+                ),
+            )
+        case slip.ClaimCode(code):
+            return (say(lang, "Membership code: {code}", code=_digits(code, lang)),)
+        case slip.NothingEarned(minimum):
+            smallest = say(lang, "Smallest purchase: {rials} rial", rials=number(minimum, lang))
+            return (say(lang, "No points for this purchase"), smallest)
+        case slip.ClawedBack(points):
+            return (
+                _counted(
+                    lang,
+                    "{points} point taken back for a returned purchase",
+                    "{points} points taken back for a returned purchase",
+                    points,
+                ),
+            )
+        case slip.Message(persian_text, english):
+            return (theirs(persian_text if lang == "fa" else english or persian_text, lang),)
+        case slip.Number(ours):
+            return (say(lang, "Number: {number}", number=identifier(ours, lang)),)
+        case slip.CheckCode(code):
+            return (say(lang, "Check code: {code}", code=_digits(code, lang)),)
+        case _:
+            assert_never(line)
+
+
+def _points_held(
+    line: slip.OwnBalance | slip.HubBalance | slip.Pending | slip.NextReward | slip.Lapsing,
+    lang: str,
+    zone: str,
+) -> tuple[str, ...]:
+    """What the member holds, may spend later, misses, or may lose."""
+    match line:
+        case slip.OwnBalance(points):
+            return (_counted(lang, "Balance: {points} point", "Balance: {points} points", points),)
+        case slip.HubBalance(confirmed, at, provisional):
+            day, time = day_numbers(at, zone)
+            told = (
+                say(lang, "Confirmed balance: {points}", points=number(confirmed, lang)),
+                say(lang, "as of {day}{br}at {time}", day=_digits(day, lang), time=_digits(time, lang)),
+            )
+            since = _counted(
+                lang,
+                "Since then: {points} point (to be confirmed)",
+                "Since then: {points} points (to be confirmed)",
+                provisional,
+            )
+            return (*told, since) if provisional else told
+        case slip.Pending(points, day_from):
+            day, _ = day_words(day_from, lang)
+            return (
+                _counted(
+                    lang,
+                    "{points} point{br}can be used from {day}",
+                    "{points} points{br}can be used from {day}",
+                    points,
+                    day=day,
+                ),
+            )
+        case slip.NextReward(reward, points):
+            return (
+                _counted(
+                    lang,
+                    "Until {reward}: {points} more point",
+                    "Until {reward}: {points} more points",
+                    points,
+                    reward=theirs(reward, lang),
+                ),
+            )
+        case slip.Lapsing(points, last_day):
+            day, year = day_words(last_day, lang)
+            return (
+                _counted(
+                    lang,
+                    "{points} point{br}valid only until the end of {day}{br}{year}",
+                    "{points} points{br}valid only until the end of {day}{br}{year}",
+                    points,
+                    day=day,
+                    year=year,
+                ),
+            )
+        case _:
+            assert_never(line)
+
+
+def _counted(lang: str, one: str, many: str, points: int, **values: str) -> str:
+    return count(lang, one, many, points, points=number(points, lang), **values)
+
+
+def _digits(text: str, lang: str) -> str:
+    return persian(text) if lang == "fa" else text
+
+
+def _toman(rials: int, lang: str) -> str:
+    """Rial ÷ 10; an odd rial as a decimal, because nothing is rounded."""
+    toman, odd = divmod(rials, 10)
+    return number(toman, lang) + (_digits(f".{odd}", lang) if odd else "")
+
+
+# The steps of an explanation by code (club.explain); their values are numbered.
+STEPS = {
+    "paid": mark("paid: {0} rial"),
+    "eligible": mark("of it counts: {0} rial"),
+    "rate": mark("rate: {0} point(s) for every {1} rial"),
+    "contribution": mark("this purchase: {0} × {1} ÷ {2} = {3} points"),
+    "sum": mark("with what earlier purchases left over: {0} + {1} = {2}"),
+    "points": mark("points for this purchase: {0}"),
+    "carry_after": mark("left over for the next purchase: {0} points"),
+    "not_a_sale": mark("this payment is no purchase (bill, top-up or the like) and earns nothing"),
+    "below_minimum": mark("less than the smallest purchase that earns: {0} rial"),
+    "baseline": mark("this payment was made before the club began here"),
+    "no_programme": mark("no programme was active at that time"),
+}
