@@ -17,7 +17,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-from vafa.model.identity import phone_e164, phone_masked
+from vafa.model.identity import phone_e164, phone_masked, without_phones
 from vafa.model.pan import mask_pans
 
 Format = Literal["auto", "journal", "json", "console"]
@@ -76,7 +76,8 @@ def _masked(value: Any, depth: int) -> Any:
 
 
 def _masked_text(text: str) -> str:
-    return _PHONE.sub(_masked_phone, mask_pans(text))
+    # The second look finds one behind other digits (`12:30 0912...`), which the first takes as one number.
+    return without_phones(_PHONE.sub(_masked_phone, mask_pans(text)))
 
 
 def _masked_phone(found: re.Match[str]) -> str:

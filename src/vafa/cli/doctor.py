@@ -3,6 +3,7 @@
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,30 +54,50 @@ def _completed(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
     help="Only this check, e.g. serial; repeatable.",
 )
 @click.option("--full", is_flag=True, help="Verify the whole ledger, however long it takes.")
+@click.option(
+    "--bundle",
+    metavar="FILE",
+    is_flag=False,
+    flag_value="",
+    type=click.Path(dir_okay=False),
+    help="Also write one archive for support, nothing secret in it; without FILE: vafa-support-TIME.tar.gz.",
+)
 @json_option
-def command(config_path: Path, only: tuple[str, ...], full: bool, as_json: bool) -> None:  # noqa: FBT001
+def command(
+    config_path: Path,
+    only: tuple[str, ...],
+    full: bool,  # noqa: FBT001 - click passes flags so
+    bundle: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
     """Look at everything a sale needs; for what is wrong, say why and what to do.
 
     Reads, asks and listens only: with the daemon up nothing is taken from it, with the daemon down each
     terminal is asked a harmless question. Exit codes: 0 in order, 10 a warning, 20 a failure, 3 the daemon is
     not running, 2 usage or a fault in the configuration. Codes in brackets: docs/operations.md.
     """
-    report = examined(config_path, only, full=full)
+    from vafa.app.doctor import examine, exit_code
+
+    looked_at = patient(config_path, full=full)
+    report = examine(looked_at, only)
     if as_json:
         print_json(report)
     else:
         for finding in report.findings:
             _show(finding)
-    from vafa.app.doctor import exit_code
-
+    if bundle is not None:
+        _write_bundle(bundle, looked_at, report)
     sys.exit(exit_code(report))
 
 
-def examined(config_path: Path, only: tuple[str, ...] = (), *, full: bool = False) -> "Report":
-    """The whole look, with progress on stderr for whoever waits at a terminal."""
-    from vafa.app.doctor import examine
+def _write_bundle(name: str, looked_at: "Patient", report: "Report") -> None:
+    """Said on stderr: what stands on stdout may be for a script."""
+    from vafa.app.bundle import write
 
-    return examine(patient(config_path, full=full), only)
+    path = Path(name or time.strftime("vafa-support-%Y%m%d-%H%M%S.tar.gz"))
+    size = write(path, looked_at, report)
+    looked_at.say("")
+    click.echo(f"{path}: {size / 1024:.0f} KB for support; look inside with: tar -xzf {path}", err=True)
 
 
 def patient(config_path: Path, *, full: bool = False) -> "Patient":
