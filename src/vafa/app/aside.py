@@ -7,7 +7,6 @@ gets what is secret through its stdin alone, and ends when it has answered, when
 when its time is over.
 """
 
-import subprocess
 import sys
 import threading
 import time
@@ -31,6 +30,8 @@ class Failed(Exception):
 
 def _run(module: str, *arguments: str, given: bytes, within_s: float, kept: Sequence[int] = ()) -> bytes:
     """What `python -m module` wrote to its stdout. `kept`: descriptors it holds open too. Failed."""
+    import subprocess  # not before a sale can be heard: it takes longer to load than to run
+
     # -P: nothing that lies in the working directory is ever imported.
     command = [sys.executable, "-P", "-m", module, *arguments]
     try:

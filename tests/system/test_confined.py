@@ -1,0 +1,38 @@
+"""What the daemon starts processes for works within its unit's confinement."""
+
+import ctypes.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFINED = Path(__file__).with_name("confined.py")
+PROGRAM = """
+import os, pathlib, sys, tempfile
+from vafa.app.aside import SealerAside, migrate_aside
+from vafa.keys.seal import Person
+from vafa.ledger.ledger import Ledger
+try:
+    os.sched_setaffinity(0, {0})
+except PermissionError:
+    print("confined")
+with tempfile.TemporaryDirectory() as directory:
+    Ledger(pathlib.Path(directory), lambda: 1, migrate_aside).close()
+    print("a ledger was made")
+there = SealerAside(b"w" * 32)
+sealed = there.sealed(b"member", Person("+989121236789", "Sara"))
+print([person.name for person in there.opened([(b"member", sealed)])])
+"""
+
+
+def test_a_ledger_is_made_and_a_phone_sealed_under_the_unit_s_system_call_filter() -> None:
+    if shutil.which("systemd-analyze") is None or ctypes.util.find_library("seccomp") is None:
+        assert os.environ.get("CI") != "true", "systemd-analyze or libseccomp is missing"
+        pytest.skip("systemd-analyze or libseccomp is missing: nothing to confine with")
+    ran = subprocess.run(
+        [sys.executable, str(CONFINED), PROGRAM], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.splitlines() == ["confined", "a ledger was made", "['Sara']"], ran.stderr
