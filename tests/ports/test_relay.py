@@ -28,6 +28,8 @@ from relayed import (
 from vafa.model.errors import PortError
 from vafa.ports import relay_wire as wire
 from vafa.ports.relay import RelayedLine
+from vafa.ports.relay_loop import Loop
+from vafa.ports.relay_tcp import TcpLine
 
 # Chunks of both directions, in the order they are said: (by the register?, bytes)
 TALK = st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=700)), min_size=1, max_size=25)
@@ -273,6 +275,28 @@ def test_a_register_that_does_not_read_slows_the_terminal_and_loses_nothing(tmp_
         assert far_terminal.hear(31) == b"and the other direction is free"
         assert register.hear(len(block)) == block
         speaker.join()
+
+
+def test_a_register_that_comes_after_hours_of_silence_is_not_late() -> None:
+    """Nothing ticks while nothing happens: the time a connection may take counts from its beginning."""
+    now, port, loop = [1_000.0], free_port(), Loop()
+    with socket.create_server(("127.0.0.1", 0)) as terminal:
+        terminal.settimeout(20)
+        address = f"127.0.0.1:{terminal.getsockname()[1]}"
+        line = TcpLine(f"127.0.0.1:{port}", address, loop, lambda *_: None, lambda: None, lambda: now[0])
+        line.tick(now[0])
+        now[0] += 36_000
+        with socket.create_connection(("127.0.0.1", port)) as register:
+            for _ in range(3):
+                loop.turn(0.05)
+                line.tick(now[0])
+            register.sendall(b"sale")
+            accepted, _ = terminal.accept()
+            loop.turn(20)
+            with accepted:
+                assert far_socket(accepted).hear(4) == b"sale"
+        line.close()
+    loop.close()
 
 
 # A serial line: slow takers, ports that come and go

@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 
 from vafa.model.errors import PortError
@@ -30,8 +31,15 @@ class TcpLine:
     """Owns the listener and the two connections. `copy` gets every byte; `changed` says `state()` changed."""
 
     def __init__(
-        self, listen: str, address: str, watcher: Watcher, copy: Copy, changed: Callable[[], None]
+        self,
+        listen: str,
+        address: str,
+        watcher: Watcher,
+        copy: Copy,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._listen, self._address = listen, address
         self._watcher, self._copy, self._changed = watcher, copy, changed
         self._listener: socket.socket | None = None
@@ -50,7 +58,6 @@ class TcpLine:
         self._half_closed = False
         self._trouble = ""
         self._listen_at = 0.0
-        self._now = 0.0
 
     def state(self) -> tuple[str, str]:
         """(`open` while a register may connect, what went wrong last)."""
@@ -58,7 +65,6 @@ class TcpLine:
 
     def tick(self, now: float) -> None:
         """Listens again, gives up what takes too long."""
-        self._now = now
         if self._listener is None and now >= self._listen_at:
             self._listen_at = now + RELISTEN_S
             self._start_listening()
@@ -165,7 +171,7 @@ class TcpLine:
         if number not in (0, errno.EINPROGRESS):
             self._refuse(os.strerror(number))
             return
-        self._until = self._now + CONNECT_LIMIT_S
+        self._until = self._clock() + CONNECT_LIMIT_S  # the last tick may be long ago
         self._watcher.watch(self._terminal.fileno(), WRITABLE, self._connected)
 
     def _connected(self, _events: int) -> None:
