@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from vafa.app.config_udp import Notifications
 from vafa.model.errors import ConfigError, Fault
 from vafa.ports.usb_id import PREFIX, read_usb_id
 
@@ -327,6 +328,7 @@ class Config(Struct, frozen=True, kw_only=True):
     printer: tuple[Printer, ...] = ()
     jobs: Jobs = Jobs()
     log: Log = Log()
+    notifications: Notifications = Notifications()
     directory: Path = Path()
 
     @property

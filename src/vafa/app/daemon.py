@@ -51,6 +51,7 @@ from vafa.ports.unix_place import UnixPlace
 
 if TYPE_CHECKING:
     from vafa.app.jobs import Jobs
+    from vafa.app.notified import Notified
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_OUR_BUG = 70  # EX_SOFTWARE: systemd restarts us
@@ -74,6 +75,7 @@ class Daemon:
         self._servers: list[LineServer | LocalLines] = []
         self._local: LocalLines | None = None
         self._jobs: Jobs | None = None
+        self._notified: Notified | None = None
         self._times: dict[int, SaleTimes] = {}
         self.lanes: dict[str, Lane] = {}
         self.listeners: dict[str, ProxyLane] = {}
@@ -105,11 +107,14 @@ class Daemon:
         shop = config.shop
         self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes)
         self._make_lanes(Sales(self._counter))
+        self._notified = self._bells()
         self._open_sockets()
         for lane in self._all_lanes():
             self._thread(f"lane {lane.settings.terminal_id}", lane.run)
         if self._cable is not None:
             self._thread("cable", self._cable.run)
+        if self._notified is not None:
+            self._thread("notifications", self._notified.run)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
         self._start_jobs()
@@ -144,6 +149,8 @@ class Daemon:
             lane.stop()
         if self._cable is not None:
             self._cable.stop()
+        if self._notified is not None:
+            self._notified.stop()
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(1.0)
@@ -174,6 +181,7 @@ class Daemon:
             ledger_failure=self.ledger.failure,
             jobs=self._jobs_seen(),
             local=self._local.states() if self._local else (),
+            notifications=self._notified.facts() if self._notified else None,
         )
 
     def _start_jobs(self) -> None:
@@ -214,6 +222,15 @@ class Daemon:
             lambda: connect_relay(self._config.relay_socket, terminal.id),
             self._times,
         )
+
+    def _bells(self) -> "Notified | None":
+        """Loaded only where the flag is on."""
+        if not self._config.notifications.sadad:
+            return None
+        from vafa.app.notified import Notified
+
+        bells = {tid: lane.poll_soon for tid, lane in self.lanes.items() if lane.settings.poll}
+        return Notified(self._config.notifications.port, bells)
 
     @property
     def _cable(self) -> Cable | None:

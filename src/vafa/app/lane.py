@@ -121,6 +121,11 @@ class Lane:
             self._clock.monotonic(),
         )
 
+    def poll_soon(self) -> None:
+        """Somebody says that something happened at the terminal: its own list shall tell."""
+        self._polling.hint()
+        self._wake()
+
     def stop(self) -> None:
         """No new sale begins; `run` returns when the one in hand has ended."""
         self._stopping.set()
@@ -215,11 +220,8 @@ class Lane:
             asked = self._sales.ask(
                 self.settings.terminal_id, work.request, work.amount, work.member, self._card
             )
-            text = (
-                self._paper.request_text(asked, self.settings.text_language)
-                if self.settings.text_language
-                else b""
-            )
+            language = self.settings.text_language
+            text = self._paper.request_text(asked, language) if language else b""
         except VafaError as error:
             self._work = None
             self.selling.fail(work, error)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from vafa.app.standing import HubFacts, LinkFacts, Queue, Trouble
+from vafa.app.standing import HubFacts, LinkFacts, NotificationFacts, Queue, Trouble
 
 
 class LaneState(msgspec.Struct, frozen=True):
@@ -84,6 +84,7 @@ class Live(msgspec.Struct, frozen=True):
     clock_jumps: int = 0
     hub: HubLive | None = None
     local: tuple[LocalLine, ...] = ()
+    notifications: NotificationFacts | None = None
 
 
 class SaleTimes(msgspec.Struct, frozen=True):

@@ -69,6 +69,7 @@ class Polling:
         self._compared: set[PaymentKey] = set()
         self._left: tuple[Payment, ...] = ()  # what the last list left to resolution
         self._asked_at: float | None = None
+        self._hinted = False
         self.due_at = 0.0
         self.answered_at: float | None = None
         self.trouble = ""
@@ -79,12 +80,20 @@ class Polling:
     def opened(self) -> None:
         """The line is new: sales may have been made while it was not there."""
         self._with_order_ids, self._refusals = True, 0
-        soonest = 0.0 if self._asked_at is None else self._asked_at + PAUSE_MIN_S
-        self.due_at = min(self.due_at, soonest)
+        self.due_at = min(self.due_at, self._soonest)
 
     def is_due(self) -> bool:
         """True when the journal is to be asked."""
-        return self._monotonic() >= self.due_at
+        hinted = self._hinted and not self._refusals  # one that refuses is left in peace
+        return self._monotonic() >= (min(self._soonest, self.due_at) if hinted else self.due_at)
+
+    def hint(self) -> None:
+        """Something may have happened: ask sooner, never hurried. From any thread."""
+        self._hinted = True
+
+    @property
+    def _soonest(self) -> float:
+        return 0.0 if self._asked_at is None else self._asked_at + PAUSE_MIN_S
 
     def later(self, pause_s: float) -> None:
         """It was not the terminal that could not be asked: soon again."""
@@ -92,7 +101,7 @@ class Polling:
 
     def question(self) -> JournalRequest:
         """What to ask the terminal."""
-        self._asked_at = self._monotonic()
+        self._asked_at, self._hinted = self._monotonic(), False
         return JournalRequest(filter=self._filter, with_order_ids=self._with_order_ids)
 
     def refused(self, refusal: JournalRefused) -> None:

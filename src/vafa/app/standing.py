@@ -47,6 +47,19 @@ class TerminalFacts(Struct, frozen=True):
     nacks: int = 0
 
 
+class NotificationFacts(Struct, frozen=True):
+    """What terminals said by UDP since the start (unproven; each one heard only makes a poll come at once).
+
+    heard     of terminals configured here;  strangers  of others;  garbage  datagrams that are none
+    """
+
+    port: int
+    heard: int = 0
+    strangers: int = 0
+    garbage: int = 0
+    trouble: tuple[Trouble, ...] = ()
+
+
 class LocalLineFacts(Struct, frozen=True):
     """Where payment applications come in: a socket, a port or a serial line.
 
@@ -200,3 +213,4 @@ class Status(Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...] = ()
     backup_age_s: float | None = None
     local: tuple[LocalLineFacts, ...] = ()
+    notifications: NotificationFacts | None = None

@@ -106,6 +106,7 @@ def status(
         *_of_the_clock(behind_s),
         *facts.trouble,
         *(live.hub.trouble if live and live.hub else ()),
+        *(live.notifications.trouble if live and live.notifications else ()),
     ]
     trouble.sort(key=lambda each: each.level != "broken")
     return Status(
@@ -130,6 +131,7 @@ def status(
         gaps=books.gaps,
         jobs=tuple(Job(name, *run) for name, run in sorted(live.jobs.items())) if live else (),
         backup_age_s=None if facts.backup_ms is None else max(0.0, (now_ms - facts.backup_ms) / 1000),
+        notifications=live.notifications if live else None,
     )
 
 
