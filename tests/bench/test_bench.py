@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 from vafa.cli import bench
 from vafa.cli.measure import figures
 
-TINY = bench.Size(awards=20, checkpoint_cycles=1, sales=3, starts=1, status_times=1, settle_s=0.2)
+TINY = bench.Size(
+    awards=20, checkpoint_cycles=1, sales=3, starts=1, status_times=1, settle_s=0.2, lanes_s=0.3
+)
 
 
 def _bench(directory: Path, monkeypatch: pytest.MonkeyPatch, at_most: float) -> tuple[Result, dict[str, Any]]:

@@ -60,6 +60,15 @@ class Daemon:
         answer: dict[str, Any] = msgspec.json.decode(line)
         return answer
 
+    def ask_at_once(self, requests: Sequence[dict[str, Any]]) -> None:
+        """Each on a connection of its own, all sent before the first answer is read: lanes that meet."""
+        clients = [self._connect() for _ in requests]
+        for client, request in zip(clients, requests, strict=True):
+            client.sendall(msgspec.json.encode(request) + b"\n")
+        for client in clients:
+            with client, client.makefile("rb") as answers:
+                assert b'"answer":"failure"' not in answers.readline()
+
     def end(self, how: signal.Signals) -> None:
         """Send a signal to the daemon itself and wait until it is gone.
 
@@ -132,6 +141,9 @@ backup_every_h = 1
 UNALTERED = (sys.executable, "-m", "vafa.cli.main")
 
 
+SLOW_DISK = ("-e", "inject=fdatasync:delay_enter=20000")  # in microseconds; as long as it takes, others wait
+
+
 def altered(how: str) -> tuple[str, ...]:
     """The command with one thing altered, see altered.py."""
     return (sys.executable, str(Path(__file__).with_name("altered.py")), how)
@@ -144,10 +156,18 @@ def payment(number: int, **more: Any) -> dict[str, Any]:
     return given | {"card": card} | more
 
 
-def morning(vafa: Sequence[str], directory: Path, payments: int, awaited: str = "") -> StraceLog:
+def told(number: int) -> dict[str, Any]:
+    """The same, every fourth by a member who said so."""
+    return payment(number, **({"member": PHONES[0]} if number % 4 == 0 else {}))
+
+
+def morning(
+    vafa: Sequence[str], directory: Path, payments: int, awaited: str = "", at_once: int = 1
+) -> StraceLog:
     """Half the payments, a kill -9, a start, repeats, the other half, and an orderly end.
 
     awaited  a pattern of files that must have appeared before the last payments
+    at_once  how many payments are told together, each by a client of its own
     """
     state = directory / "state"
     state.mkdir()
@@ -156,12 +176,18 @@ def morning(vafa: Sequence[str], directory: Path, payments: int, awaited: str = 
     log = StraceLog(state)
     for run in (0, 1):
         path = directory / f"run{run}.strace"
-        daemon = Daemon((*vafa, "run", "--config", str(config)), directory / "local.sock", path)
+        command = (*vafa, "run", "--config", str(config))
+        daemon = Daemon(command, directory / "local.sock", path, SLOW_DISK if at_once > 1 else ())
         try:
             daemon.ask(op="member", member=PHONES[run], name="Sara")
             first = run * payments // 2
-            for number in (*range(max(0, first - 3), first), *range(first, first + payments // 2)):
-                daemon.ask(**payment(number, **({"member": PHONES[0]} if number % 4 == 0 else {})))
+            numbers = range(max(0, first - 3), first + payments // 2)
+            if at_once > 1:
+                for begin in range(0, len(numbers), at_once):
+                    daemon.ask_at_once([told(number) for number in numbers[begin : begin + at_once]])
+                numbers = range(0)
+            for number in numbers:
+                daemon.ask(**told(number))
                 if awaited and number == payments - 5:
                     daemon.wait_for(state, awaited)
             daemon.end(signal.SIGTERM if run else signal.SIGKILL)

@@ -40,6 +40,15 @@ def test_every_acknowledged_award_is_there_once_after_any_power_cut(memory: Path
     assert judged >= STATES_MIN
 
 
+def test_payments_that_share_a_commit_are_each_there_once_after_any_power_cut(memory: Path) -> None:
+    log = morning(UNALTERED, memory, PAYMENTS, at_once=6)
+    flushes = sum(isinstance(step, Sync) and step.path.endswith("-wal") for step in log.steps)
+    assert flushes < PAYMENTS
+    judged, wrong = faults(states(log.steps, SEED, images_per_step=1), memory)
+    assert wrong == []
+    assert judged >= STATES_MIN / 2
+
+
 def test_checkpoints_and_backups_between_the_sales_lose_nothing(memory: Path) -> None:
     log = morning(altered("hasty"), memory, PAYMENTS, awaited="backups/ledger-*.db")
     assert any(isinstance(step, Rename) and step.new.startswith("backups/ledger-") for step in log.steps)

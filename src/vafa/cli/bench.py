@@ -26,10 +26,13 @@ class Size(msgspec.Struct, frozen=True):
     starts: int
     status_times: int
     settle_s: float
+    lanes_s: float
 
 
-FULL = Size(awards=6_000, checkpoint_cycles=6, sales=300, starts=9, status_times=15, settle_s=3.0)
-QUICK = Size(awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3, settle_s=1.0)
+FULL = Size(
+    awards=6_000, checkpoint_cycles=6, sales=300, starts=9, status_times=15, settle_s=3.0, lanes_s=24.0
+)
+QUICK = Size(awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3, settle_s=1.0, lanes_s=6.0)
 
 
 @click.command()
@@ -92,6 +95,7 @@ def measure_all(directory: Path, size: Size, tell: Callable[[str], None]) -> "li
 def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "list[Measured]":
     """What needs the real daemon: lines, memory, status; then its starts; then a first start."""
     from vafa.cli.measure import running
+    from vafa.cli.measure.lanes import measure_lanes
     from vafa.cli.measure.lines import measure_lines, terminal_line
 
     found: list[Measured] = []
@@ -105,6 +109,8 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
             found += running.measure_memory("memory_at_rest", "memory_member", daemon, size.settle_s)
             tell(f"vafa status, {size.status_times} times")
             found.append(running.measure_status(config, size.status_times))
+        tell(f"8 lanes with 10 payments a second each, {size.lanes_s:g} seconds")
+        found += measure_lanes(here, here / "state", size.lanes_s)
         tell(f"{size.starts} starts")
         found.append(running.measure_start(config, size.starts))
         tell("the first start of a new device")

@@ -4,14 +4,19 @@ Process lock, BEGIN IMMEDIATE, `decide(tx)` reads and posts events through `tx`,
 one journal row and, in the same transaction, its effect on the books as `books.apply` says. The head (last
 row's seq, hash, till sums, state hash) is kept in memory and trusted only while nothing went wrong: after any
 SQLite error the connection is closed, opened again and the head read back, so that what the disk has decides.
+
+Writes that come while another is being flushed share the next flush: whoever gets the lock decides for all
+that wait, each on the state the one before it left, and commits once. Each returns after that commit only, so
+eight lanes on a slow disk wait for two flushes at most, not for eight.
 """
 
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -100,6 +105,16 @@ def _migrate_here(path: Path, _lock: int) -> None:
     migrate(path)
 
 
+class _Write:
+    """A `write` that waits for its turn, or has had it: then `answer` or `error` is what came of it."""
+
+    def __init__(self, decide: Callable[[Transaction], Any]) -> None:
+        self.decide = decide
+        self.is_done = False
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+
 class Ledger:
     """An open ledger. One instance a process, shared by all threads."""
 
@@ -109,6 +124,7 @@ class Ledger:
         self._wall_ms = wall_ms
         self._migrate = migrate
         self._lock = threading.Lock()
+        self._waiting: deque[_Write] = deque()
         self.failure = ""  # why the last write failed; '' while all is well
         self.followers: list[Callable[[], None]] = []  # told after each commit, on its thread
         self._lock_descriptor = storage.lock_ledger(self.path)
@@ -131,27 +147,60 @@ class Ledger:
         too long, LedgerError when the disk fails: then nothing may be acknowledged, and the next call starts
         from what the disk has.
         """
+        mine = _Write(decide)
+        self._waiting.append(mine)
         with self._lock:
-            try:
-                connection = self._ready()
-                connection.execute("BEGIN IMMEDIATE")
-                transaction = Transaction(connection, self._head, self._wall_ms())
-                try:
-                    answer = decide(transaction)
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
-                if transaction.head is self._head:
-                    connection.execute("ROLLBACK")  # nothing to make durable: costs no flush
-                else:
-                    connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise self._failed(error) from error
-            self._head = transaction.head
-            self.failure = ""
+            if not mine.is_done:  # by the one who had the lock before
+                self._write_all_that_wait()
+        if mine.error is not None:
+            raise mine.error
         for follower in self.followers:
             follower()
+        answer: T = mine.answer
         return answer
+
+    def _write_all_that_wait(self) -> None:
+        """One transaction, and one flush, for every write that came while the last one was being flushed."""
+        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            connection = self._ready()
+            connection.execute("BEGIN IMMEDIATE")
+            head = self._head
+            for each in batch:
+                head = self._decided(connection, head, each, batch)
+            # nothing to make durable costs no flush
+            connection.execute("ROLLBACK" if head is self._head else "COMMIT")
+            self._head = head
+            self.failure = ""
+        except BaseException as error:  # noqa: BLE001 - raised by each `write` it concerns
+            failed = error
+            if isinstance(error, sqlite3.Error):
+                failed = self._failed(error)
+                failed.__cause__ = error
+            for each in batch:
+                each.error = failed
+        finally:
+            for each in batch:
+                each.is_done = True
+
+    def _decided(
+        self, connection: sqlite3.Connection, head: Head, each: "_Write", batch: Sequence["_Write"]
+    ) -> Head:
+        """The head after one write of a batch; unchanged, with all it did taken back, when it raised."""
+        if len(batch) > 1:
+            connection.execute("SAVEPOINT one")
+        transaction = Transaction(connection, head, self._wall_ms())
+        try:
+            each.answer = each.decide(transaction)
+        except sqlite3.Error:  # nothing of the whole batch may stand
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised by the `write` that asked for it
+            each.error = error
+            if len(batch) > 1:
+                connection.execute("ROLLBACK TO one")
+        if len(batch) > 1:
+            connection.execute("RELEASE one")
+        return head if each.error else transaction.head
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Ask the books on the writing connection, between writes: for the daemon's own answers."""

@@ -1,11 +1,18 @@
-"""The least that a durable record can cost here: 512 B into a preallocated file, then fdatasync."""
+"""The least that a durable record can cost here: 512 B into a preallocated file, then fdatasync.
+
+`python -m vafa.cli.measure.floor DIRECTORY` writes one each EVERY_S until its input ends, then tells what
+each took, in seconds, as a JSON list: a floor beside many threads, whose work would be in its times here.
+"""
 
 import os
+import select
+import sys
 import time
 from pathlib import Path
 
 RECORD_BYTES = 512
 _FILE_BYTES = 4 * 1024 * 1024
+EVERY_S = 0.01
 _RECORD = b"\xa5" * RECORD_BYTES
 
 
@@ -30,3 +37,16 @@ class Floor:
     def close(self) -> None:
         """Give the file back."""
         os.close(self._file)
+
+
+def main() -> None:
+    """The process beside the work."""
+    floor, took_s = Floor(Path(sys.argv[1])), []
+    while not select.select([sys.stdin], [], [], EVERY_S)[0]:
+        took_s.append(floor.write())
+    floor.close()
+    sys.stdout.write(f"{took_s}\n")
+
+
+if __name__ == "__main__":
+    main()

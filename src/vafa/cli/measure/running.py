@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -35,9 +35,6 @@ directory = "{state}"
 socket = "local.sock"
 [control]
 socket = "control.sock"
-[[terminal]]
-id = "{terminal}"
-address = "{address}"
 """
 
 
@@ -57,8 +54,14 @@ def vafa_command() -> list[str]:
 
 def write_config(directory: Path, state: Path, address: Path) -> Path:
     """config.toml for a daemon of the bench's, its sockets beside it (whose paths have 107 bytes)."""
+    return write_config_of(directory, state, {TERMINAL_ID: str(address)})
+
+
+def write_config_of(directory: Path, state: Path, terminals: Mapping[str, str]) -> Path:
+    """The same for several terminals: id -> address."""
     path = directory / "config.toml"
-    path.write_text(_CONFIG.format(state=state, terminal=TERMINAL_ID, address=address), encoding="utf-8")
+    tables = [f'[[terminal]]\nid = "{tid}"\naddress = "{at}"\n' for tid, at in terminals.items()]
+    path.write_text(_CONFIG.format(state=state) + "".join(tables), encoding="utf-8")
     return path
 
 

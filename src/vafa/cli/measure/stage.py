@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from vafa.model.payment import Payment
+    from vafa.simulators.deck import Card
 
 TERMINAL_ID = "40217736"
 MEMBERS = 2_000
@@ -22,6 +23,13 @@ DAYS_BACK, SALE_EVERY_S = 60, 100  # some 860 sales a day: `status` must not cou
 _SLICE = 50
 _SEED = 7
 _ZONE = "Asia/Tehran"
+
+
+def every_card() -> "tuple[Card, ...]":
+    """The members' cards, each the member's of its number, then the strangers'."""
+    from vafa.simulators.deck import deck
+
+    return deck(MEMBERS + STRANGERS, _SEED)
 
 
 class Stage:
@@ -37,7 +45,6 @@ class Stage:
         from vafa.keys.tokens import Tokens
         from vafa.ledger.ledger import Ledger
         from vafa.ports.clock import ManualClock, SystemClock
-        from vafa.simulators.deck import deck
 
         directory.mkdir(parents=True, exist_ok=True)
         self.tokens = Tokens(load_or_create(directory / "keys" / "device.key"))
@@ -48,7 +55,7 @@ class Stage:
         programmes.activate(configured_programme(None), None)
         self._counter = Counter(self.ledger, self.tokens, programmes, _ZONE)
         self._reader, self._dialogue = Reader(), Dialogue(TERMINAL_ID, self.tokens.without_pans)
-        self.cards = deck(MEMBERS + STRANGERS, _SEED)
+        self.cards = every_card()
         self._random = Random(_SEED)  # noqa: S311 - invented sales, not secrets
         self._wal = self.ledger.path.with_name(self.ledger.path.name + "-wal")
         self._sales = 0
