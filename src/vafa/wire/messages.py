@@ -165,6 +165,7 @@ class SyncAnswer(Message, frozen=True, tag=1):
     have         the running numbers after what this answer brings
     more         more waits to come down: ask again at once
     retry_s      wait at least so long before the next request (0: as the device likes)
+    suspense     rows of this device that the hub holds and could not book
     """
 
     received: Mark
@@ -178,6 +179,7 @@ class SyncAnswer(Message, frozen=True, tag=1):
     notes: Annotated[tuple[Note, ...], Meta(max_length=20)] = ()
     more: bool = False
     retry_s: Count = 0
+    suspense: Count = 0
 
 
 class EnrolRequest(Message, frozen=True, tag=2):

@@ -1,0 +1,69 @@
+"""The journal as the courier reads it: read-only, in short reads that hold up no checkpoint."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vafa.ledger.storage import connect_reader
+from vafa.model.chain import Row
+from vafa.model.errors import LedgerError
+from vafa.model.events import Kind
+
+_ROW = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal"
+_BODIES_BYTES_MAX = (
+    1_000_000  # of one reading: a request's rows pack to less than its limit, memory stays flat
+)
+
+
+class LedgerJournal:
+    """One reader's. Opens the ledger with the first question and again after an error."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def newest(self) -> int:
+        """The newest seq, 0 for an empty journal."""
+        found = self._all("SELECT coalesce(max(seq), 0) FROM journal")
+        return int(found[0][0])
+
+    def row(self, seq: int) -> Row | None:
+        """One row."""
+        found = self._all(f"{_ROW} WHERE seq = ?", seq)
+        return Row(*found[0]) if found else None
+
+    def rows_after(self, seq: int, at_most: int) -> Sequence[Row]:
+        """Consecutive rows, oldest first, of no more than a megabyte of bodies (but always one)."""
+        rows: list[Row] = []
+        size = 0
+        for columns in self._all(f"{_ROW} WHERE seq > ? ORDER BY seq LIMIT ?", seq, at_most):
+            row = Row(*columns)
+            size += len(row.body)
+            if rows and size > _BODIES_BYTES_MAX:
+                break
+            rows.append(row)
+        return rows
+
+    def epoch_begins(self, after_epoch: int) -> int | None:
+        """The seq of the first row of the first epoch above this one."""
+        sql = f"SELECT min(seq) FROM journal WHERE kind = {int(Kind.EPOCH_OPENED)} AND epoch > ?"  # noqa: S608
+        found = self._all(sql, after_epoch)
+        return None if found[0][0] is None else int(found[0][0])
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _all(self, sql: str, *values: int) -> list[Any]:
+        try:
+            if self._connection is None:
+                self._connection = connect_reader(self._path)
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            self.close()
+            raise LedgerError(
+                f"the ledger cannot be read ({error})", fix="check the disk; then: vafa verify"
+            ) from error

@@ -1,0 +1,101 @@
+"""What goes into one request and what may be believed of its answer, given the journal."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from vafa.keys.sign import SignatureWrong, is_signed
+from vafa.model.chain import Row
+from vafa.model.errors import Malformed, SyncError
+from vafa.sync.refused import Later
+from vafa.sync.transport import Reply
+from vafa.wire import limits, signing
+from vafa.wire.messages import MARK_HASH_BYTES, SYNC_PATH, AnswerContent, Envelope, Mark
+from vafa.wire.rows import pack
+
+_ENVELOPE_BYTES = 4_096  # what a request has beside its rows, at most
+
+
+class Journal(Protocol):
+    """Our own rows, as the ledger has them."""
+
+    def newest(self) -> int:
+        """The newest seq, 0 for an empty journal."""
+        ...
+
+    def row(self, seq: int) -> Row | None:
+        """One row."""
+        ...
+
+    def rows_after(self, seq: int, at_most: int) -> Sequence[Row]:
+        """Consecutive rows, oldest first."""
+        ...
+
+    def epoch_begins(self, after_epoch: int) -> int | None:
+        """The seq of the first row of the first epoch above this one."""
+        ...
+
+
+def packed_rows(journal: Journal, after: int, at_most: int, *, whole: bool) -> tuple[Sequence[Row], bytes]:
+    """As many rows as fit into one request, packed; none and b'' where there are none."""
+    rows = journal.rows_after(after, at_most)
+    while rows:
+        payload = pack(rows, whole=whole)
+        if len(payload) <= limits.REQUEST_BYTES_MAX - _ENVELOPE_BYTES:
+            return rows, payload
+        if len(rows) == 1:
+            raise SyncError(
+                f"journal row {rows[0].seq} is too large to be sent", fix="report this", code="SYN-008"
+            )
+        rows = rows[: len(rows) // 2]
+    return (), b""
+
+
+def mark_at(journal: Journal, seq: int) -> Mark:
+    """The mark of one of our rows; before the first where there is none."""
+    row = journal.row(seq)
+    return Mark() if row is None else Mark(row.epoch, row.seq, row.hash[:MARK_HASH_BYTES])
+
+
+def placed(journal: Journal, mark: Mark) -> Mark:
+    """The hub's mark in our journal. SyncError where the hub's branch is another than ours.
+
+    A device that was restored opens an epoch at a row the hub has of the epoch before: then our rows begin
+    there, whatever the hub has above.
+    """
+    if mark.seq == 0:
+        return Mark()
+    row = journal.row(mark.seq)
+    if row is not None and row.epoch == mark.epoch and row.hash.startswith(mark.hash):
+        return mark_at(journal, mark.seq)
+    begins = journal.epoch_begins(mark.epoch)
+    if begins is not None and begins <= mark.seq + 1:
+        return mark_at(journal, begins - 1)
+    raise SyncError(
+        f"the hub has row {mark.epoch}-{mark.seq} otherwise than this device, or this one lost it",
+        fix="was the ledger copied or replaced? restore it properly: vafa restore",
+        code="SYN-009",
+    )
+
+
+def believed(reply: Reply, asked: Envelope, body: bytes, hub_key: bytes) -> AnswerContent:
+    """The answer, once it is signed by the pinned key for exactly this request. SyncError otherwise.
+
+    Without a signature an error's status only says that somebody is to be asked again: it may be a proxy's.
+    """
+    later = Later(
+        f"the hub is not ready, or something answers for it: HTTP {reply.status}", wait_s=reply.retry_after_s
+    )
+    try:
+        answer = signing.read_answer(reply.body)
+    except Malformed as error:
+        if reply.status == 200:
+            raise
+        raise later from error
+    if not is_signed(hub_key, answer.signature, signing.answer_input(SYNC_PATH, asked.nonce, body, answer)):
+        if reply.status != 200:
+            raise later
+        raise SignatureWrong(
+            "the answer is not signed by the hub this device enrolled with",
+            fix="is something between here and the hub? else ask who runs it for its key's fingerprint",
+        )
+    return signing.answer_content(answer)
