@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from vafa.cli.verbs import VERBS
 from vafa.model import errors, events
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -58,6 +60,30 @@ def test_a_field_that_the_page_lacks_is_noticed() -> None:
     planted = EVENTS.read_text().replace("`points` ", "", 1)
     assert documented(planted) != coded()
     assert documented(rewritten(planted)) == coded()
+
+
+def anchors(page: str) -> set[str]:
+    """What `#...` may lead to: the headings, as they are spelled in links."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
+    dead = []
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
+        name, _, anchor = link.partition("#")
+        target = (DOCS / name) if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            dead.append(link)
+    assert dead == []
+
+
+def test_every_verb_the_installer_is_told_exists() -> None:
+    code = re.findall(r"`([^`\n]+)`", (DOCS / "installing.md").read_text())
+    verbs = {verb for span in code for verb in re.findall(r"(?:^|sudo )vafa ([a-z]+)\b", span)}
+    assert {"doctor", "terminal", "sell"} <= verbs
+    assert verbs <= VERBS.keys()
 
 
 def test_every_error_s_code_can_be_looked_up() -> None:
