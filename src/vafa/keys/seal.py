@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from vafa.keys.device_key import KEY_BYTES, DeviceKey
 from vafa.model.errors import KeyFileError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-NONCE_BYTES = 12
+    from vafa.keys.device_key import DeviceKey
+
+CIPHER_KEY_BYTES, NONCE_BYTES = 32, 12  # RFC 8439 §2.8
 
 
 class Person(Struct, frozen=True):
@@ -56,7 +57,7 @@ def unopened() -> KeyFileError:
     )
 
 
-def wrapping_key(device_key: DeviceKey) -> bytes:
+def wrapping_key(device_key: "DeviceKey") -> bytes:
     """The key that wraps each member's own."""
     return device_key.derived("seal")
 
@@ -87,7 +88,7 @@ class Sealer:
 
     def new_key(self, member: bytes) -> bytes:
         """A fresh key for a member, wrapped: what `secret.wrapped_key` holds."""
-        return _seal(self._wrapping_key, os.urandom(KEY_BYTES), member)
+        return _seal(self._wrapping_key, os.urandom(CIPHER_KEY_BYTES), member)
 
     def seal(self, wrapped_key: bytes, member: bytes, text: str) -> bytes:
         """Ciphertext of `text`, bound to the member it belongs to."""
