@@ -1,70 +1,20 @@
 """The lane's thread over real lines: a pty and a TCP port, with the pretend terminal behind them."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lane_bench import joined
+from running_lane import Running, Serve, on_pty, on_tcp
 from shop import TID, Shop
 
-from vafa.app.lane import Lane, LaneSettings
-from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd
 from vafa.model.errors import PortError, Refused
 from vafa.model.events import SaleOutcome
-from vafa.ports.clock import SystemClock
-from vafa.ports.link import open_link
 from vafa.simulators.faults import ALWAYS
-from vafa.simulators.line import Line
-from vafa.simulators.pty_line import serve_pty
 from vafa.simulators.sadad import Terminal
 from vafa.simulators.tcp_line import serve_tcp
-
-ANSWER_TIMEOUT_S = 2.0
-PATIENCE_S = 20.0
-Serve = Callable[[Terminal, Path], tuple[Line, str]]
-
-
-class Running:
-    """A lane in its thread, and the terminal it talks to."""
-
-    def __init__(self, shop: Shop, terminal: Terminal, served: Line, address: str) -> None:
-        self.shop, self.terminal, self._served = shop, terminal, served
-        paper = Paper("کافه نگین", "", "fa", "Asia/Tehran", shop.programmes)
-        settings = LaneSettings(TID, address, False, "fa", ANSWER_TIMEOUT_S)
-        clock = SystemClock()
-        self.lane = Lane(
-            settings, shop.counter, shop.sales, paper, clock, lambda: open_link(address, 115200), {}
-        )
-        self._thread = threading.Thread(target=self.lane.run, name="lane")
-        self._thread.start()
-
-    def sell(self, request: str, amount: int = 105) -> SaleEnd:
-        return self.lane.sell(request, amount, b"")
-
-    def until(self, is_so: Callable[[], bool]) -> None:
-        """Ask often, for a bounded time: the lane has a thread of its own."""
-        end = time.monotonic() + PATIENCE_S
-        while not is_so():
-            assert time.monotonic() < end
-            self.lane._stopping.wait(0.01)
-
-    def stop(self) -> None:
-        self.lane.stop()
-        joined([self._thread])
-        self._served.stop()
-
-
-def on_pty(terminal: Terminal, directory: Path) -> tuple[Line, str]:
-    path = directory / "terminal"
-    return serve_pty(terminal, path), str(path)
-
-
-def on_tcp(terminal: Terminal, _directory: Path) -> tuple[Line, str]:
-    served = serve_tcp(terminal)
-    return served, f"tcp:{served.address}"
 
 
 @pytest.fixture(params=[on_pty, on_tcp])
