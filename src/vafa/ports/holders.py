@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROC = Path("/proc")
+_PTY_MAJORS = range(136, 144)
 _COMM_LETTERS_MAX = 32  # the kernel keeps 15; a line of text from another program is never trusted
 
 
@@ -18,23 +19,32 @@ def holder(path: str, proc: Path = PROC) -> str:
         device = Path(path).stat()
     except OSError:
         return ""  # it went meanwhile
-    for pid in (*_openers(path, proc), *_lockers(device, proc)):
+    for pid in (*_openers(device, proc), *_lockers(device, proc)):
         if pid != os.getpid():
             name = _name(pid, proc)
             return f"{name} (pid {pid})" if name else f"pid {pid}"
     return ""
 
 
-def _openers(path: str, proc: Path) -> Iterator[int]:
-    """Processes with the device open, as far as we may look."""
-    wanted = os.path.realpath(path)
+def _openers(device: os.stat_result, proc: Path) -> Iterator[int]:
+    """Processes with the device open, as far as we may look; also one in a container, by another name."""
     for process in sorted(proc.glob("[0-9]*")):
         try:
-            there = any(str(each.readlink()) == wanted for each in (process / "fd").iterdir())
+            there = any(_is(each, device) for each in (process / "fd").iterdir())
         except OSError:
             continue  # not ours to look at, or ended just now
         if there:
             yield int(process.name)
+
+
+def _is(opened: Path, device: os.stat_result) -> bool:
+    """True when an open file is this device. Each container counts its ptys anew: their file system tells."""
+    name = str(opened.readlink())
+    if not name.startswith("/dev/") or name.endswith(" (deleted)"):
+        return False
+    found = opened.stat()
+    is_pty = os.major(device.st_rdev) in _PTY_MAJORS
+    return found.st_rdev == device.st_rdev and (not is_pty or found.st_dev == device.st_dev)
 
 
 def _lockers(device: os.stat_result, proc: Path) -> Iterator[int]:
