@@ -17,7 +17,7 @@ _SPEEDS_APART = 12  # 115200 to 9600: so many bytes of a fast line fall into one
 class Drop(NamedTuple):
     """The line ends: `close` in order, `reset` without; nobody is there for `away_s` after it."""
 
-    how: Literal["close", "reset"]
+    how: Literal["close", "reset"] = "close"
     away_s: float = 0.0
 
 
