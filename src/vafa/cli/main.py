@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vafa.model.errors import ConfigError, NotRunning, ProgrammeError, VafaError
+from vafa.model.errors import ConfigError, NotRunning, ProgrammeError, StoreUnavailable, VafaError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING = 1, 2, 3
 CONFIG = "/etc/vafa/config.toml"
@@ -23,7 +23,7 @@ CONFIG_VARIABLE = "VAFA_CONFIG"
 def exit_code(error: VafaError) -> int:
     """The process exit code for an error of the tree."""
     match error:
-        case NotRunning():
+        case NotRunning() | StoreUnavailable():
             return EXIT_NOT_RUNNING
         case ConfigError() | ProgrammeError():
             return EXIT_USAGE

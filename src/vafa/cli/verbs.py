@@ -32,6 +32,7 @@ VERBS = {
     "journal": "The ledger's events as JSON lines.",
     "verify": "Recompute the ledger from its journal and compare.",
     "decode": "Say what captured bytes mean.",
+    "hub": "The cloud side: run it, look after it, see the fleet.",
     "simulate": "A pretend terminal for demos, training and tests.",
     "demo": "A shop's morning on a simulated terminal, with a power cut.",
     "bench": "Measure this device against the numbers to reach.",

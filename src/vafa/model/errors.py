@@ -15,7 +15,9 @@
     ├── ReceiptFault              a slip cannot be set or printed (no FriBidi, a broken logo)
     ├── NotFound                  no such payment, member, claim code ...
     ├── Refused                   a rule says no (claimed already, card of somebody else ...)
-    └── NotRunning                the daemon does not answer on its control socket
+    ├── NotRunning                the daemon does not answer on its control socket
+    └── HubError                  the hub cannot start, reach its database or do what was asked
+        └── StoreUnavailable      its PostgreSQL does not answer; trying again may help
 
 Noise on the wire is a value (codecs), a business "no" of a terminal is an enum member; our own bug is an
 assertion. `code` is what support looks up in docs/operations.md.
@@ -119,3 +121,11 @@ class Refused(VafaError):
 
 class NotRunning(VafaError):
     code = "RUN-001"
+
+
+class HubError(VafaError):
+    code = "HUB-001"
+
+
+class StoreUnavailable(HubError):
+    code = "HUB-004"

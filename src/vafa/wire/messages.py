@@ -16,6 +16,7 @@ from msgspec import Meta
 from vafa.wire import limits
 
 SYNC_PATH, ENROL_PATH = "/v1/sync", "/v1/enrol"
+SEALED_FOR = "token key"  # what a token key is sealed for, either way (keys.sealed_box)
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Hash = Annotated[bytes, Meta(min_length=limits.HASH_BYTES, max_length=limits.HASH_BYTES)]

@@ -1,0 +1,24 @@
+"""`vafa hub backup`: dump the database, move the devices' safe marks."""
+
+from pathlib import Path
+
+import click
+
+from vafa.cli.hub_options import hub_options
+from vafa.hub.backup import dump
+from vafa.hub.hub_key import key_path
+from vafa.hub.installation import opened
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@hub_options
+def command(file: Path, dsn: str, state: Path) -> None:
+    """Dump the database into FILE, while the hub runs; pg_restore reads it.
+
+    What is in the dump is safe: devices hear so with their next sync. The hub's key is not in it.
+    """
+    with opened(dsn, state) as database:
+        lines = dump(database, file.absolute())
+    click.echo(f"{file} holds everything; {lines} journals are safe up to their newest row")
+    click.echo(f"the key is apart: keep a copy of {key_path(state)} in another place")

@@ -1,0 +1,1 @@
+"""The cloud side: what devices send is kept, checked and answered; merchants never meet."""

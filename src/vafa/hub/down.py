@@ -1,0 +1,123 @@
+"""What an answer brings down: programme versions, members of the other devices, messages for receipts.
+
+Each kind has a running number the device hands back, so nothing is sent twice and nothing is left out; one
+answer brings a bounded part, and `more` says that the rest waits.
+"""
+
+import msgspec
+
+from vafa.hub.database import Connection
+from vafa.hub.merchants import merchant as merchant_by_id
+from vafa.hub.published import messages, versions
+from vafa.hub.roster import Holder, batches, holders, touched_by
+from vafa.keys.sign import SigningKey
+from vafa.wire import limits
+from vafa.wire.messages import Have, Programme, ReceiptMessage, RemoteMember
+from vafa.wire.signing import encoded, programme_input
+
+# An answer is at most 256 KiB packed; ids and tokens do not shrink. Each kind gets its part of it.
+PART_BYTES_MAX = 64 * 1024
+BATCHES_LOOKED_AT_MAX = 20
+BATCHES_READ_MAX = 400
+
+
+class Down(msgspec.Struct, frozen=True):
+    """What goes down, and how far the device has everything then."""
+
+    have: Have
+    programmes: tuple[Programme, ...]
+    members: tuple[RemoteMember, ...]
+    messages: tuple[ReceiptMessage, ...]
+    more: bool
+
+
+def down(
+    connection: Connection, merchant: str, device: int, have: Have, signing: SigningKey, at_ms: int
+) -> Down:
+    """What `device` does not have yet, in the caller's transaction."""
+    programmes = _programmes(connection, merchant, have.programmes, signing)
+    said, said_to, said_more = _messages(connection, merchant, have.messages)
+    members, members_to, members_more = _members(connection, merchant, device, have.members, at_ms)
+    programmes_to = programmes[-1].order if programmes else have.programmes
+    return Down(
+        Have(programmes_to, members_to, said_to),
+        programmes,
+        members,
+        said,
+        members_more or said_more or bool(versions(connection, merchant, programmes_to, 1)),
+    )
+
+
+def signed_programme(merchant: str, programme: Programme, signing: SigningKey) -> Programme:
+    """The version with the hub's signature: the device takes no other."""
+    return msgspec.structs.replace(programme, signature=signing.sign(programme_input(merchant, programme)))
+
+
+def _programmes(
+    connection: Connection, merchant: str, after: int, signing: SigningKey
+) -> tuple[Programme, ...]:
+    taken: list[Programme] = []
+    size = 0
+    for version in versions(connection, merchant, after, limits.PROGRAMMES_MAX):
+        size += len(version.document.encode())
+        if taken and size > PART_BYTES_MAX:
+            break
+        plain = Programme(version.number, version.document, version.from_at, b"")
+        taken.append(signed_programme(merchant, plain, signing))
+    return tuple(taken)
+
+
+def _messages(
+    connection: Connection, merchant: str, after: int
+) -> tuple[tuple[ReceiptMessage, ...], int, bool]:
+    """(messages, the number of the last one, whether more wait)."""
+    found = messages(connection, merchant, after, limits.MESSAGES_MAX + 1)
+    taken: list[ReceiptMessage] = []
+    size = 0
+    for number, message in found[: limits.MESSAGES_MAX]:
+        size += len(encoded(message))
+        if taken and size > PART_BYTES_MAX:
+            break
+        taken.append(message)
+        after = number
+    return tuple(taken), after, len(taken) < len(found)
+
+
+def _members(
+    connection: Connection, merchant: str, device: int, after: int, at_ms: int
+) -> tuple[tuple[RemoteMember, ...], int, bool]:
+    """(members other devices changed after tick `after`, the tick looked at last, whether more wait).
+
+    A member is sent as it is now, so only who changed is read from the journal, a batch at a time. The
+    merchant's ticks go up in commit order (journal.note_batches), so no change is passed over.
+    """
+    found = batches(connection, merchant, after, BATCHES_READ_MAX + 1)
+    key_id = merchant_by_id(connection, merchant).token_key_id
+    members: list[Holder] = []
+    size = looked_at = 0
+    for batch in found[:BATCHES_READ_MAX]:
+        if batch.device != device:
+            known = {holder.member for holder in members}
+            ids = touched_by(connection, merchant, batch) - known
+            # Ids under another device's own key mean nothing here until they are merged into the merchant's.
+            fresh = holders(connection, merchant, (i for i in ids if key_id is None or i[:2] == key_id))
+            size += sum(map(_bytes_of, fresh))
+            looked_at += 1
+            full = size > PART_BYTES_MAX or len(members) + len(fresh) > limits.MEMBERS_MAX
+            if members and (full or looked_at > BATCHES_LOOKED_AT_MAX):
+                return _remote(members, at_ms), after, True
+            members += fresh
+        after = batch.tick
+    return _remote(members, at_ms), after, len(found) > BATCHES_READ_MAX
+
+
+def _bytes_of(holder: Holder) -> int:
+    return 40 + sum(len(card) + 2 for card in holder.cards[: limits.MEMBER_TOKENS_MAX])
+
+
+def _remote(members: list[Holder], at_ms: int) -> tuple[RemoteMember, ...]:
+    cards_max = limits.MEMBER_TOKENS_MAX
+    return tuple(
+        RemoteMember(each.member, each.last4, each.cards[:cards_max], each.balance, at_ms // 1000)
+        for each in members[: limits.MEMBERS_MAX]
+    )

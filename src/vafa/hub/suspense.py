@@ -1,0 +1,30 @@
+"""Rows that are kept and could not be applied: which, and why."""
+
+import msgspec
+
+from vafa.hub.database import Connection
+from vafa.model.events import Kind
+
+_ROWS = """SELECT line, epoch, seq, kind, reason, at FROM suspense
+WHERE merchant_id = %s AND device = %s ORDER BY line DESC, seq LIMIT %s"""
+
+
+class Suspended(msgspec.Struct, frozen=True):
+    """One of them. `at` is when the hub got it, UTC milliseconds."""
+
+    line: int
+    epoch: int
+    seq: int
+    kind: int
+    reason: str
+    at: int
+
+    @property
+    def kind_name(self) -> str:
+        """`award`, or `kind 60` for one this version does not know."""
+        return Kind(self.kind).name.lower() if self.kind in tuple(Kind) else f"kind {self.kind}"
+
+
+def rows(connection: Connection, merchant: str, device: int, limit: int) -> list[Suspended]:
+    """A device's rows in suspense, those of its newest line first."""
+    return [Suspended(*values) for values in connection.execute(_ROWS, (merchant, device, limit))]

@@ -1,0 +1,161 @@
+"""`POST /v1/sync`: one request of a device, answered in one transaction.
+
+Who it is comes first (the signature), what it says second (bounds, then rows), and only then is anything
+locked: a stranger costs one look-up and one signature check. Everything a request changes is committed
+together with the answer it gets, so an answer that is lost on the way is given again, byte for byte.
+"""
+
+import structlog
+
+from vafa.hub import contact as contacts
+from vafa.hub import devices
+from vafa.hub.answers import Clock, Refusing, Reply, answered, known_device, signed_answer
+from vafa.hub.contact import Contact
+from vafa.hub.database import Connection, Database
+from vafa.hub.down import down
+from vafa.hub.hub_key import HubKey
+from vafa.hub.intake import Booked, End, Sender, book
+from vafa.hub.lines import Spot, current, lines_of
+from vafa.hub.rate import Bucket, spend
+from vafa.keys.sign import is_signed
+from vafa.model.errors import Malformed
+from vafa.wire.messages import (
+    MARK_HASH_BYTES,
+    SYNC_PATH,
+    Envelope,
+    Mark,
+    Note,
+    Reason,
+    SyncAnswer,
+    SyncRequest,
+)
+from vafa.wire.rows import WireRow, unpack
+from vafa.wire.signing import digest, request_content, request_input
+
+FORK = Note(
+    "HUB-010",
+    "This device's journal left another copy of itself that the hub holds: a restored backup or a copied "
+    "card. Both are kept; ask who runs the hub.",
+)
+
+log = structlog.get_logger()
+
+
+class Sync:
+    """Answers sync requests. All state is in the database: any number of processes may do it."""
+
+    def __init__(
+        self, database: Database, key: HubKey, clock: Clock, requests: Bucket = contacts.REQUESTS
+    ) -> None:
+        """`clock` gives UTC milliseconds."""
+        self._database = database
+        self._key = key
+        self._clock = clock
+        self._requests = requests
+
+    def answer(self, body: bytes) -> Reply:
+        """The answer to a request's body; every bad one is refused with a reason."""
+        return answered(SYNC_PATH, self._key, self._clock, body, lambda e: self._answer(e, body))
+
+    def _answer(self, envelope: Envelope, body: bytes) -> Reply:
+        with self._database.transaction() as connection:
+            device = known_device(connection, envelope)
+            is_open = devices.merchant_is_open(connection, envelope.merchant)
+        if not is_signed(device.sign_key, envelope.signature, request_input(SYNC_PATH, envelope)):
+            raise Refusing(Reason.BAD_SIGNATURE, "the request is not signed by this device's key")
+        if device.revoked_at is not None or not is_open:
+            raise Refusing(Reason.REVOKED, "this device was taken off by whoever runs the hub")
+        request, rows = _understood(envelope)
+        now_ms = self._clock()
+        with self._database.transaction() as connection:
+            return self._within(connection, envelope, body, request, rows, now_ms)
+
+    def _within(
+        self,
+        connection: Connection,
+        envelope: Envelope,
+        body: bytes,
+        request: SyncRequest,
+        rows: list[WireRow],
+        now_ms: int,
+    ) -> Reply:
+        """The part under the device's lock."""
+        merchant, number = envelope.merchant, envelope.device
+        device = devices.lock(connection, merchant, number)
+        if device is None or device.revoked_at is not None:
+            raise Refusing(Reason.REVOKED, "this device was taken off by whoever runs the hub")
+        last = contacts.contact(connection, merchant, number)
+        if last is not None and last.answer and last.request_digest == digest(body):
+            return Reply(200, last.answer, "repeated")
+        spent = spend(self._requests, last.bucket if last else None, now_ms)
+        if spent.wait_s:
+            raise Refusing(Reason.BUSY, "this device asks too often", spent.wait_s)
+        before = Spot(request.before.epoch, request.before.seq, request.before.hash)
+        sender = Sender(merchant, number, device.ledger_id)
+        booked = book(connection, sender, before, rows, request.head, now_ms)
+        if booked.end is End.CHAIN:
+            raise Refusing(Reason.CHAIN, "the rows do not give the chain hash that was named; vafa verify")
+        content = self._content(connection, merchant, number, request, booked, now_ms)
+        reply = signed_answer(SYNC_PATH, self._key, envelope, body, content)
+        facts = _facts(request, last, now_ms)
+        skew_ms = _bounded(envelope.at_ms - now_ms)
+        asked = (now_ms, digest(body), reply, spent.tokens, now_ms, skew_ms, request.newest)
+        contacts.keep(connection, merchant, number, Contact(*asked, *facts))
+        if booked.appended or booked.end is not End.BOOKED:
+            log.info(
+                "sync", merchant=merchant, device=number, end=booked.end.name.lower(), rows=booked.appended,
+                suspended=booked.suspended, forked=booked.forked,
+            )  # fmt: skip
+        return Reply(200, reply, booked.end.name.lower() if not booked.forked else "forked")
+
+    def _content(
+        self,
+        connection: Connection,
+        merchant: str,
+        number: int,
+        request: SyncRequest,
+        booked: Booked,
+        now_ms: int,
+    ) -> SyncAnswer:
+        found = down(connection, merchant, number, request.have, self._key.signing, now_ms)
+        line = current(lines_of(connection, merchant, number))
+        return SyncAnswer(
+            received=_mark(booked.received),
+            safe=_mark(Spot(line.safe_epoch, line.safe_seq, line.safe_hash)),
+            hub_ms=now_ms,
+            whole_rows=booked.whole,
+            have=found.have,
+            programmes=found.programmes,
+            members=found.members,
+            messages=found.messages,
+            notes=(FORK,) if booked.forked else (),
+            more=found.more,
+        )
+
+
+def _understood(envelope: Envelope) -> tuple[SyncRequest, list[WireRow]]:
+    """What a device whose signature is good says. Malformed is refused; nothing was changed yet."""
+    try:
+        content = request_content(envelope)
+        if not isinstance(content, SyncRequest):
+            raise Refusing(Reason.MALFORMED, f"this is no request for {SYNC_PATH}")
+        return content, unpack(content.rows) if content.rows else []
+    except Malformed as error:
+        raise Refusing(Reason.MALFORMED, str(error)) from error
+
+
+def _facts(request: SyncRequest, last: Contact | None, now_ms: int) -> tuple[bytes, int]:
+    """(what the device says of itself, since when). A request overtaken by a later one tells nothing."""
+    known = (last.packed_facts, last.facts_at) if last else (b"", 0)
+    if request.facts is None or (last is not None and request.newest < last.newest):
+        return known
+    return contacts.packed(request.facts), now_ms
+
+
+def _mark(spot: Spot) -> Mark:
+    return Mark(spot.epoch, spot.seq, spot.hash[:MARK_HASH_BYTES])
+
+
+def _bounded(milliseconds: int) -> int:
+    """A skew the column can hold, whatever clock the device says it has."""
+    return max(-(2**62), min(2**62, milliseconds))
