@@ -1,5 +1,6 @@
 """`vafa doctor` as an installer meets it: its screen, exit codes, JSON, with a daemon up, down and silent."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ from vafa.app.findings import Finding
 from vafa.app.live import LaneState
 from vafa.cli.doctor import screen
 from vafa.cli.verbs import vafa as vafa_group
-from vafa.ports.machine import Rights
+from vafa.ports.machine import Rights, is_locked
 from vafa.simulators.pty_line import serve_pty
 from vafa.simulators.sadad import Terminal
 from vafa.simulators.tcp_line import serve_tcp
@@ -257,6 +258,22 @@ def test_a_terminal_without_the_question_answers_and_one_that_is_deaf_does_not(
             device.config.write_text(device.config.read_text().replace(f"tcp:{line.address}", "/dev/ttyUSB0"))
         codes.append((ran.code, "[GAP-002]" in ran.out, "[TRM-021]" in ran.out))
     assert codes == [(10, True, False), (20, False, True)]
+
+
+def test_a_lock_is_seen_without_being_tried_and_one_of_another_disk_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.lock"
+    path.write_text("")
+    assert not is_locked(path)
+    with path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert is_locked(path)
+    assert not is_locked(path)
+    other = f"1: FLOCK ADVISORY WRITE 1 fe:fe:{path.stat().st_ino} 0 EOF\n"
+    (tmp_path / "locks").write_text(other)
+    monkeypatch.setattr("vafa.ports.machine.PROC", tmp_path)
+    assert not is_locked(path)
 
 
 # A wrong configuration

@@ -5,6 +5,7 @@ that the other checks go on. A terminal whose own settings are wrong is left out
 meant would say more than is known.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,7 +79,9 @@ def _fix_of_file(patient: Patient) -> str:
     path = patient.config_path
     if not path.exists():
         return f"sudo install -m 640 -g vafa config.example.toml {path}"
-    return f"sudo vafa doctor --config {path}; is it text in UTF-8, as config.example.toml shows?"
+    if not os.access(path, os.R_OK):
+        return f"sudo vafa doctor --config {path}"
+    return "make it what config.example.toml shows, in UTF-8; then: vafa run --check"
 
 
 def _of_programme(patient: Patient) -> Iterator[Finding]:

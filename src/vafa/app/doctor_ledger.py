@@ -31,6 +31,10 @@ def look(patient: Patient) -> Iterator[Finding]:
         return
     try:
         connection = connect_reader(path)
+    except PermissionError:
+        what = f"{path.parent} may be read by root and the vafa user only"
+        yield Finding("fail", "ledger", what, fix="sudo vafa doctor", code=LedgerError.code)
+        return
     except LedgerError as error:
         level: Level = "warn" if error.code == "LED-006" else "fail"
         yield Finding(level, "ledger", str(error), fix=error.fix, code=error.code)

@@ -69,6 +69,8 @@ def _why_stopped(patient: Patient) -> str:
 
 
 def _start(patient: Patient) -> str:
+    if patient.faults:
+        return f"correct them first; vafa run --check --config {patient.config_path}"
     if not machine.has_systemd():
         return f"vafa run --config {patient.config_path}"
     return f"sudo systemctl start vafa; if it stops again: {_LOG}"

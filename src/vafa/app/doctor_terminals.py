@@ -16,7 +16,7 @@ from vafa.codecs.sadad_dialogue import Dialogue, JournalRefused, JournalRows, Se
 from vafa.codecs.sadad_frames import Noise, Reader
 from vafa.codecs.sadad_messages import JournalRequest
 from vafa.model.errors import PortError
-from vafa.ports.link import Link, open_link
+from vafa.ports.link import TCP_PREFIX, Link, open_link
 
 ASK_S_MAX = 40.0  # an INM three times, then the list
 _READ_S = 0.5
@@ -76,7 +76,7 @@ def _by_asking(patient: Patient, terminal: Terminal) -> Iterator[Finding]:
     try:
         link = open_link(terminal.address, terminal.baud)
     except PortError as error:
-        yield Finding("fail", "terminal", f"{terminal.id}: {error}", fix=error.fix, code=error.code)
+        yield _unopened(terminal, error)
         return
     try:
         heard = ask(link, terminal.id)
@@ -85,6 +85,14 @@ def _by_asking(patient: Patient, terminal: Terminal) -> Iterator[Finding]:
     finally:
         link.close()
     yield _of_answer(terminal, heard)
+
+
+def _unopened(terminal: Terminal, error: PortError) -> Finding:
+    """A network line's trouble is told here; a port's is told by the check of the ports."""
+    if terminal.address.startswith(TCP_PREFIX):
+        return Finding("fail", "terminal", f"{terminal.id}: {error}", fix=error.fix, code=error.code)
+    what = f"{terminal.id}: not asked, its port does not open"
+    return Finding("fail", "terminal", what, fix="see serial; vafa doctor --only serial", code=error.code)
 
 
 class Heard(Struct, frozen=True):

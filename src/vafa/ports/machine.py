@@ -51,11 +51,12 @@ def unit_of(pid: int) -> str:
 def is_locked(path: Path) -> bool:
     """True when some process holds a flock on the file; the lock is not tried, so nobody is disturbed."""
     try:
-        inode = str(path.stat().st_ino)
+        found = path.stat()
     except OSError:
         return False
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     rows = (line.split() for line in _text(PROC / "locks").splitlines())
-    return any("FLOCK" in row and any(part.endswith(f":{inode}") for part in row) for row in rows)
+    return any("FLOCK" in row and "->" not in row and wanted in row for row in rows)
 
 
 def rights_of_process(pid: int) -> Rights | None:
