@@ -1,5 +1,12 @@
 """A hub that enrols, in memory: the real wire and keys, none of the real hub's code, faults as asked for."""
 
+import contextlib
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import msgspec
 
 from vafa.keys import sealed_box
@@ -96,3 +103,45 @@ class EnrollingHub:
             shop="Kafe Negin",
             alone=len(self.devices) == 1,
         )
+
+
+@contextlib.contextmanager
+def served(hub: EnrollingHub, certificate: Path) -> Iterator[str]:
+    """The hub behind real TLS on loopback; its address. `certificate`: a file with key and certificate."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                answer = hub.post(self.path, body)
+            except SyncError:  # an answer that got lost on the way
+                self.close_connection = True
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the tests look at what was asked."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = False
+
+        def handle_error(self, *_: object) -> None:
+            """A device that does not trust us hangs up in the handshake."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

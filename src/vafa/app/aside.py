@@ -12,14 +12,19 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vafa.keys.seal import Person, SealedPerson
 from vafa.keys.sealing import Ask, Done
-from vafa.model.errors import LedgerError, SealingFailed
+from vafa.model.errors import LedgerError, SealingFailed, SyncError
+
+if TYPE_CHECKING:
+    from vafa.sync import enrol_once
 
 SEALING_WITHIN_S = 8.0  # waiting for one's turn counted; a verb waits 10 s for its answer
+ENROLMENT_WITHIN_S = 170.0  # two requests that may each wait for a slow hub; the verb waits 180 s
 MIGRATION_WITHIN_S = 280.0  # the unit gives a start 300 s
 _SAID_LETTERS_MAX = 200
 
@@ -79,6 +84,21 @@ class SealerAside:
         finally:
             self._turn.release()
         return done
+
+
+def enrolled_aside(ask: "enrol_once.Ask") -> "enrol_once.Done":
+    """One enrolment with a hub. SyncError where the process gives no answer; whether the hub has taken it
+    nobody knows then, and asking again is harmless."""
+    from vafa.sync import enrol_once
+
+    try:
+        answer = _run("vafa.sync.enrol_once", given=msgspec.msgpack.encode(ask), within_s=ENROLMENT_WITHIN_S)
+        done = msgspec.msgpack.decode(answer, type=enrol_once.Done)
+    except (Failed, msgspec.DecodeError) as failure:
+        raise SyncError(
+            f"the enrolment was cut off ({failure})", fix="enrol again: the code stays good for this device"
+        ) from failure
+    return done
 
 
 def _not_sealed(why: str) -> SealingFailed:

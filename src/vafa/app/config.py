@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from vafa.app.config_links import Links
 from vafa.app.config_udp import Notifications
 from vafa.model.errors import ConfigError, Fault
 from vafa.ports.usb_id import PREFIX, read_usb_id
@@ -323,6 +324,7 @@ class Config(Struct, frozen=True, kw_only=True):
     control: Control = Control()
     relay: Relay = Relay()
     club: Club = Club()
+    links: Links = Links()
     terminal: tuple[Terminal, ...] = ()
     receipt: Receipt = Receipt()
     printer: tuple[Printer, ...] = ()

@@ -87,7 +87,7 @@ def _read_section(
                 faults.append(Fault(f"{place}.{name}", message, _nearest(table[name], setting.choices)))
         elif setting.required:
             faults.append(Fault(f"{place}.{name}", f"is missing: {setting.meta.description}"))
-    return section(**table) if len(faults) == before else None
+    return msgspec.convert(table, section) if len(faults) == before else None
 
 
 def _read_printers(document: dict[str, Any], faults: list[Fault]) -> tuple[Struct | None, ...]:

@@ -42,6 +42,8 @@ from vafa.model.pan import mask_pans
 from vafa.model.payment import PaymentKey, Scheme
 from vafa.ports.clock import Clock
 
+Handler = Callable[[Any, str], questions.Reply]  # a question and who asks
+
 log = structlog.get_logger()
 
 
@@ -50,6 +52,7 @@ class Control:
 
     live   what the daemon knows now; `times` its ring, journal row -> when a sale was heard and written
     facts  what the configuration says, looked at anew for each status (the newest backup is a fact)
+    also   who answers the questions about the hub
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Control:
         times: Mapping[int, SaleTimes],
         facts: Callable[[], Facts],
         clock: Clock,
+        also: Mapping[type[Any], Handler] = {},
     ) -> None:
         self._ledger = ledger
         self._counter = counter
@@ -79,7 +83,7 @@ class Control:
         self._zone = counter.zone
         self._gaps = Gaps(counter)
         self._decoder = msgspec.json.Decoder(questions.AnyQuestion)
-        self._handlers: dict[type[Any], Callable[[Any, str], questions.Reply]] = {
+        self._handlers: dict[type[Any], Handler] = {
             questions.GetStatus: self._status,
             questions.Why: self._why,
             questions.Explain: self._explain,
@@ -98,6 +102,7 @@ class Control:
             questions.GapList: self._gap_list,
             questions.GapClose: self._gap_close,
             questions.Record: self._record,
+            **also,
         }
 
     def answer(self, line: bytes, by: str = "support") -> bytes:

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from vafa import __version__
+from vafa.app import hub_questions
 from vafa.app.aside import SealerAside, migrate_aside
 from vafa.app.cable import Cable
 from vafa.app.config import Config, Terminal
 from vafa.app.control import Control
 from vafa.app.counter import Counter
 from vafa.app.desk import Desk
+from vafa.app.hub_side import HubSide
+from vafa.app.joining import tokens_of
 from vafa.app.lane import Lane, LaneSettings
 from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.local_lines import SOCKET_MODE, LocalLines
@@ -34,7 +37,6 @@ from vafa.app.status import facts
 from vafa.club.programme import Programme, parse
 from vafa.keys.device_key import DeviceKey, load, load_or_create
 from vafa.keys.seal import wrapping_key
-from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
 from vafa.ledger.storage import ledger_path
@@ -95,15 +97,18 @@ class Daemon:
                 f"{directory} cannot be made ({error})", fix="sudo install -d -o vafa it"
             ) from error
         key = device_key(config)
-        tokens = Tokens(key)
+        tokens = tokens_of(directory, key)
         programme = configured_programme(config.programme_file)
         self.ledger = Ledger(directory, clock.wall_ms, migrate_aside)
-        open_epoch(self.ledger, tokens.key_id)
+        open_epoch(self.ledger, tokens.own_key_id)
+        sealer = SealerAside(wrapping_key(key))
+        self._hub = HubSide(self.ledger, tokens, sealer, config, clock)
+        self._hub.settle()
         self._programmes = Programmes(self.ledger)
         if not self._programmes.knows(programme.id):  # one that was superseded here stays so
             self._programmes.activate(programme, None)
         self._counter = Counter(self.ledger, tokens, self._programmes, config.shop.zone)
-        self._members = Members(self.ledger, tokens, SealerAside(wrapping_key(key)))
+        self._members = Members(self.ledger, tokens, sealer)
         shop = config.shop
         self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes)
         self._make_lanes(Sales(self._counter))
@@ -117,6 +122,7 @@ class Daemon:
             self._thread("notifications", self._notified.run)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
+        self._hub.begin()
         self._start_jobs()
 
     def _open_sockets(self) -> None:
@@ -157,6 +163,7 @@ class Daemon:
                 notify.watchdog()
         if self._jobs is not None:
             self._jobs.stop()
+        self._hub.stop()
         self._close()
         log.info("stopped")
         return EXIT_OUR_BUG if self._crashed else 0
@@ -182,6 +189,7 @@ class Daemon:
             jobs=self._jobs_seen(),
             local=self._local.states() if self._local else (),
             notifications=self._notified.facts() if self._notified else None,
+            hub=self._hub.live(),
         )
 
     def _start_jobs(self) -> None:
@@ -275,6 +283,7 @@ class Daemon:
             self._times,
             lambda: facts(config),
             self._clock,
+            {hub_questions.Enrol: self._hub.enrol},
         )
         return LineServer(
             UnixPlace(config.control_socket, SOCKET_MODE, config.control.group),
@@ -344,12 +353,15 @@ def device_key(config: Config) -> DeviceKey:
 
 
 def open_epoch(ledger: Ledger, key_id: bytes) -> None:
-    """The first row of a new ledger; an existing one goes on in its epoch. KeyFileError for another's key."""
+    """The first row of a new ledger; an existing one goes on in its epoch. KeyFileError for another's key.
+
+    key_id  of the device's own key: what every ledger begins with, whatever it joins later
+    """
     begun = ledger.read(reads.device)
     if begun is None:
         opened = events.EpochOpened(secrets.token_bytes(16), DEVICE_NUMBER, None, key_id, "a new ledger")
         ledger.write(lambda tx: tx.post(opened))
-    elif begun.key_id != key_id:
+    elif begun.own_key_id != key_id:
         raise KeyFileError(
             "the device key is not the one this ledger was begun with: its members could not be found",
             fix="put the ledger's own key back, from its backup",

@@ -6,17 +6,17 @@ hub and the merchant's other devices know one person, and nothing moves: what th
 """
 
 import sqlite3
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from vafa.books.rows import AliasRow
-from vafa.keys.seal import SealedPerson
+from vafa.keys.device_key import DeviceKey
+from vafa.keys.seal import SealedPerson, Seals
+from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
-
-if TYPE_CHECKING:
-    from vafa.keys.seal import Seals
-    from vafa.keys.tokens import Tokens
+from vafa.model.errors import KeyFileError
+from vafa.sync.enrolment import Enrolment, merchant_key
 
 SLICE_MEMBERS = 50  # a sale waits no longer than it takes to merge so many
 OWN_WORD = 0  # the order of a merge that no hub ordered
@@ -26,6 +26,22 @@ _NOT_MERGED = (
     "WHERE substr(id, 1, 2) = ? AND id > ? AND NOT EXISTS (SELECT 1 FROM alias WHERE alias = id) "
     "ORDER BY id LIMIT ?"
 )
+
+
+def tokens_of(directory: Path, key: DeviceKey) -> Tokens:
+    """Tokens under the merchant's key where this device has it. A key that cannot be read stops nothing: new
+    ids are then made under the device's own, `status` says so, and they are merged when it is back."""
+    try:
+        return Tokens(key, merchant_key(directory))
+    except KeyFileError:
+        return Tokens(key)
+
+
+def settle(ledger: Ledger, tokens: Tokens, enrolled: Enrolment) -> None:
+    """The journal's newest epoch says what the enrolment says. It waits for the merchant's key where that is
+    missing."""
+    if tokens.key_id.hex() == enrolled.key_id:
+        open_epoch_as(ledger, enrolled.device, tokens.key_id, WHY)
 
 
 def open_epoch_as(ledger: Ledger, device: int, key_id: bytes, why: str) -> bool:
@@ -44,7 +60,7 @@ def open_epoch_as(ledger: Ledger, device: int, key_id: bytes, why: str) -> bool:
     return ledger.write(decide)
 
 
-def merge_own_members(ledger: Ledger, tokens: "Tokens", sealer: "Seals") -> tuple[int, int]:
+def merge_own_members(ledger: Ledger, tokens: Tokens, sealer: Seals) -> tuple[int, int]:
     """(members merged, those whose sealed phone does not open). In slices, so that no sale waits long.
 
     SealingFailed when nothing can be opened now: to be done again.

@@ -4,28 +4,28 @@ A phone is found by its keyed id where the device's key may be read; its last fo
 """
 
 import sqlite3
-from pathlib import Path
 
+from vafa.app.config import Config
+from vafa.app.joining import tokens_of
 from vafa.app.members import MemberView, first_here, member_view
 from vafa.app.questions import HistoryLine, Member, MemberIs, MembersAre
 from vafa.app.status import iso
 from vafa.books.rows import MemberRow, MemberState
 from vafa.keys.device_key import load
-from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.model.errors import NotFound
 from vafa.model.identity import ascii_digits, last4_masked, phone_e164
 
 
-def found(connection: sqlite3.Connection, key_file: Path, text: str) -> MembersAre:
+def found(connection: sqlite3.Connection, config: Config, text: str) -> MembersAre:
     """Members by phone, the last four digits of one, or the id in hex. A phone needs the key."""
-    rows = [row for row in _rows(connection, key_file, text) if row.state == MemberState.ACTIVE]
+    rows = [row for row in _rows(connection, config, text) if row.state == MemberState.ACTIVE]
     return MembersAre(members=tuple(_member(connection, row) for row in rows))
 
 
-def shown(connection: sqlite3.Connection, key_file: Path, who: str) -> MemberIs:
+def shown(connection: sqlite3.Connection, config: Config, who: str) -> MemberIs:
     """The one member of a phone or an id. NotFound."""
-    members = found(connection, key_file, who).members
+    members = found(connection, config, who).members
     if len(members) != 1:
         raise NotFound("no one member is known by that", fix="vafa member find LAST-FOUR-DIGITS")
     return MemberIs(member=members[0])
@@ -50,13 +50,14 @@ def in_words(view: MemberView) -> Member:
     )
 
 
-def _rows(connection: sqlite3.Connection, key_file: Path, text: str) -> list[MemberRow]:
+def _rows(connection: sqlite3.Connection, config: Config, text: str) -> list[MemberRow]:
     digits = ascii_digits(text).strip()
     if len(digits) == 4 and digits.isdigit():
         return reads.members_ending(connection, digits)
     phone = phone_e164(digits)
     if phone:
-        ids: list[bytes] = list(Tokens(load(key_file)).member_ids(phone))
+        tokens = tokens_of(config.ledger_directory, load(config.key_file))
+        ids: list[bytes] = list(tokens.member_ids(phone))
     else:
         try:
             ids = [bytes.fromhex(digits)]

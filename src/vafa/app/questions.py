@@ -9,20 +9,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from vafa.app import messages
+from vafa.app import hub_questions, messages
+from vafa.app.question import Language, Question, Reason, Reply, Text
 from vafa.app.standing import Gap, Status
 
+__all__ = ["Question", "Reply"]  # theirs too, for whoever asks or answers
 JOURNAL_ROWS_MAX = 500
 POINTS_MAX = 10**12
 JOURNAL_SEQ_MAX = 2**40  # no card number is a row of the journal
-
-Text = Annotated[str, Meta(max_length=200)]
-Reason = Annotated[str, Meta(min_length=1, max_length=200)]
-Language = Annotated[str, Meta(pattern="^(fa|en)$")]
-
-
-class Question(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True, kw_only=True):
-    """What all requests share."""
 
 
 class GetStatus(Question, frozen=True, tag="status"):
@@ -168,11 +162,8 @@ class Record(Question, frozen=True, tag="record"):
 AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
     | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | GapList | GapClose | Record
+    | hub_questions.Enrol
 )  # fmt: skip
-
-
-class Reply(Struct, frozen=True, tag_field="is", kw_only=True):
-    """What all answers share."""
 
 
 class Failure(Reply, frozen=True, tag="failure"):
@@ -378,7 +369,7 @@ class RecordIs(Reply, frozen=True, tag="recorded"):
 
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
-    | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs
+    | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
 )  # fmt: skip
 
 

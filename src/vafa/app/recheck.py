@@ -192,9 +192,11 @@ def _proper(fraction: tuple[int, int]) -> bool:
     return denominator > 0 and numerator >= 0 and gcd(numerator, denominator) == 1
 
 
-def seal_faults(connection: sqlite3.Connection, key: DeviceKey) -> tuple[int, list[Bad]]:
+def seal_faults(
+    connection: sqlite3.Connection, key: DeviceKey, merchant_key: bytes = b""
+) -> tuple[int, list[Bad]]:
     """(how many sealed phones there are, the first that is not its member's). They lie beside the journal."""
-    sealer, tokens = Sealer(wrapping_key(key)), Tokens(key)
+    sealer, tokens = Sealer(wrapping_key(key)), Tokens(key, merchant_key)
     rows = connection.execute(
         "SELECT member, wrapped_key, phone, name, last4 FROM secret LEFT JOIN member ON id = member "
         "ORDER BY member"

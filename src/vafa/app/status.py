@@ -33,7 +33,7 @@ from vafa.books.rows import PaymentState
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.calendar import local_time
-from vafa.model.errors import LedgerError, NotFound
+from vafa.model.errors import KeyFileError, LedgerError, NotFound
 from vafa.model.events import Kind, Nothing, SaleOutcome
 
 if TYPE_CHECKING:
@@ -155,14 +155,20 @@ def facts(config: "Config") -> Facts:
 
 def _enrolment(directory: Path) -> dict[str, Any]:
     """The hub's name where this device is enrolled; what is wrong where that cannot be read."""
-    from vafa.sync.enrolment import EnrolmentFault, load
+    from vafa.sync.enrolment import EnrolmentFault, load, merchant_key
 
+    enrolment, troubles = None, []
     try:
         enrolment = load(directory)
+        merchant_key(directory)
     except EnrolmentFault as error:
-        fault = Trouble("degraded", f"Nothing is sent to the hub: {error}.", f"{error.fix}.", error.code)
-        return {"trouble": (fault,)}
-    return {} if enrolment is None else {"hub": HubFacts(enrolment.host, "never")}
+        words = f"Nothing is sent to the hub: {error}."
+        troubles.append(Trouble("degraded", words, f"{error.fix}.", error.code))
+    except KeyFileError as error:
+        words = f"Members of the merchant's other devices are not known: {error}."
+        troubles.append(Trouble("degraded", words, f"{error.fix}.", error.code))
+    hub = None if enrolment is None else HubFacts(enrolment.host, "never")
+    return {"hub": hub, "trouble": tuple(troubles)}
 
 
 def verdict(trouble: list[Trouble]) -> Verdict:

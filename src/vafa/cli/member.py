@@ -53,7 +53,7 @@ def show(who: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
     def read(connection: "sqlite3.Connection", config: "Config") -> "Reply":
         from vafa.app.member_reads import shown
 
-        return shown(connection, config.key_file, who)
+        return shown(connection, config, who)
 
     answer = answered(config_path, questions.MemberShow(who=who), read)
     assert isinstance(answer, questions.MemberIs)
@@ -74,7 +74,7 @@ def find(text: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
     def read(connection: "sqlite3.Connection", config: "Config") -> "Reply":
         from vafa.app.member_reads import found
 
-        return found(connection, config.key_file, text)
+        return found(connection, config, text)
 
     answer = answered(config_path, questions.MemberFind(text=text), read)
     assert isinstance(answer, questions.MembersAre)

@@ -80,12 +80,13 @@ def _sealed(connection: "sqlite3.Connection", config: "Config") -> "tuple[list[B
     from vafa.app.recheck import seal_faults
     from vafa.keys.device_key import load
     from vafa.model.errors import KeyFileError
+    from vafa.sync.enrolment import merchant_key
 
     try:
-        key = load(config.key_file)
+        keys = load(config.key_file), merchant_key(config.ledger_directory)
     except KeyFileError as error:
         return [], f"not checked: {error}"
-    count, bad = seal_faults(connection, key)
+    count, bad = seal_faults(connection, *keys)
     return bad, f"{count} opened with the device's key" if not bad else "do not all open"
 
 

@@ -45,6 +45,12 @@ class Entry(msgspec.Struct, frozen=True):
     event: events.Event
 
 
+def newest_at_ms(connection: sqlite3.Connection) -> int:
+    """What the clock said at the newest row, UTC milliseconds; 0 for none."""
+    found = connection.execute("SELECT at FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    return int(found[0]) if found else 0
+
+
 class Device(msgspec.Struct, frozen=True):
     """Who writes this ledger, in its newest epoch. `numbers`: epoch -> the device's number in it, which an
     enrolment may have changed: what an earlier paper was called does not change with it."""
@@ -54,6 +60,7 @@ class Device(msgspec.Struct, frozen=True):
     epoch: int
     key_id: bytes
     numbers: dict[int, int] = {}
+    own_key_id: bytes = b""  # of the key the ledger was begun with
 
     def short_number(self, epoch: int, seq: int) -> str:
         """What the paper called a journal row."""
@@ -96,15 +103,17 @@ def device(connection: sqlite3.Connection) -> Device | None:
     """The newest EpochOpened's facts; None for a ledger nothing has been written to."""
     sql = f"SELECT {_COLUMNS} FROM journal WHERE kind = {int(Kind.EPOCH_OPENED)} ORDER BY seq"
     opened: events.EpochOpened | None = None
+    own_key_id = b""
     numbers: dict[int, int] = {}
     for columns in connection.execute(sql):
         row = Row(*columns)
         event = events.decode(row.kind, row.body)
         assert isinstance(event, events.EpochOpened)
         opened, numbers[row.epoch] = event, event.device
+        own_key_id = own_key_id or event.key_id
     if opened is None:
         return None
-    return Device(opened.ledger_id, opened.device, max(numbers), opened.key_id, numbers)
+    return Device(opened.ledger_id, opened.device, max(numbers), opened.key_id, numbers, own_key_id)
 
 
 def short_number(device_number: int, epoch: int, seq: int) -> str:

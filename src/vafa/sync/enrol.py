@@ -76,6 +76,7 @@ class Enrolled(msgspec.Struct, frozen=True):
     enrolment: Enrolment
     merchant_key: bytes
     again: bool
+    hub_ms: int = 0
 
 
 class Enroller:
@@ -203,7 +204,7 @@ class Enroller:
             enrolled_at_ms=self._now_ms(),
             public_key=SigningKey(fresh).public.hex(),
         )
-        return Enrolled(enrolment, key, before is not None)
+        return Enrolled(enrolment, key, before is not None, answer.hub_ms)
 
     def _keep(self, enrolled: Enrolled, place: Path) -> None:
         """The merchant's key first, then the word that it is used, then our own new key in the old one's

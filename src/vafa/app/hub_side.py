@@ -1,0 +1,125 @@
+"""The daemon's side towards its hub: nothing of it runs, or is loaded, on a device that is not enrolled.
+
+`settle` belongs to a start before the first payment (the journal must say the right number and key); `begin`
+comes after READY. After `vafa enrol` everything begins anew with what the enrolment says now.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from vafa.app import hub_questions
+from vafa.app.config import Config
+from vafa.app.joining import merge_own_members, settle
+from vafa.app.live import HubLive
+from vafa.keys.seal import Seals
+from vafa.keys.tokens import Tokens
+from vafa.ledger.ledger import Ledger
+from vafa.model.errors import LedgerError, SealingFailed
+from vafa.ports.clock import Clock
+from vafa.sync.enrolment import Enrolment, EnrolmentFault, load
+from vafa.sync.facts import SyncFacts
+
+if TYPE_CHECKING:
+    from vafa.app.link_thread import LinkThread
+
+log = structlog.get_logger()
+
+
+class HubSide:
+    """One daemon's. What goes wrong in its threads is a state that `status` shows."""
+
+    def __init__(self, ledger: Ledger, tokens: Tokens, sealer: Seals, config: Config, clock: Clock) -> None:
+        self._ledger, self._tokens, self._sealer = ledger, tokens, sealer
+        self._config, self._clock = config, clock
+        self._changing = threading.Lock()  # one enrolment, begin or stop at a time
+        self._links: LinkThread | None = None
+        self._threads: list[threading.Thread] = []
+
+    def settle(self) -> None:
+        """The journal says what the enrolment says. LedgerError."""
+        enrolled = self._enrolled()
+        if enrolled is not None:
+            settle(self._ledger, self._tokens, enrolled)
+
+    def begin(self) -> None:
+        """Start what an enrolled device runs; nothing where it is not enrolled."""
+        with self._changing:
+            self._begin()
+
+    def stop(self) -> None:
+        """End all of it, and wait for that."""
+        with self._changing:
+            self._end()
+
+    def enrol(self, question: hub_questions.Enrol, by: str) -> hub_questions.EnrolIs:
+        """Answer `vafa enrol`, then begin anew."""
+        from vafa.app.enrolling import Enrolling
+
+        with self._changing:
+            done = Enrolling(self._ledger, self._tokens, self._sealer, self._clock).answer(question)
+            log.info("enrolled", hub=done.host, merchant=done.merchant, device=done.device, by=by)
+            self._end()
+            self._begin()
+        return done
+
+    def live(self) -> HubLive | None:
+        """For `status`; None where nothing runs."""
+        links = self._links
+        if links is None:
+            return None
+        from vafa.app.hub_standing import hub_live
+
+        now, now_ms = self._clock.monotonic(), self._clock.wall_ms()
+        return hub_live(links.links(), self._sync_facts(), now, now_ms)
+
+    def _sync_facts(self) -> SyncFacts:
+        enrolled = self._enrolled()
+        return SyncFacts(enrolled.host if enrolled else "", waiting=self._ledger.head.seq)
+
+    def _begin(self) -> None:
+        if self._enrolled() is None:
+            return
+        from vafa.app.link_thread import LinkThread
+        from vafa.sync.links import Metering
+
+        wanted = self._config.links
+        self._links = LinkThread(Metering(wanted.metered, wanted.unmetered), self._clock, self._wake)
+        self._start("links", self._links.run)
+        self._start("merging", self._merge)
+
+    def _end(self) -> None:
+        if self._links is not None:
+            self._links.stop()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        self._links = None
+
+    def _wake(self) -> None:
+        """A link came up, or another one carries us: what waits is sent now."""
+
+    def _merge(self) -> None:
+        """Ends what an enrolment began and a crash cut off; mostly there is nothing to do."""
+        try:
+            merged, unreadable = merge_own_members(self._ledger, self._tokens, self._sealer)
+        except (SealingFailed, LedgerError) as error:
+            log.warning("members are not merged yet", reason=str(error))  # the next start goes on
+            return
+        if merged or unreadable:
+            log.info("members merged", merged=merged, unreadable=unreadable)
+
+    def _enrolled(self) -> Enrolment | None:
+        """None too where the enrolment cannot be read: sales go on, and `status` says what is wrong."""
+        try:
+            return load(self._ledger.path.parent)
+        except EnrolmentFault as error:
+            log.error("not enrolled", reason=str(error), fix=error.fix)
+            return None
+
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=name)
+        thread.start()
+        self._threads.append(thread)

@@ -1,0 +1,225 @@
+"""`vafa enrol` by the real daemon and with it down, against a hub behind real TLS."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificates import Authority
+from enrolling_hub import EnrollingHub, served
+
+from vafa.keys.sign import fingerprint
+from vafa.ledger import reads
+from vafa.ledger.storage import connect_reader
+from vafa.sync import enrolment
+from vafa.sync.enrolment import MERCHANT_KEY
+
+TID = "40217736"
+PHONE = "09121236789"
+PATIENCE_S = 60.0
+
+
+class Device:
+    """One device: its configuration, and its daemon as systemd starts it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.state = directory, directory / "state"
+        directory.mkdir()
+        self.config = directory / "config.toml"
+        self.config.write_text(
+            '[shop]\nname = "کافه نگین"\n[ledger]\ndirectory = "state"\n[local]\nsocket = "l.sock"\n'
+            f'[control]\nsocket = "c.sock"\n[[terminal]]\nid = "{TID}"\nmode = "local"\n',
+            encoding="utf-8",
+        )
+
+    @contextlib.contextmanager
+    def running(self, ending: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+            (self.directory / "log").open("ab") as log,
+        ):
+            manager.settimeout(PATIENCE_S)
+            place = self.directory / f"n.{os.urandom(3).hex()}"
+            manager.bind(str(place))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "vafa.cli.main", "run", "--config", str(self.config)],
+                env=os.environ | {"NOTIFY_SOCKET": str(place)},
+                stderr=log,
+            )
+            try:
+                while b"READY=1" not in manager.recv(4096):
+                    pass
+                yield process
+            finally:
+                process.send_signal(ending)
+                process.wait(PATIENCE_S)
+
+    def vafa(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "vafa.cli.main", *words, "--config", str(self.config)],
+            capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+        )  # fmt: skip
+
+    def enrol(self, *words: str) -> dict[str, Any]:
+        ran = self.vafa("enrol", *words, "--json")
+        assert ran.returncode == 0, ran.stderr
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
+
+    def pay(self, ref: str, **fields: Any) -> dict[str, Any]:
+        request = {"op": "payment", "terminal": TID, "ref": ref, "amount": 200_000}
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(PATIENCE_S)
+            line.connect(str(self.directory / "l.sock"))
+            line.sendall(json.dumps(request | fields).encode() + b"\n")
+            answer: dict[str, Any] = json.loads(line.makefile().readline())
+            return answer
+
+    def epochs(self) -> list[int]:
+        """The device's number in each epoch."""
+        with contextlib.closing(connect_reader(self.state / "ledger.db")) as connection:
+            device = reads.device(connection)
+            assert device is not None
+            return list(device.numbers.values())
+
+
+@pytest.fixture
+def hub() -> EnrollingHub:
+    made = EnrollingHub()
+    made.codes = {"AAAA": ("negin", 0), "BBBB": ("negin", 0), "CCCC": ("negin", 2)}
+    return made
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def address(hub: EnrollingHub, authority: Authority) -> Iterator[str]:
+    with served(hub, authority.server()) as url:
+        yield url
+
+
+def words(code: str, address: str, authority: Authority) -> list[str]:
+    return [code, "--hub", address, "--ca", str(authority.file)]
+
+
+def test_the_running_daemon_enrols_and_a_later_device_finds_who_joined_before(
+    tmp_path: Path, hub: EnrollingHub, address: str, authority: Authority
+) -> None:
+    first, second = Device(tmp_path / "first"), Device(tmp_path / "second")
+    with first.running():
+        done = first.enrol(*words("AA-AA", address, authority))
+        assert (done["device"], done["fingerprint"]) == (1, fingerprint(hub.signing.public))
+    assert first.epochs() == [1]  # nothing of it changed: its key became the merchant's
+    with second.running():
+        assert second.vafa("member", "add", PHONE).returncode == 0
+        before = second.pay("1", member=PHONE)
+        done = second.enrol(*words("bbbb", address, authority))
+        assert (done["device"], done["merged"], done["again"]) == (2, 1, False)
+        after = second.pay("2", member=PHONE)
+        assert after["balance"] == before["balance"] + after["points"]
+        assert (before["number"][:4], after["number"][:4]) == ("1-1-", "2-2-")
+        status = json.loads(second.vafa("status", "--json").stdout)
+        assert (status["hub"]["host"], status["queue"]["enrolled"]) == (address[8:], True)
+    assert second.epochs() == [1, 2]
+    with second.running():  # what it is outlives a restart
+        assert second.pay("3", member=PHONE)["balance"] == after["balance"] + after["points"]
+        shown = second.vafa("member", "show", PHONE)
+        assert shown.returncode == 0
+    assert second.epochs() == [1, 2]
+    assert second.vafa("verify").returncode == 0
+
+
+def test_with_the_daemon_down_it_enrols_under_the_ledger_s_lock(
+    tmp_path: Path, hub: EnrollingHub, address: str, authority: Authority
+) -> None:
+    hub.token_keys["negin"] = b"m" * 32
+    device = Device(tmp_path / "device")
+    with device.running():
+        pass
+    done = device.enrol(*words("AAAA", address, authority))
+    assert (done["device"], enrolment.merchant_key(device.state)) == (1, b"m" * 32)
+    with device.running():
+        assert device.pay("1")["number"].startswith("1-2-")
+    assert device.epochs() == [1, 1]  # the key is another one
+
+
+def test_a_daemon_killed_between_the_hub_s_answer_and_the_journal_ends_it_at_its_next_start(
+    tmp_path: Path, hub: EnrollingHub, address: str, authority: Authority
+) -> None:
+    hub.token_keys["negin"] = b"m" * 32
+    device = Device(tmp_path / "device")
+    with device.running():
+        assert device.vafa("member", "add", PHONE).returncode == 0
+    device.enrol(*words("AAAA", address, authority))
+    known = enrolment.load(device.state)
+    key = (device.state / MERCHANT_KEY).read_bytes()
+    assert known is not None
+    other = Device(tmp_path / "other")  # a device whose files say enrolled and whose journal does not
+    with other.running():
+        assert other.vafa("member", "add", PHONE).returncode == 0
+    enrolment.save(other.state, known)
+    enrolment.write_durably(other.state / MERCHANT_KEY, key)
+    with other.running():
+        assert other.pay("1", member=PHONE)["number"].startswith("1-2-")
+    with contextlib.closing(connect_reader(other.state / "ledger.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM alias").fetchone() == (1,)
+    assert other.vafa("verify").returncode == 0
+
+
+def test_enrolling_again_and_rotating_keep_number_hub_and_certificates(
+    tmp_path: Path, hub: EnrollingHub, address: str, authority: Authority
+) -> None:
+    hub.codes["CCCC"] = ("negin", 1)
+    device = Device(tmp_path / "device")
+    with device.running():
+        device.enrol(*words("AAAA", address, authority))
+        first = hub.devices[1].sign
+        assert device.enrol("CCCC", "--hub", address)["again"]
+        second = hub.devices[1].sign
+        ran = device.vafa("enrol", "--rotate")
+        assert ran.returncode == 0, ran.stderr
+        assert "device 1 of Kafe Negin has new keys at localhost:" in ran.stdout
+    assert len({first, second, hub.devices[1].sign}) == 3
+    assert device.epochs() == [1]
+
+
+def test_what_goes_wrong_says_what_to_do_and_changes_nothing(
+    tmp_path: Path, hub: EnrollingHub, address: str, authority: Authority
+) -> None:
+    device = Device(tmp_path / "device")
+    with device.running():
+        for wrong, code in (
+            (words("ZZZZ", address, authority), "ENR-002"),
+            (["AAAA", "--hub", address], "SYN-005"),  # nobody the system trusts has signed it
+            (words("AAAA", "https://localhost:9", authority), "SYN-006"),
+            (words("AAAA", "http://localhost", authority), "ENR-012"),
+            (["--rotate"], "ENR-006"),
+        ):
+            ran = device.vafa("enrol", *wrong)
+            assert f"[{code}]" in ran.stderr, ran.stderr
+            assert "Traceback" not in ran.stderr
+        assert device.vafa("enrol").returncode == 2
+        assert device.vafa("enrol", "AAAA", "--rotate", "--hub", address).returncode == 2
+    assert enrolment.load(device.state) is None
+    assert hub.devices == {}
+
+
+def test_an_enrolment_that_cannot_be_read_stops_no_sale_and_is_trouble(tmp_path: Path) -> None:
+    device = Device(tmp_path / "device")
+    with device.running():
+        pass
+    (device.state / enrolment.FILE).write_text("{")
+    with device.running():
+        assert device.pay("1")["answer"] == "paid"
+        status = json.loads(device.vafa("status", "--json").stdout)
+    assert [each["code"] for each in status["trouble"]] == ["ENR-001"]
