@@ -45,7 +45,6 @@ def answered(bench: Bench) -> None:
     ("fault", "code", "shown"),
     [
         ("mute", "TRM-010", "silent"),
-        ("half-open", "", ""),  # the new connection is answered before a person needs to know
         ("wrong-baud", "SER-007", "garbled"),
         ("nack-storm", "TRM-011", "refusing"),
     ],
@@ -55,14 +54,13 @@ def test_each_state_of_a_terminal_is_shown_with_what_to_do_and_gone_half_an_hour
 ) -> None:
     answered(bench)
     assert (codes(bench), state(bench)) == ([], "answering")
-    bench.terminal.fault(fault, 1 if fault == "half-open" else ALWAYS)
-    if code:
-        bench.run(lambda: codes(bench) == [code], within_s=500)
-        assert state(bench) == shown
-        assert all(trouble.fix and trouble.message for trouble in seen(bench).trouble)
-        bench.run_for(HALF_AN_HOUR_S)
-        assert codes(bench) == [code]
-        assert seen(bench).verdict == "broken"  # the only terminal is not heard
+    bench.terminal.fault(fault, ALWAYS)
+    bench.run(lambda: codes(bench) == [code], within_s=500)
+    assert state(bench) == shown
+    assert all(trouble.fix and trouble.message for trouble in seen(bench).trouble)
+    bench.run_for(HALF_AN_HOUR_S)
+    assert codes(bench) == [code]
+    assert seen(bench).verdict == "broken"  # the only terminal is not heard
     bench.terminal.fault(fault, 0)
     bench.terminal.key_sale(1_250)
     bench.run_for(HALF_AN_HOUR_S)
@@ -107,6 +105,17 @@ def test_a_connection_its_far_end_has_forgotten_is_opened_anew(bench: Bench) -> 
     assert bench.opened == opened + 1
     bench.run_for(HALF_AN_HOUR_S)
     assert bench.opened == opened + 1
+
+
+def test_a_line_that_goes_in_the_middle_of_questions_is_no_silent_terminal(bench: Bench) -> None:
+    answered(bench)
+    bench.terminal.fault("mute", ALWAYS)
+    for _ in range(4):
+        bench.run(lambda: bench.lane._talk.busy)
+        bench.cut = True
+        bench.run(lambda: bench.lane.state().line == "closed")
+        bench.run(lambda: bench.lane.state().line == "open")
+    assert codes(bench) == []
 
 
 def test_a_silent_terminal_is_neither_hammered_with_questions_nor_with_connections(bench: Bench) -> None:

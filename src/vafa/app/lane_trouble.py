@@ -155,8 +155,8 @@ def _of_finding(finding: Finding, address: str, baud: int, now: float) -> Told:
         case "garbled":
             return Told(
                 f"{count} bytes came and made no message: it most likely talks at another speed",
-                f"Set baud in config.toml to the terminal's own speed (Sadad: 115200; set now: {baud}); if "
-                "it is the same, check the cable and its ground wire.",
+                "Look up the terminal's own speed and set baud in config.toml to it (Sadad's document says "
+                f"115200; set is {baud}). If they are the same: the cable, and its ground wire.",
                 "SER-007",
                 cut_off=True,
             )
