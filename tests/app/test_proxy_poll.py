@@ -16,6 +16,7 @@ from vafa.app.polling import HEALED_BY
 from vafa.app.proxy_lane import OVERFLOWED
 from vafa.app.status import Facts, status
 from vafa.codecs.sadad_frames import INM, Frame, FrameType, encode
+from vafa.codecs.sadad_journal import card_info_frame
 from vafa.ledger import reads
 from vafa.ledger.storage import connect_reader
 from vafa.model import events
@@ -23,6 +24,7 @@ from vafa.model.errors import LedgerError
 from vafa.model.events import Kind
 from vafa.ports import relay_wire as wire
 from vafa.ports.relay_lending import QUIET_S
+from vafa.simulators import sadad_bytes
 from vafa.simulators.faults import ALWAYS
 
 GONE = wire.KILLED_WITH_COPIES
@@ -154,6 +156,19 @@ def test_half_a_frame_keeps_the_line_until_it_is_whole_or_given_up(polled: Polle
     polled.polled()
 
 
+def test_a_card_that_was_asked_for_before_its_sale_keeps_the_line_for_it(polled: Polled) -> None:
+    polled.greet()
+    polled.crosses(*TALK)
+    info = sadad_bytes.card_info_response("ab" * 32, TID, "152", "621986**3864")
+    asks = (wire.TO_TERMINAL, encode(card_info_frame()))
+    ack = (wire.TO_TERMINAL, encode(Frame("002", FrameType.ACK)))
+    polled.crosses(*TALK[:2], asks, TALK[3], (wire.TO_REGISTER, info), ack)
+    polled.run_for(60)
+    assert polled.relay.lent == 0
+    polled.crosses(*TALK)
+    polled.polled()
+
+
 def test_just_started_nothing_is_known_of_what_crossed_before(polled: Polled) -> None:
     polled.greet()
     polled.run_for(UNKNOWN_S)
@@ -258,6 +273,15 @@ def test_a_yes_of_the_relay_s_that_comes_too_late_is_given_back(polled: Polled) 
     polled.greet()
     polled.say(wire.encode(wire.LENT))
     assert polled.relay.told[-1].kind == wire.GIVE_BACK
+
+
+def test_a_reason_of_a_newer_relay_s_is_no_end_of_the_lane(polled: Polled) -> None:
+    polled.greet()
+    polled.relay.terminal.fault("deaf", 1)
+    polled.run_for(UNKNOWN_S + QUIET_S + 2)
+    polled.say(wire.encode(wire.OVER, 77, b"for a reason of tomorrow"))
+    polled.relay._is_lent = False
+    polled.polled()
 
 
 def test_the_relay_goes_in_the_middle_of_a_question(polled: Polled) -> None:

@@ -25,6 +25,8 @@ from vafa.codecs.sadad_frames import ACK, INM, Frame, FrameType, encode
 from vafa.codecs.sadad_journal import JournalRequest, journal_request_frame
 from vafa.ports import relay_wire as wire
 from vafa.ports.relay_lending import BORROWED_S_MAX, HELD_BYTES_MAX, HELD_S_MAX, QUIET_S, STRAYS_S, Lending
+from vafa.ports.relay_loop import Loop
+from vafa.ports.relay_pair import Pair
 from vafa.ports.relay_wire import Over
 from vafa.simulators import sadad_bytes
 
@@ -40,6 +42,7 @@ class Borrowed:
     def __init__(self, relay: RelayThread, register: Far, terminal: Far) -> None:
         self.relay, self.register, self.terminal = relay, register, terminal
         self._ahead_s = -1e6  # far before any byte that crosses while the tests run
+        self._frozen: float | None = None
         self.lending: Lending = relay.relay._served[0].lending
         self.lending._clock = self.now
         self.tick = self.lending.tick
@@ -54,7 +57,11 @@ class Borrowed:
         self.lending.crossed_at = self.now() - QUIET_S
 
     def now(self) -> float:
-        return time.monotonic() + self._ahead_s
+        return self._frozen if self._frozen is not None else time.monotonic() + self._ahead_s
+
+    def freeze(self) -> None:
+        """No time passes any more."""
+        self._frozen = self.now()
 
     def pass_by(self, seconds: float) -> None:
         self._ahead_s += seconds
@@ -197,6 +204,7 @@ def test_a_cash_register_is_held_no_longer_than_the_bound_and_never_hears_the_la
 def test_more_than_the_bound_is_not_held(borrowed: Borrowed) -> None:
     borrowed.borrow()
     borrowed.ask(encode(INM))
+    borrowed.freeze()
     block = os.urandom(3 * HELD_BYTES_MAX)
     speaker = threading.Thread(target=borrowed.register.say, args=(block,))
     speaker.start()
@@ -399,5 +407,56 @@ def test_a_serial_line_without_its_terminal_is_not_lent(tmp_path: Path) -> None:
         terminal.close()
         until(lambda: relay.relay._served[0].line.state()[0] == "closed", "not noticed")
         it.quiet()
-        assert it.borrow().number == Over.IN_USE
+        for _ in range(2):  # a refusal leaves nothing behind
+            refused = it.borrow()
+            assert refused.number == Over.IN_USE
+            assert b"not open" in refused.payload
         it.daemon.close()
+
+
+class SlowLine:
+    """A line whose terminal is being connected to."""
+
+    def __init__(self) -> None:
+        self.pair = Pair(Loop(), lambda *_: None, lambda _: None, lambda *_: None)
+        self.taken_back = 0
+
+    def lend(self) -> None:
+        return None
+
+    def take_back(self) -> bool:
+        self.taken_back += 1
+        return True
+
+
+class Borrower:
+    def __init__(self) -> None:
+        self.told: list[tuple[bytes, int]] = []
+        self.backlog_bytes = 0
+
+    def tell(self, kind: bytes, number: int = 0, payload: bytes = b"") -> None:
+        self.told.append((kind, number))
+
+
+@pytest.mark.parametrize("ends", ["wanted", "gone", "given back", "time", "unreachable"])
+def test_a_line_that_is_being_connected_to_is_taken_back_once_whoever_asks_twice(ends: str) -> None:
+    line, borrower, now = SlowLine(), Borrower(), [100.0]
+    lending = Lending(line, lambda: 0, lambda: now[0])
+    now[0] += QUIET_S
+    lending.borrow(borrower, 0)
+    lending.borrow(borrower, 0)
+    assert borrower.told == [(wire.OVER, Over.IN_USE)]
+    match ends:
+        case "wanted":
+            lending.wanted()
+        case "gone":
+            lending.gone(borrower)
+        case "given back":
+            lending.give_back(borrower)
+        case "time":
+            lending.tick(now[0] + BORROWED_S_MAX)
+        case _:
+            lending.unreachable("nobody there")
+    lending.line_ends()
+    assert line.taken_back == 1
+    assert lending.due_in_s(now[0]) is None

@@ -122,7 +122,9 @@ class Borrowing:
             self._heard_at = now
             return self._hear(self._reader.feed(message.payload))
         elif message.kind == wire.OVER and self._step is not Step.RESTING:
-            self._over(Over(message.number), message.payload.decode("utf-8", "replace"))
+            known = message.number in set(Over)  # a newer relay may have more reasons
+            how = Over(message.number) if known else Over.CUT_OFF
+            self._over(how, message.payload.decode("utf-8", "replace"))
         return []
 
     def post(self) -> bool:

@@ -256,14 +256,16 @@ class ProxyLane:
             self._take_seen(self._borrowing.step(self._free_at(), self._heard_to))
 
     def _may_borrow(self) -> bool:
-        """True for a conversation that is under way, and where everything heard is durable and finished."""
+        """True for a conversation that is under way, and where all that was heard is finished.
+
+        (It is durable too: what cannot be posted ends the round before this is asked.)
+        """
         if not self._line.is_open or self._borrowing.is_talking:
             return self._line.is_open
         return (
             self.settings.poll
             and self._greeted
             and self._relayed[0] == "open"
-            and not self._todo
             and self._overheard.needed_from is None
             and not self._stopping.is_set()
         )

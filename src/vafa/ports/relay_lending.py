@@ -86,15 +86,15 @@ class Lending:
             why = "more has crossed the line meanwhile"
         elif now - self.crossed_at < QUIET_S:
             why = "the line is not quiet"
-        if not why:
+        else:
             self._borrower, self._state, self._since = borrower, CONNECTING, now
             why = self._line.lend()
-        if why == "":
-            self.lent()
-        elif why:
-            if self._borrower is borrower and self._state is CONNECTING:
-                self._state, self._borrower = FREE, None
+            if why:
+                self._borrower, self._state = None, FREE
+        if why:
             borrower.tell(wire.OVER, Over.IN_USE, why.encode())
+        elif why is not None:
+            self.lent()
 
     def ask(self, borrower: Borrower, data: bytes) -> None:
         """A frame for the terminal; of a borrower that was cut off already it goes nowhere."""

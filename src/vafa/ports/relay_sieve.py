@@ -92,7 +92,7 @@ class Sieve:
     def _sorted(self, *, more_may_come: bool) -> tuple[bytes, bytes]:
         ours, theirs = bytearray(), bytearray()
         while self._held:
-            taken, is_ours = 1, self.lent  # noise
+            taken, is_ours = 1, self.lent
             if self._left:
                 taken, is_ours = min(self._left, len(self._held)), self._is_ours
                 self._left -= taken
@@ -107,6 +107,8 @@ class Sieve:
                 if length:
                     self._left = length
                     continue
+                start = self._held.find(STX, 1)
+                taken = len(self._held) if start < 0 else start
             (ours if is_ours else theirs).extend(self._held[:taken])
             del self._held[:taken]
         return bytes(ours), bytes(theirs)
