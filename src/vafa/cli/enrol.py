@@ -41,7 +41,7 @@ def command(
     config_path: Path,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Enrol this device with the one-time CODE of its merchant (vafa hub code, on the hub).
+    """Enrol this device with the one-time CODE of its merchant (vafa hub code add, on the hub).
 
     What was earned before stays, and is known to the merchant's other devices from now on. A device that is
     enrolled already keeps its number and gets new keys.

@@ -33,18 +33,27 @@ from vafa.sync.enrolment import (
     save_merchant_key,
 )
 from vafa.wire import limits, signing
-from vafa.wire.messages import ENROL_PATH, EnrolAnswer, EnrolRequest, Envelope, Mark, Reason, Refusal
+from vafa.wire.messages import (
+    ENROL_PATH,
+    SEALED_FOR,
+    EnrolAnswer,
+    EnrolRequest,
+    Envelope,
+    Mark,
+    Reason,
+    Refusal,
+)
 
 Post = Callable[[str, bytes], bytes]  # path and body to the answer's body; SyncError where none comes
-TOKEN_KEY_PURPOSE = "token key"  # noqa: S105  # what a box is for, no secret  # noqa: S105  # what a box is for, no secret
+
 NEXT = ".next"  # a key that is being made known to the hub and not in use yet
 _REFUSED = {
     Reason.CODE_UNKNOWN: (
         "ENR-002",
-        "read it again, letter by letter; vafa hub code, on the hub, makes one",
+        "read it again, letter by letter; vafa hub code add, on the hub, makes one",
     ),
-    Reason.CODE_USED: ("ENR-003", "ask for a new code: vafa hub code, on the hub"),
-    Reason.CODE_EXPIRED: ("ENR-004", "ask for a new code: vafa hub code, on the hub"),
+    Reason.CODE_USED: ("ENR-003", "ask for a new one: vafa hub code add, on the hub"),
+    Reason.CODE_EXPIRED: ("ENR-004", "ask for a new one: vafa hub code add, on the hub"),
     Reason.VERSION: ("ENR-008", "update Vafa here, or on the hub"),
     Reason.REVOKED: ("ENR-009", "the hub took this device off; ask for a code that enrols it again"),
     Reason.UNKNOWN_DEVICE: ("ENR-009", "the hub does not know this device; ask for a code"),
@@ -103,7 +112,7 @@ class Enroller:
         fresh = device_key.load_or_create(place)
         answer = self._ask(wish, self._request(wish, ledger, fresh, b""), fresh, current if rotates else None)
         if answer.want_key:
-            box = sealed_box.seal_to(answer.hub_sealing_key, ledger.own_key, TOKEN_KEY_PURPOSE)
+            box = sealed_box.seal_to(answer.hub_sealing_key, ledger.own_key, SEALED_FOR)
             request = self._request(wish, ledger, fresh, box)
             answer = self._ask(wish, request, fresh, current if rotates else None)
         enrolled = self._taken(wish, answer, fresh, ledger)
@@ -185,7 +194,7 @@ class Enroller:
             raise SyncError("the hub did not take this device's token key", fix="try again; then report it")
         key = merchant_key(self._directory)
         if answer.token_key:
-            key = SealingKey(fresh).open(answer.token_key, TOKEN_KEY_PURPOSE)
+            key = SealingKey(fresh).open(answer.token_key, SEALED_FOR)
         if key == ledger.own_key:
             key = b""
         if key_id(key or ledger.own_key) != answer.key_id:

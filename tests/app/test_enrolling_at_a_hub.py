@@ -1,0 +1,89 @@
+"""Real daemons enrol at a real hub: its own process, PostgreSQL, TLS, codes made by its command line."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from real_device import Device
+from real_hub import RealHub
+
+from vafa.sync import enrolment
+
+PHONE = "09121236789"
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[RealHub]:
+    with tempfile.TemporaryDirectory(prefix="vafa-hub-") as directory:
+        Path(directory).chmod(0o755)  # as root, PostgreSQL runs as somebody else
+        made = RealHub(Path(directory))
+        with made.running():
+            yield made
+
+
+@pytest.fixture(scope="module")
+def merchant(hub: RealHub) -> str:
+    found: str = hub.vafa("merchant", "add", "Kafe Negin")["merchants"][0]["merchant"]
+    return found
+
+
+def enrolled(device: Device, hub: RealHub, merchant: str) -> dict[str, object]:
+    code = hub.vafa("code", "add", merchant)["code"]
+    return device.enrol(code, "--hub", hub.address, "--ca", str(hub.authority.file))
+
+
+def test_two_devices_of_a_merchant_have_one_key_for_phones_and_their_own_numbers(
+    tmp_path: Path, hub: RealHub, merchant: str
+) -> None:
+    first, second = Device(tmp_path / "first"), Device(tmp_path / "second")
+    with first.running(), second.running():
+        for device in (first, second):
+            assert device.vafa("member", "add", PHONE).returncode == 0
+            device.pay("1", member=PHONE)
+        one, two = enrolled(first, hub, merchant), enrolled(second, hub, merchant)
+        assert one["device"] != two["device"]
+        assert (one["merged"], two["merged"]) == (0, 1)
+        assert one["fingerprint"] == two["fingerprint"] == hub.vafa("key")["fingerprint"]
+        assert second.pay("2", member=PHONE)["balance"] == 2 * second.pay("1", member=PHONE)["points"]
+    known = [enrolment.load(device.state) for device in (first, second)]
+    assert known[0] is not None
+    assert known[1] is not None
+    assert known[0].key_id == known[1].key_id
+    assert second.vafa("verify").returncode == 0
+
+
+def test_rotated_keys_replace_the_old_ones_and_the_same_ledger_keeps_its_number(
+    tmp_path: Path, hub: RealHub, merchant: str
+) -> None:
+    device = Device(tmp_path / "device")
+    with device.running():
+        number = enrolled(device, hub, merchant)["device"]
+        before = enrolment.load(device.state)
+        done = device.enrol("--rotate")
+        after = enrolment.load(device.state)
+        assert (done["device"], done["again"]) == (number, True)
+        assert before is not None
+        assert after is not None
+        assert before.public_key != after.public_key
+        assert enrolled(device, hub, merchant)["device"] == number
+    assert len(device.epochs()) <= 2
+
+
+def test_a_used_and_a_wrong_code_are_refused_with_what_to_do(
+    tmp_path: Path, hub: RealHub, merchant: str
+) -> None:
+    code = hub.vafa("code", "add", merchant)["code"]
+    first, second = Device(tmp_path / "first"), Device(tmp_path / "second")
+    where = ("--hub", hub.address, "--ca", str(hub.authority.file))
+    with first.running(), second.running():
+        first.enrol(code, *where)
+        for wrong, expected in (
+            (code, "ENR-003"),
+            (code[:-1] + ("0" if code[-1] != "0" else "1"), "ENR-002"),
+        ):
+            ran = second.vafa("enrol", wrong, *where)
+            assert f"[{expected}]" in ran.stderr, ran.stderr
+    assert enrolment.load(second.state) is None
+    assert json.loads((first.state / enrolment.FILE).read_text())["merchant"] == merchant
