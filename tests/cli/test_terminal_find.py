@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from namespaces import namespaces
 
 CONFIG = """
 [shop]
@@ -22,6 +23,7 @@ socket = "c.sock"
 id = "40217736"
 address = "tcp:127.0.0.1:{port}"
 """
+VAFA = [sys.executable, "-m", "vafa.cli.main"]
 ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 # A simulator as a process, then the command under test, then the simulator's end: all in one namespace.
 TRY = """
@@ -70,6 +72,27 @@ def test_a_terminal_that_announces_itself_is_found_with_its_lines_for_the_config
     address = "tcp:127.0.0.1:8888"
 """
     )
+
+
+def test_a_terminal_s_broadcast_is_heard_across_a_cable(config: Path) -> None:
+    with namespaces("shop", "terminal") as (shop, terminal):
+        shop.link_to(terminal, "lan0", "eth0", "198.51.100.1/24", "198.51.100.2/24")
+        simulate = ["simulate", "sadad", "--tcp", "198.51.100.2:8888", "--tid", "50000001", "--json"]
+        with subprocess.Popen(
+            ["ip", "netns", "exec", terminal.name, *VAFA, *simulate],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            assert process.stdin is not None
+            process.stdout.readline()
+            find = ["terminal", "find", "--seconds", "2.5", "--config", str(config)]
+            found = subprocess.run(
+                ["ip", "netns", "exec", shop.name, *VAFA, *find], capture_output=True, text=True, check=False
+            )
+            process.stdin.close()
+    assert found.returncode == 0, found.stderr
+    assert 'address = "tcp:198.51.100.2:8888"' in found.stdout
+    assert "sent from" not in found.stdout
 
 
 def test_as_json_it_says_how_it_fits_the_configuration(config: Path) -> None:

@@ -47,6 +47,7 @@ class Announcer:
 
     def __init__(self, datagram: bytes, host: str, ports: tuple[int, ...] = PORTS) -> None:
         self._datagram, self._ports = datagram, ports
+        self._from = host
         self._to = host if host.startswith("127.") else "255.255.255.255"
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="announcer", daemon=True)
@@ -55,6 +56,7 @@ class Announcer:
     def _run(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            line.bind((self._from, 0))  # a broadcast leaves where this address is, default route or none
             while True:
                 for port in self._ports:
                     send(line, self._datagram, self._to, port)
