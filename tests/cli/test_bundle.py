@@ -26,6 +26,7 @@ from vafa.ports import machine
 
 KEY = b"k" * KEY_BYTES  # the device's, as tests/device.py writes it
 TOKEN = "vHt7PqL2xZ9mNc4RbS8wYd1KfG6jQe3A"  # noqa: S105 - invented
+PHRASE = "correct horse"  # of words: only what is not shown at all is safe
 NAMES = {
     "README.txt", "findings.json", "status.json", "config.txt", "versions.txt", "platform.txt", "units.txt",
     "journal.json", "schema.sql", "log-vafa.txt", "log-vafa-relay.txt",
@@ -57,7 +58,7 @@ def secrets_in(places: list[Place]) -> list[str]:
     hits = found([*PANS, *PHONES], places)
     for place in places:
         text = place.data.decode("utf-8", "replace")
-        for secret in (KEY.hex(), KEY.hex().upper(), base64.b64encode(KEY).decode()[:20], TOKEN):
+        for secret in (PHRASE, KEY.hex(), KEY.hex().upper(), base64.b64encode(KEY).decode()[:20], TOKEN):
             hits += [f"{place.name}: a key"] if secret in text else []
     return hits
 
@@ -68,7 +69,9 @@ def planted(device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     pan, phone = PANS[0], "0" + PHONES[0]
     text = device.config.read_text()
     text = text.replace("کافه نگین", f"کافه {pan}").replace("Kafe Negin", f"Kafe {phone} {TOKEN}")
-    text += f'listen = "/dev/{pan}"\npassword = "{TOKEN}"\n[{TOKEN}]\n"{pan}" = "{phone}"\n'
+    text += (
+        f'listen = "/dev/{pan}"\npassword = "{TOKEN}"\nwifi = "{PHRASE}"\n[{TOKEN}]\n"{pan}" = "{phone}"\n'
+    )
     text += f'[[terminal]]\nid = "{pan}"\naddress = "/dev/tty{PANS[1]}"\n'
     text += f'[[terminal]]\nid = "B0000009"\nmode = "local"\naddress = "/dev/{PANS[2]} {phone}"\n'
     device.config.write_text(text)

@@ -24,6 +24,7 @@ from vafa.app.config import load
 from vafa.app.doctor import CHECKS
 from vafa.app.findings import Finding
 from vafa.app.live import LaneState
+from vafa.app.standing import NotificationFacts, Trouble
 from vafa.cli.doctor import screen
 from vafa.cli.verbs import vafa as vafa_group
 from vafa.ports.machine import Rights, is_locked
@@ -166,6 +167,23 @@ def test_a_configuration_changed_after_the_start_and_a_daemon_of_another_version
     assert ran.code == 10
     assert "[CFG-010]" in ran.out
     assert "the daemon runs version 0.0.9, installed is 0.1.0" in ran.out
+
+
+def test_what_was_heard_by_udp_is_counted_for_people_and_a_port_that_cannot_be_had_is_told(
+    device: Device, vafa: Run
+) -> None:
+    heard = NotificationFacts(101, heard=3, strangers=1, garbage=7)
+    device.live = msgspec.structs.replace(device.live, notifications=heard)
+    with device.up():
+        ran = vafa("doctor", "--only", "discovery")
+    assert "3 heard, 1 of other terminals, 7 garbage" in " ".join(ran.out.split())
+    trouble = Trouble("degraded", "Notifications are not heard: UDP port 101.", "see", "UDP-001")
+    device.live = msgspec.structs.replace(
+        device.live, notifications=msgspec.structs.replace(heard, trouble=(trouble,))
+    )
+    with device.up():
+        ran = vafa("doctor", "--only", "discovery")
+    assert (ran.code, "[UDP-001]" in ran.out) == (10, True)
 
 
 # With the daemon down, or silent

@@ -80,6 +80,7 @@ def _found(seen: Announcement, sender: str, config: Config | None) -> Found:
 
 def look(patient: Patient) -> Iterator[Finding]:
     """`vafa doctor`: does a terminal announce itself at another address than configured?"""
+    yield from _of_notifications(patient)
     networked = [t for t in patient.config.terminal if t.address.startswith(TCP_PREFIX) and t.mode != "local"]
     if not networked:
         yield Finding(
@@ -100,6 +101,14 @@ def look(patient: Patient) -> Iterator[Finding]:
             f"{count} terminal{'' if count == 1 else 's'} heard" if count else "no terminal announces itself"
         )
         yield Finding("ok", "discovery", f"{words} in {patient.listen_s:g} s")
+
+
+def _of_notifications(patient: Patient) -> Iterator[Finding]:
+    """How often the bell was rung, where it is listened to at all."""
+    seen = patient.status.notifications if patient.status is not None else None
+    if seen is not None and not seen.trouble:
+        counts = f"{seen.heard} heard, {seen.strangers} of other terminals, {seen.garbage} garbage"
+        yield Finding("ok", "discovery", f"notifications (unproven) on UDP port {seen.port}: {counts}")
 
 
 def _moved(networked: Iterable[Terminal], heard: tuple[Found, ...]) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ CHECKS = (
     Check("unit", "systemd's unit and its limits", doctor_service.look_at_unit),
     Check("serial", "the ports: there, permitted, free", doctor_ports.look, _PORTS),
     Check("terminal", "does each terminal answer", doctor_terminals.look, ("SER", "TRM", "GAP")),
-    Check("discovery", "terminals that announce themselves", discovery.look),
+    Check("discovery", "terminals that announce themselves", discovery.look, ("UDP",)),
     Check("clock", "the device's clock", doctor_clock.look, ("CLK",)),
     Check("zone", "time zone data", doctor_clock.look_at_zone),
     Check("ledger", "file, chain, write-ahead log", doctor_ledger.look, ("LED", "KEY")),
