@@ -36,6 +36,7 @@ class HubSide:
         self._config, self._clock = config, clock
         self._changing = threading.Lock()  # one enrolment, begin or stop at a time
         self._links: LinkThread | None = None
+        self._host = ""
         self._threads: list[threading.Thread] = []
 
     def settle(self) -> None:
@@ -76,12 +77,15 @@ class HubSide:
         return hub_live(links.links(), self._sync_facts(), now, now_ms)
 
     def _sync_facts(self) -> SyncFacts:
-        enrolled = self._enrolled()
-        return SyncFacts(enrolled.host if enrolled else "", waiting=self._ledger.head.seq)
+        from vafa.app.sync_standing import of_ledger
+
+        return of_ledger(self._ledger.path.parent, self._host, self._clock.wall_ms())
 
     def _begin(self) -> None:
-        if self._enrolled() is None:
+        enrolled = self._enrolled()
+        if enrolled is None:
             return
+        self._host = enrolled.host
         from vafa.app.link_thread import LinkThread
         from vafa.sync.links import Metering
 

@@ -7,8 +7,9 @@ a link comes back. So it is trouble only once it has lasted, and what to do is m
 from collections.abc import Iterator
 
 from vafa.app.live import HubLive
-from vafa.app.standing import HubFacts, LinkFacts, Queue, Trouble
+from vafa.app.standing import LinkFacts, Trouble
 from vafa.app.status import iso
+from vafa.app.sync_standing import hub_facts, queue
 from vafa.sync.facts import SyncFacts
 from vafa.sync.links import Link, Links
 
@@ -21,26 +22,9 @@ _ORDER = {"sim": 0, "wifi": 1, "ethernet": 2, "other": 3, "loopback": 4}
 def hub_live(links: Links, sync: SyncFacts, now: float, now_ms: int) -> HubLive:
     """Both put together. `now` on the monotonic clock of the watch, `now_ms` what the wall clock says."""
     carrier = links.carrier
-    hub = HubFacts(
-        host=sync.host,
-        state=sync.state,
-        last_sync_age_s=sync.last_sync_age_s,
-        next_try_s=sync.next_try_s,
-        reach=sync.reach,
-        failed_at=_ago(sync.failed_age_s, now_ms),
-        skew_s=sync.skew_s,
-        skew_age_s=sync.skew_age_s,
-    )
     shown = tuple(_link(each, carrier, sync, now, now_ms) for each in _worth_showing(links))
-    queue = Queue(
-        enrolled=True,
-        kept=0,
-        waiting=sync.waiting,
-        retrying=sync.retrying,
-        suspense=sync.suspense,
-        oldest_age_s=sync.oldest_age_s,
-    )
-    return HubLive(hub, shown, queue, tuple(_trouble(links, sync, now)))
+    trouble = tuple(_trouble(links, sync, now))
+    return HubLive(hub_facts(sync, now_ms), shown, queue(sync), trouble)
 
 
 def _worth_showing(links: Links) -> list[Link]:

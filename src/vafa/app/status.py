@@ -58,7 +58,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     terminals  (terminal id, mode, address) of each
     backup_ms  UTC milliseconds of the newest backup file, None when there is none
-    hub        the one it is enrolled with, for when the daemon cannot say more
+    hub        the one it is enrolled with; directory: the ledger's, what the sync keeps lies beside it
     trouble    what is wrong with the enrolment
     """
 
@@ -68,6 +68,7 @@ class Facts(msgspec.Struct, frozen=True):
     backup_ms: int | None = None
     backup_every_h: int = 24
     hub: HubFacts | None = None
+    directory: Path = Path()
     trouble: tuple[Trouble, ...] = ()
 
 
@@ -109,6 +110,7 @@ def status(
         *(live.notifications.trouble if live and live.notifications else ()),
     ]
     trouble.sort(key=lambda each: each.level != "broken")
+    hub, queue = _hub_and_queue(connection, live, facts, now_ms)
     return Status(
         verdict=verdict(trouble),
         running=live is not None,
@@ -124,8 +126,8 @@ def status(
             iso(now_ms), facts.zone, jumps=live.clock_jumps if live else 0, behind_s=max(0, behind_s)
         ),
         links=live.hub.links if live and live.hub else (),
-        hub=live.hub.hub if live and live.hub else facts.hub,
-        queue=_queue(live, facts, books.rows),
+        hub=hub,
+        queue=msgspec.structs.replace(queue, kept=books.rows),
         today=books.today,
         open_sales=books.open_sales,
         gaps=books.gaps,
@@ -135,10 +137,17 @@ def status(
     )
 
 
-def _queue(live: Live | None, facts: Facts, kept: int) -> Queue:
+def _hub_and_queue(
+    connection: sqlite3.Connection | None, live: Live | None, facts: Facts, now_ms: int
+) -> tuple[HubFacts | None, Queue]:
+    """The running daemon's word, else what the sync process kept."""
     if live is not None and live.hub is not None:
-        return msgspec.structs.replace(live.hub.queue, kept=kept)
-    return Queue(enrolled=facts.hub is not None, kept=kept)
+        return live.hub.hub, live.hub.queue
+    if facts.hub is None or connection is None:
+        return facts.hub, Queue(enrolled=facts.hub is not None, kept=0)
+    from vafa.app.sync_standing import without_daemon
+
+    return without_daemon(facts.directory, facts.hub.host, connection, now_ms)
 
 
 def facts(config: "Config") -> Facts:
@@ -168,7 +177,7 @@ def _enrolment(directory: Path) -> dict[str, Any]:
         words = f"Members of the merchant's other devices are not known: {error}."
         troubles.append(Trouble("degraded", words, f"{error.fix}.", error.code))
     hub = None if enrolment is None else HubFacts(enrolment.host, "never")
-    return {"hub": hub, "trouble": tuple(troubles)}
+    return {"hub": hub, "directory": directory, "trouble": tuple(troubles)}
 
 
 def verdict(trouble: list[Trouble]) -> Verdict:
