@@ -25,14 +25,15 @@ from vafa.model.errors import VafaError
 
 # Codes of a port; the other SER codes are of a network line, which only the terminal's check looks at.
 _PORTS = ("SER-001", "SER-002", "SER-003", "SER-005", "SER-006", "SER-008")
+_LANES = ("SER", "TRM", "GAP")
 
 CHECKS = (
     Check("config", "config.toml, the club's programme, the device key", doctor_config.look, ("CFG", "PRG")),
     Check("service", "does the daemon answer", doctor_service.look, ("RUN", "SRV", "JOB")),
     Check("unit", "systemd's unit and its limits", doctor_service.look_at_unit),
-    Check("serial", "the ports: there, permitted, free", doctor_ports.look, _PORTS),
-    Check("terminal", "does each terminal answer", doctor_terminals.look, ("SER", "TRM", "GAP")),
-    Check("discovery", "terminals that announce themselves", discovery.look, ("UDP",)),
+    Check("serial", "the ports: there, permitted, free", doctor_ports.look, _PORTS, of_config=True),
+    Check("terminal", "does each terminal answer", doctor_terminals.look, _LANES, of_config=True),
+    Check("discovery", "terminals that announce themselves", discovery.look, ("UDP",), of_config=True),
     Check("clock", "the device's clock", doctor_clock.look, ("CLK",)),
     Check("zone", "time zone data", doctor_clock.look_at_zone),
     Check("ledger", "file, chain, write-ahead log", doctor_ledger.look, ("LED", "KEY")),
@@ -48,7 +49,7 @@ def examine(patient: Patient, only: Collection[str] = (), checks: Iterable[Check
     rows = tuple(checks)
     findings: list[Finding] = []
     for check in rows:
-        if not only or check.name in only:
+        if (not only or check.name in only) and not (check.of_config and patient.unread):
             patient.say(check.name)
             findings += _looked(check, patient, rows)
     patient.say("")

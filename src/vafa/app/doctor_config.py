@@ -77,10 +77,13 @@ def _where(path: Path, fault: Fault) -> str:
 
 def _fix_of_file(patient: Patient) -> str:
     path = patient.config_path
-    if not path.exists():
-        return f"sudo install -m 640 -g vafa config.example.toml {path}"
-    if not os.access(path, os.R_OK):
-        return f"sudo vafa doctor --config {path}"
+    try:
+        if not path.exists():
+            return f"sudo install -m 640 -g vafa config.example.toml {path}"
+        if not os.access(path, os.R_OK):
+            return "sudo vafa doctor"
+    except PermissionError:  # not even its directory may be looked into
+        return "sudo vafa doctor"
     return "make it what config.example.toml shows, in UTF-8; then: vafa run --check"
 
 

@@ -32,7 +32,12 @@ def look(patient: Patient) -> Iterator[Finding]:
 
 def _existing(path: Path) -> Path:
     """The path, or the nearest directory above it that is there."""
-    while not path.exists() and path != path.parent:
+    while path != path.parent:
+        try:
+            if path.exists():
+                break
+        except PermissionError:  # its directory is not for us: that one is judged
+            return _existing(path.parent)
         path = path.parent
     return path
 

@@ -32,10 +32,12 @@ def look(patient: Patient) -> Iterator[Finding]:
     try:
         connection = connect_reader(path)
     except PermissionError:
-        what = f"{path.parent} may be read by root and the vafa user only"
-        yield Finding("fail", "ledger", what, fix="sudo vafa doctor", code=LedgerError.code)
+        yield _not_for_us(path.parent)
         return
     except LedgerError as error:
+        if path.exists() and not os.access(path, os.R_OK):
+            yield _not_for_us(path)
+            return
         level: Level = "warn" if error.code == "LED-006" else "fail"
         yield Finding(level, "ledger", str(error), fix=error.fix, code=error.code)
         return
@@ -47,6 +49,12 @@ def look(patient: Patient) -> Iterator[Finding]:
     if any(finding.level != "ok" for finding in found):
         found = [finding for finding in found if finding.level != "ok"]
     yield from found
+
+
+def _not_for_us(path: Path) -> Finding:
+    """Whoever asks may not look: no fault of the ledger's."""
+    what = f"{path} may be read by root and the vafa user only"
+    return Finding("warn", "ledger", what, fix="sudo vafa doctor", code=LedgerError.code)
 
 
 def _of_rows(connection: sqlite3.Connection, patient: Patient) -> Iterator[Finding]:

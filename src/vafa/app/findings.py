@@ -90,9 +90,14 @@ class Patient(Struct, frozen=True, kw_only=True):
 
 
 class Check(NamedTuple):
-    """A row of the table. `codes`: the beginnings of the codes of `status` that belong under this name."""
+    """A row of the table.
+
+    codes      the beginnings of the codes of `status` that belong under this name
+    of_config  it looks at what the configuration names; where the file cannot be read there is nothing to say
+    """
 
     name: str
     about: str
     look: Callable[[Patient], Iterable[Finding]]
     codes: tuple[str, ...] = ()
+    of_config: bool = False

@@ -97,6 +97,8 @@ def _write_bundle(name: str, looked_at: "Patient", report: "Report") -> None:
     path = Path(name or time.strftime("vafa-support-%Y%m%d-%H%M%S.tar.gz"))
     size = write(path, looked_at, report)
     looked_at.say("")
+    if os.geteuid() != 0:
+        click.echo("with sudo it holds more: the log, counts of the ledger", err=True)
     click.echo(f"{path}: {size / 1024:.0f} KB for support; look inside with: tar -xzf {path}", err=True)
 
 
@@ -135,7 +137,8 @@ def _asked(config_path: Path) -> "tuple[Status | None, VafaError | None]":
     try:
         return ask(config_path, GetStatus(), StatusIs, ANSWER_S).status, None
     except ConfigError as error:  # it does not even tell where the daemon listens
-        return None, NotRunning(f"the daemon cannot be asked: {error}", fix="vafa run --check")
+        what = "not asked: the configuration does not tell where the daemon listens"
+        return None, VafaError(what, fix="see config", code=error.code)
     except VafaError as error:
         return None, error
 
