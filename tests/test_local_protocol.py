@@ -16,6 +16,7 @@ from desk_bench import DeskBench, conforms, without_chance
 
 from vafa.app import messages
 from vafa.app.desk import IDENTIFIED_MAX, IDENTIFIED_S, refusal
+from vafa.app.local_lines import PORT_LIMITS
 from vafa.app.selling import QUEUE_MAX, RESOLVE_WAIT_S
 from vafa.ports.line_server import Limits
 
@@ -122,8 +123,8 @@ def test_the_page_tells_the_limits_of_the_code() -> None:
         f"| connections | {limits.connections} in all, {limits.connections_per_process} a process |",
         f"| {limits.burst_requests} at once, then {limits.requests_per_s:g} a second |",
         f"| taking an answer | {limits.write_s:g} seconds |",
-        f"| connections over TCP | {limits.connections} in all |",
-        f"| the first line over TCP | within {limits.first_line_s:g} seconds |",
+        f"| connections over TCP | {PORT_LIMITS.connections} in all |",
+        f"| the first line over TCP | within {PORT_LIMITS.first_line_s:g} seconds |",
         f"| sales waiting for one terminal | {QUEUE_MAX} |",
         f"after {RESOLVE_WAIT_S:g} seconds at most",
         f"| identified customers not yet served | {IDENTIFIED_MAX:,} |",

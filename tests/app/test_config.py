@@ -155,6 +155,8 @@ def test_a_relayed_line_has_two_ends_of_one_kind(tmp_path: Path, ends: str) -> N
         ('tcp = "shop:7117"', "local.tcp", "expected an IP number"),
         ('secret = ""', "local.secret", "may not be empty"),
         ('serial = "COM3"', "local.serial", "expected a device path"),
+        ('serial = "tcp:127.0.0.1:1"', "local.serial", "expected a serial line"),
+        ('serial = "usb:04:1"', "local.serial", 'expected "usb:0403:6001"'),
         ('serial = "/dev/ttyUSB0"', "local.serial", "is terminal[0]'s already"),
         ("baud = 1200", "local.baud", "expected one of"),
     ],

@@ -18,6 +18,7 @@ from cable_end import PATIENCE_S, CableEnd
 from click.testing import CliRunner
 from desk_bench import conforms
 
+from vafa.cli.doctor import command as doctor_command
 from vafa.cli.measure.running import daemon
 from vafa.cli.status import command as status_command
 from vafa.ledger import reads
@@ -219,6 +220,29 @@ def test_status_names_the_lines_and_who_uses_them(device: Device) -> None:
     assert [(line["kind"], line["state"]) for line in told["local"]] == [
         ("socket", "listening"), ("tcp", "listening"), ("serial", "open"),
     ]  # fmt: skip
+
+
+def test_the_doctor_names_the_lines_and_misses_a_secret_that_was_removed(device: Device) -> None:
+    device.over_cable({"op": "ping"})
+
+    def found() -> list[tuple[str, str, str]]:
+        asked = CliRunner().invoke(doctor_command, ["--config", str(device.config), "--json"])
+        report = json.loads(asked.stdout)
+        return [
+            (finding["level"], finding["what"], finding["code"])
+            for finding in report["findings"]
+            if finding["name"] == "local"
+        ]
+
+    port = f"{device.tcp[0]}:{device.tcp[1]}"
+    assert [level for level, _, _ in found()] == ["ok"] * 3
+    assert any(what.startswith(f"{device.end.path} open") for _, what, _ in found())
+    secret = device.directory / "secret"
+    told = secret.read_text()
+    secret.unlink()
+    assert found()[0] == ("warn", f"{port} listens, but the secret to come in with is gone", "KEY-002")
+    secret.write_text(told)
+    secret.chmod(0o640)
 
 
 def test_a_cable_that_is_out_is_trouble_for_status(tmp_path: Path) -> None:

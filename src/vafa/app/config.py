@@ -52,7 +52,9 @@ def _loopback(text: str) -> str:
 
 
 def _device(text: str) -> str:
-    return "" if not text or text.startswith("/") else 'expected a device path such as "/dev/ttyUSB1"'
+    if text.startswith("tcp:"):
+        return 'expected a serial line such as "/dev/ttyUSB1"; for a port of this machine set local.tcp'
+    return _address(text) if text else ""
 
 
 def _terminal_id(text: str) -> str:
@@ -127,7 +129,7 @@ class Local(Struct, frozen=True):
     serial: Annotated[
         str,
         Meta(
-            description='the same protocol on a serial line, e.g. "/dev/ttyUSB1"; "" = none',
+            description='the same on a serial line, e.g. "/dev/ttyUSB1" or "usb:0403:6001"; "" = none',
             extra={"check": _device},
         ),
     ] = ""

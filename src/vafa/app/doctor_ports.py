@@ -45,6 +45,9 @@ def serial_ports(config: Config) -> Iterator[tuple[str, Terminal]]:
             for address in (terminal.address, terminal.listen):
                 if address and not address.startswith(TCP_PREFIX):
                     yield address, terminal
+    local = config.local
+    if local.serial:  # the payment application's cable has the needs of a terminal's
+        yield local.serial, Terminal(id="", address=local.serial, baud=local.baud)
 
 
 def _of_port(patient: Patient, address: str, terminal: Terminal) -> Finding:

@@ -13,11 +13,12 @@ from vafa.app.introduction import Introduction, load_or_make
 from vafa.app.live import LocalLine
 from vafa.model.errors import PortError, VafaError
 from vafa.ports.clock import Clock
-from vafa.ports.line_server import LineServer, Peer
+from vafa.ports.line_server import Limits, LineServer, Peer
 from vafa.ports.link import Link, open_link
 from vafa.ports.unix_place import UnixPlace
 
 SOCKET_MODE = 0o660
+PORT_LIMITS = Limits(connections=16)  # with both sockets' 32 below the unit's TasksMax=128
 
 
 class LocalLines:
@@ -82,7 +83,7 @@ class LocalLines:
         local = self._config.local
         introduction = Introduction(load_or_make(self._config.local_secret, local.group))
         return LineServer(
-            LoopbackPlace(local.tcp), self._answer, refuse=refusal, first=introduction.turned_away
+            LoopbackPlace(local.tcp), self._answer, PORT_LIMITS, refusal, introduction.turned_away
         )
 
 
