@@ -16,6 +16,7 @@ from vafa.app.status import facts
 from vafa.ports.clock import ManualClock
 from vafa.ports.line_server import LineServer
 from vafa.ports.unix_place import UnixPlace
+from vafa.receipt.page import Page
 
 NOW_MS = 1_767_000_000_000  # the shop's clock: 2025-12-29 12:50 in Tehran
 CONFIG = f"""
@@ -72,6 +73,12 @@ class Device:
         self.live = Live("0.1.0", 4711, 273_845.0, (LANE,))
         self.times: dict[int, SaleTimes] = {}
         self.seller = Scripted()
+        self.printed: list[tuple[str, str, Page]] = []
+
+    def print_on(self, name: str, number: str, page: Page) -> str:
+        """A device with one printer, called counter."""
+        self.printed.append((name, number, page))
+        return name or "counter"
 
     def control(self) -> Control:
         """What the daemon puts behind its control socket."""
@@ -87,6 +94,7 @@ class Device:
             self.times,
             lambda: facts(load(self.config)),
             self.clock,
+            self.print_on,
         )
 
     @contextlib.contextmanager

@@ -52,6 +52,7 @@ class Socket:
             self.times,
             lambda: Facts("Kafe Negin", "Asia/Tehran", ((TID, "ecr", "tcp:x:1"),)),
             ManualClock(PAID_AT_MS),
+            lambda name, _number, _page: name or "counter",
         )
 
     def ask(self, **question: Any) -> Any:

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from vafa.club.explain import Code
-from vafa.receipt.numerals import exact, number, signed
+from vafa.receipt.numerals import exact, number, signed, theirs
 from vafa.receipt.slip import (
     RANKS,
     Amount,
@@ -193,3 +193,19 @@ def test_steps_of_an_explanation_are_worded(
 def test_every_step_the_club_can_give_has_words(lang: str) -> None:
     for code in Code:
         assert step(code, (1, 2, 3, 4), lang)
+
+
+@pytest.mark.parametrize(
+    ("theirs_text", "kept"),
+    [
+        ("تلفن: 021-88776655", "تلفن: [021-88776655]"),
+        ("از ساعت 8:30 تا 22", "از ساعت [8:30] تا 22"),
+        ("تا ۱۴۰۵/۰۹/۰۲", "تا [۱۴۰۵/۰۹/۰۲]"),
+        ("0912•••6789 و 12", "[0912•••6789] و 12"),
+        ("کافه نگین", "کافه نگین"),
+    ],
+)
+def test_numbers_in_a_merchants_own_lines_keep_their_order(theirs_text: str, kept: str) -> None:
+    shown = theirs(theirs_text, "fa")
+    assert shown == kept.replace("[", "\u2066").replace("]", "\u2069")
+    assert theirs(theirs_text, "en").strip("\u2068\u2069") == theirs_text

@@ -33,7 +33,7 @@ class Failed(Exception):
     """The process gave no answer; `str` says why."""
 
 
-def _run(module: str, *arguments: str, given: bytes, within_s: float, kept: Sequence[int] = ()) -> bytes:
+def run_aside(module: str, *arguments: str, given: bytes, within_s: float, kept: Sequence[int] = ()) -> bytes:
     """What `python -m module` wrote to its stdout. `kept`: descriptors it holds open too. Failed."""
     import subprocess  # not before a sale can be heard: it takes longer to load than to run
 
@@ -77,7 +77,7 @@ class SealerAside:
             raise _not_sealed("too many ask at once")
         try:
             left_s = until - time.monotonic()
-            answer = _run("vafa.keys.sealing", given=msgspec.msgpack.encode(ask), within_s=left_s)
+            answer = run_aside("vafa.keys.sealing", given=msgspec.msgpack.encode(ask), within_s=left_s)
             done = msgspec.msgpack.decode(answer, type=Done)
         except (Failed, msgspec.DecodeError) as failure:
             raise _not_sealed(str(failure)) from failure
@@ -92,7 +92,9 @@ def enrolled_aside(ask: "enrol_once.Ask") -> "enrol_once.Done":
     from vafa.sync import enrol_once
 
     try:
-        answer = _run("vafa.sync.enrol_once", given=msgspec.msgpack.encode(ask), within_s=ENROLMENT_WITHIN_S)
+        answer = run_aside(
+            "vafa.sync.enrol_once", given=msgspec.msgpack.encode(ask), within_s=ENROLMENT_WITHIN_S
+        )
         done = msgspec.msgpack.decode(answer, type=enrol_once.Done)
     except (Failed, msgspec.DecodeError) as failure:
         raise SyncError(
@@ -114,7 +116,7 @@ def migrate_aside(path: Path, lock: int) -> None:
     The process holds the ledger's lock too: should the daemon be killed meanwhile, the next one waits for it.
     """
     try:
-        _run("vafa.ledger.migrations", str(path), given=b"", within_s=MIGRATION_WITHIN_S, kept=(lock,))
+        run_aside("vafa.ledger.migrations", str(path), given=b"", within_s=MIGRATION_WITHIN_S, kept=(lock,))
     except Failed as failure:
         raise LedgerError(
             f"{path} could not be brought to this Vafa's schema ({failure})",

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from vafa.app import journal_page, questions, support
+from vafa.app import journal_page, print_questions, questions, support
 from vafa.app.counter import Counter
 from vafa.app.desk import (
     Seller,
@@ -41,6 +41,8 @@ from vafa.model.identity import MEMBER_ID_BYTES, NO_MEMBER, ascii_digits, phone_
 from vafa.model.pan import mask_pans
 from vafa.model.payment import PaymentKey, Scheme
 from vafa.ports.clock import Clock
+from vafa.receipt.page import Page
+from vafa.receipt.slip import sample
 
 Handler = Callable[[Any, str], questions.Reply]  # a question and who asks
 
@@ -67,8 +69,11 @@ class Control:
         times: Mapping[int, SaleTimes],
         facts: Callable[[], Facts],
         clock: Clock,
+        print_on: Callable[[str, str, Page], str],
         also: Mapping[type[Any], Handler] = {},
     ) -> None:
+        """`print_on`: Printers.print_on."""
+        self._print_on = print_on
         self._ledger = ledger
         self._counter = counter
         self._members = members
@@ -88,6 +93,7 @@ class Control:
             questions.Why: self._why,
             questions.Explain: self._explain,
             questions.Receipt: self._receipt,
+            print_questions.Print: self._print,
             questions.Journal: self._journal,
             questions.MemberAdd: self._member_add,
             questions.MemberShow: self._member_show,
@@ -144,6 +150,22 @@ class Control:
             return support.receipt(
                 connection, question.sale, question.lang, self._paper, self._zone, self._clock.wall_ms()
             )
+
+    def _print(self, question: print_questions.Print, _by: str) -> questions.Reply:
+        now_ms = self._clock.wall_ms()
+        slip, number = sample(now_ms // 1000), "sample"
+        if question.sale:
+            with self._reading() as connection:
+                found = support.slip(
+                    connection, question.sale, self._paper, self._zone, self._clock.wall_ms()
+                )
+            if isinstance(found, questions.Several):
+                return found
+            number, slip = found
+        if not slip.lines:
+            raise NotFound(f"nothing was printed for {number}: no points moved", fix=f"vafa why {number}")
+        page = self._paper.page(slip, question.lang)
+        return print_questions.PrintIs(number=number, printer=self._print_on(question.printer, number, page))
 
     def _journal(self, question: questions.Journal, _by: str) -> questions.Reply:
         with self._reading() as connection:

@@ -30,6 +30,7 @@ from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.local_lines import SOCKET_MODE, LocalLines
 from vafa.app.members import Members
 from vafa.app.paper import Paper
+from vafa.app.printers import Printers, letterhead
 from vafa.app.programmes import Programmes, example
 from vafa.app.proxy_lane import ProxyLane, ProxySettings
 from vafa.app.sales import Sales
@@ -110,7 +111,10 @@ class Daemon:
         self._counter = Counter(self.ledger, tokens, self._programmes, config.shop.zone)
         self._members = Members(self.ledger, tokens, sealer)
         shop = config.shop
-        self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes)
+        self._paper = Paper(
+            shop.name, shop.name_en, shop.language, shop.zone, self._programmes, letterhead(config)
+        )
+        self._printers = Printers(config, self.ledger, self._paper, clock)
         self._make_lanes(Sales(self._counter))
         self._notified = self._bells()
         self._open_sockets()
@@ -120,6 +124,8 @@ class Daemon:
             self._thread("cable", self._cable.run)
         if self._notified is not None:
             self._thread("notifications", self._notified.run)
+        for name, work in self._printers.threads():
+            self._thread(name, work)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
         self._hub.begin()
@@ -157,6 +163,7 @@ class Daemon:
             self._cable.stop()
         if self._notified is not None:
             self._notified.stop()
+        self._printers.stop()
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(1.0)
@@ -190,6 +197,7 @@ class Daemon:
             local=self._local.states() if self._local else (),
             notifications=self._notified.facts() if self._notified else None,
             hub=self._hub.live(),
+            printers=self._printers.states(),
         )
 
     def _start_jobs(self) -> None:
@@ -283,6 +291,7 @@ class Daemon:
             self._times,
             lambda: facts(config),
             self._clock,
+            self._printers.print_on,
             {hub_questions.Enrol: self._hub.enrol},
         )
         return LineServer(

@@ -72,6 +72,28 @@ class HubLive(msgspec.Struct, frozen=True):
     trouble: tuple[Trouble, ...] = ()
 
 
+class PrinterState(msgspec.Struct, frozen=True):
+    """A printer for `status`. `doing`: ready, printing, or what is wrong; `fix` and `code` for that.
+
+    waiting     pages not yet on paper
+    given_up    pages that were not printed in time since the start; `last_given_up` our number of the newest
+    """
+
+    name: str
+    address: str
+    profile: str
+    doing: str
+    waiting: int = 0
+    printed: int = 0
+    given_up: int = 0
+    last_given_up: str = ""
+    printed_age_s: float | None = None
+    paper_low: bool = False
+    message: str = ""
+    fix: str = ""
+    code: str = ""
+
+
 class Live(msgspec.Struct, frozen=True):
     """The daemon's own part of `status`. `jobs`: name -> (ended well, age in seconds, words)."""
 
@@ -85,6 +107,7 @@ class Live(msgspec.Struct, frozen=True):
     hub: HubLive | None = None
     local: tuple[LocalLine, ...] = ()
     notifications: NotificationFacts | None = None
+    printers: tuple[PrinterState, ...] = ()
 
 
 class SaleTimes(msgspec.Struct, frozen=True):

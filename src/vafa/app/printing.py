@@ -15,6 +15,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from vafa.app.live import PrinterState
 from vafa.model.errors import PortError, VafaError
 from vafa.ports.clock import Clock
 from vafa.ports.printer import PrinterLine
@@ -37,28 +38,6 @@ _SAID = {
     Trouble.OFFLINE: ("offline", "press its FEED or ONLINE button; switch it off and on", "PRN-007"),
 }  # the first that holds is said: an open cover also reads as offline
 _STOPS = Trouble.PAPER_OUT | Trouble.COVER_OPEN | Trouble.FAULT | Trouble.OFFLINE
-
-
-class PrinterState(Struct, frozen=True):
-    """A printer for `status`. `doing`: ready, printing, or what is wrong; `fix` and `code` for that.
-
-    waiting     pages not yet on paper
-    given_up    pages that were not printed in time since the start; `last_given_up` our number of the newest
-    """
-
-    name: str
-    address: str
-    profile: str
-    doing: str
-    waiting: int = 0
-    printed: int = 0
-    given_up: int = 0
-    last_given_up: str = ""
-    printed_age_s: float | None = None
-    paper_low: bool = False
-    message: str = ""
-    fix: str = ""
-    code: str = ""
 
 
 class Slip(Struct, frozen=True):
@@ -162,7 +141,11 @@ class Press:
         self._drop(slip)
         with self._changed:
             self._printed_at, self._set = self._clock.monotonic(), None
-            self._state = replace(self._state, doing="ready", printed=self._state.printed + 1)
+            state, known = self._state, self._state.code
+            self._state = replace(
+                state, doing="ready", printed=state.printed + 1, last_given_up="",
+                message=state.message if known else "",
+            )  # fmt: skip
             waiting = bool(self._waiting)
         if not waiting:
             self._close()

@@ -8,12 +8,12 @@ printed by itself, nor what is told of a payment long past: the customer has gon
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
 from vafa.app.outcome import outcome_at
 from vafa.app.paper import Paper
-from vafa.app.printing import Press
 from vafa.app.undo import undone_at
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
@@ -22,6 +22,7 @@ from vafa.model import events
 from vafa.model.errors import LedgerError
 from vafa.model.events import Kind
 from vafa.model.payment import Source
+from vafa.receipt.page import Page
 from vafa.receipt.slip import Slip
 
 PRINTED = (Kind.AWARD, Kind.PAYMENT, Kind.REVERSAL, Kind.REFUND)
@@ -31,10 +32,18 @@ FAILED_WAIT_S = 5.0
 log = structlog.get_logger()
 
 
+class Taker(Protocol):
+    """A Press."""
+
+    def offer(self, number: str, page: Page) -> None:
+        """Print it soon; returns at once."""
+        ...
+
+
 class Slips:
     """Follows the ledger; `wake` is called after each commit, `run` is a thread."""
 
-    def __init__(self, ledger: Ledger, paper: Paper, presses: Mapping[str, Sequence[Press]]) -> None:
+    def __init__(self, ledger: Ledger, paper: Paper, presses: Mapping[str, Sequence[Taker]]) -> None:
         """`presses`: terminal id -> the printers its slips go to."""
         self._ledger, self._paper, self._presses = ledger, paper, presses
         self._seq = ledger.head.seq

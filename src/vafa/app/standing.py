@@ -177,6 +177,17 @@ class Gap(Struct, frozen=True):
     before_trace: str = ""
 
 
+class PrinterFacts(Struct, frozen=True):
+    """A receipt printer. `state`: ready, printing, or what is wrong; `waiting` slips are not on paper yet."""
+
+    name: str
+    what: str
+    state: str
+    waiting: int = 0
+    given_up: int = 0
+    printed_age_s: float | None = None
+
+
 class Job(Struct, frozen=True):
     """A recurring job's last run."""
 
@@ -214,3 +225,4 @@ class Status(Struct, frozen=True, kw_only=True):
     backup_age_s: float | None = None
     local: tuple[LocalLineFacts, ...] = ()
     notifications: NotificationFacts | None = None
+    printers: tuple[PrinterFacts, ...] = ()

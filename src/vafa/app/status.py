@@ -15,6 +15,7 @@ import msgspec
 from vafa import __version__
 from vafa.app.live import Live
 from vafa.app.local_standing import local_lines, of_local_lines
+from vafa.app.printer_standing import of_printers, printer_facts
 from vafa.app.standing import (
     ClockFacts,
     Gap,
@@ -102,6 +103,7 @@ def status(
         *_of_the_daemon(live),
         *terminal_troubles(live),
         *of_local_lines(live),
+        *of_printers(live),
         *_of_sales(books),
         *_of_jobs(live, facts, now_ms),
         *_of_the_clock(behind_s),
@@ -122,6 +124,7 @@ def status(
         trouble=tuple(trouble),
         terminals=terminal_facts(live) if live else _unknown(facts),
         local=local_lines(live),
+        printers=printer_facts(live),
         clock=ClockFacts(
             iso(now_ms), facts.zone, jumps=live.clock_jumps if live else 0, behind_s=max(0, behind_s)
         ),

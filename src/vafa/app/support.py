@@ -144,6 +144,21 @@ def receipt(
     return Lines(number=outcome.number, lines=paper.lines(outcome, lang), undone=undone)
 
 
+def slip(
+    connection: sqlite3.Connection, text: str, paper: Paper, zone: str, now_ms: int
+) -> tuple[str, Slip] | Several:
+    """(our number, the slip) of a sale, or of a void or refund."""
+    undoing = undoing_named(connection, text)
+    if undoing is not None:
+        undone = undone_at(connection, undoing)
+        return undone.number, paper.undone_slip(undone)
+    sales = find(connection, text, zone, now_ms)
+    if len(sales) > 1:
+        return several(sales)
+    outcome = outcome_at(connection, _paid(sales[0]))
+    return outcome.number, paper.slip(outcome)
+
+
 def _undone_paper(undone: Undone, lang: str | None, paper: Paper) -> Lines:
     return Lines(number=undone.number, lines=paper.undone_lines(undone, lang))
 

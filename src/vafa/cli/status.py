@@ -19,7 +19,7 @@ from vafa.cli.asking import config_option, pause, print_json
 from vafa.model.errors import LedgerError, NotRunning
 
 if TYPE_CHECKING:
-    from vafa.app.standing import LocalLineFacts, Status, TerminalFacts
+    from vafa.app.standing import LocalLineFacts, PrinterFacts, Status, TerminalFacts
 
 COLUMNS = 80
 EXIT_CODES = {"ok": 0, "degraded": 10, "broken": 20}
@@ -143,6 +143,8 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
         yield "Local", ", ".join(_local(line) for line in status.local)
     yield from status_hub.links_and_hub(status)
     yield next(status_hub.clock(status), _own_clock(status))
+    for printer in status.printers:
+        yield _printer(printer)
     yield from status_hub.queue(status)
     today = status.today
     sales = f"{today.sales:,} sale{'' if today.sales == 1 else 's'}"
@@ -183,6 +185,15 @@ def _terminal(terminal: "TerminalFacts") -> tuple[str, ...]:
     if terminal.last_frame_age_s is None:
         return "Terminal", what, state
     return "Terminal", what, state, "last frame", ago(terminal.last_frame_age_s)
+
+
+def _printer(printer: "PrinterFacts") -> tuple[str, ...]:
+    """The most telling of: slips that wait, the last one printed."""
+    if printer.waiting:
+        return "Printer", printer.what, printer.state, "waiting", f"{printer.waiting:,}"
+    if printer.printed_age_s is None:
+        return "Printer", printer.what, printer.state
+    return "Printer", printer.what, printer.state, "last print", ago(printer.printed_age_s)
 
 
 def _local(line: "LocalLineFacts") -> str:

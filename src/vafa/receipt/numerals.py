@@ -5,6 +5,7 @@ a bullet to the wrong end: `021-88776655` prints as 88776655-021. What holds suc
 isolates (LRI ... PDI); plain digits need none.
 """
 
+import re
 import unicodedata
 from datetime import date
 from fractions import Fraction
@@ -20,6 +21,12 @@ MONTHS_FA = "فروردین اردیبهشت خرداد تیر مرداد شهر
 MONTHS_EN = "Farvardin Ordibehesht Khordad Tir Mordad Shahrivar Mehr Aban Azar Dey Bahman Esfand".split()
 
 
+# Signs, digits and Latin letters with something between them that has no direction of its own.
+_KEPT_IN_ORDER = re.compile(
+    r"[+@#-][0-9A-Za-z۰-۹]+(?![!-~۰-۹•])|[+@#-]?[0-9A-Za-z۰-۹]+(?:[!-/:-@_~•]+[0-9A-Za-z۰-۹]+)+"
+)
+
+
 def persian(text: str) -> str:
     """ASCII digits, grouping comma and decimal point as Persian ones."""
     return text.translate(_PERSIAN)
@@ -33,9 +40,12 @@ def isolated(text: str) -> str:
 def theirs(text: str, lang: str) -> str:
     """A shop's name, a reward, a message: other people's text, without what steers a printer or the order.
 
-    In a script that runs the other way it is isolated, so that our words keep their places around it.
+    In a script that runs the other way it is isolated, so that our words keep their places around it; and so
+    is each number or address in Persian text, which nobody writes with marks: 021-88776655 stays so.
     """
     clean = "".join(c if c.isprintable() or c == ZWNJ else " " for c in text)
+    if lang == "fa":
+        clean = _KEPT_IN_ORDER.sub(lambda run: isolated(run.group()), clean)
     strong = {unicodedata.bidirectional(c) for c in clean}
     foreign = "L" in strong if lang == "fa" else not strong.isdisjoint({"R", "AL"})
     return f"{FSI}{clean}{PDI}" if foreign else clean

@@ -224,6 +224,17 @@ def slip_for_claw_back(
     return Slip((Header(shop), ClawedBack(points), *_told(known, balance, None), *_footer(number, check)))
 
 
+def sample(now: int) -> Slip:
+    """A slip with every line there is: to look at a printer, a profile, or a wording. Invented figures."""
+    shop = Shop("کافه نمونه", "Sample Cafe")
+    lines: tuple[AnyLine, ...] = (
+        Amount(1_250_000), Earned(125), HubBalance(1_240, now, 180), Pending(50, date(2026, 11, 26)),
+        NextReward("غذای رایگان", 25), Lapsing(30, date(2026, 6, 21)),
+        Message("این یک رسید آزمایشی است (۱۲۳)", "This is a sample slip (123)"),
+    )  # fmt: skip
+    return Slip((Header(shop), *lines, ClaimCode("482917"), *_footer("1-1-1", "1234")))
+
+
 def _told(known: Known, balance: Balance | None, message: Message | None) -> list[AnyLine]:
     """What only the member may read."""
     if known is not Known.MEMBER:

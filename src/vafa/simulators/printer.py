@@ -106,7 +106,7 @@ class Printer:
         with self._lock:
             dropping = "drop-link" in self._troubles
             self._troubles.discard("drop-link")
-            return Drop() if dropping else None
+            return Drop("close") if dropping else None
 
     # Printing
 
