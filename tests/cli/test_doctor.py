@@ -244,6 +244,17 @@ def test_a_port_that_is_not_there_or_held_is_named_with_who_holds_it(
     assert "[SER-005]" in ran.out
 
 
+def test_the_local_protocol_s_cable_is_looked_at_too(device: Device, vafa: Run, pty: str) -> None:
+    device.shop.ledger.close()
+    text = device.config.read_text().replace('address = "/dev/ttyUSB0"', 'address = "tcp:127.0.0.1:9"')
+    device.config.write_text(f'{text}[local]\nserial = "{pty}"\nbaud = 9600\n')
+    ran = vafa("doctor", "--only", "serial")
+    assert (ran.code, f" ok    serial      {pty}, 9600 8N1, opens" in ran.out) == (0, True)
+    device.config.write_text(f'{text}[local]\nserial = "/dev/ttyUSB77"\n')
+    ran = vafa("doctor", "--only", "serial")
+    assert (ran.code, "/dev/ttyUSB77 is not there" in ran.out) == (20, True)
+
+
 def test_a_port_the_service_may_not_use_says_how_its_rights_are(
     device: Device, vafa: Run, pty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from vafa.app.config import Config, Terminal
 from vafa.app.doctor_service import UNIT
@@ -30,53 +31,72 @@ def look(patient: Patient) -> Iterator[Finding]:
     """One finding a port, at the first thing that is in the way."""
     ports = list(serial_ports(patient.config))
     if not ports:
-        yield Finding("ok", "serial", "no terminal is configured on a serial line")
-    for address, terminal in ports:
+        yield Finding("ok", "serial", "no serial line is configured")
+    for port in ports:
         try:
-            yield _of_port(patient, address, terminal)
+            yield _of_port(patient, port)
         except PortError as error:
             yield Finding("fail", "serial", str(error), fix=_fix_of(error), code=error.code)
 
 
-def serial_ports(config: Config) -> Iterator[tuple[str, Terminal]]:
-    """Each serial line of the configuration and whose it is; the relay's two ends too."""
-    for terminal in config.terminal:
+class Port(NamedTuple):
+    """A serial line of the configuration; `terminal` None: the local protocol's."""
+
+    address: str
+    baud: int
+    setting: str
+    terminal: Terminal | None = None
+
+
+def serial_ports(config: Config) -> Iterator[Port]:
+    """Each serial line: terminals', the cash register's end of the relay, the local protocol's."""
+    for i, terminal in enumerate(config.terminal):
         if terminal.mode != "local":
-            for address in (terminal.address, terminal.listen):
+            for name in ("address", "listen"):
+                address = str(getattr(terminal, name))
                 if address and not address.startswith(TCP_PREFIX):
-                    yield address, terminal
-    local = config.local
-    if local.serial:  # the payment application's cable has the needs of a terminal's
-        yield local.serial, Terminal(id="", address=local.serial, baud=local.baud)
+                    yield Port(address, terminal.baud, f"terminal[{i}].{name}", terminal)
+    if config.local.serial:
+        yield Port(config.local.serial, config.local.baud, "local.serial")
 
 
-def _of_port(patient: Patient, address: str, terminal: Terminal) -> Finding:
+def _is_open(patient: Patient, port: Port) -> bool:
+    """True when the running daemon says that it has the line."""
+    if port.terminal is not None:
+        return patient.line_state(port.terminal) not in ("", "closed")
+    lines = patient.status.local if patient.status is not None and patient.running else ()
+    return any(line.kind == "serial" and line.state == "open" for line in lines)
+
+
+def _of_port(patient: Patient, port: Port) -> Finding:
     """PortError where the port's own module says it better."""
+    address = port.address
     path = look_up(address) if address.startswith(PREFIX) else address
     device = Path(path)
     if not device.exists():
-        return _absent(path)
+        return _absent(path, port.setting)
     if not stat.S_ISCHR(device.stat().st_mode):
         return Finding(
             "fail", "serial", f"{path} is no serial port", "it is a file of another kind",
-            "set terminal.address in config.toml to the port's name", "SER-001",
+            f"set {port.setting} in config.toml to the port's name", "SER-001",
         )  # fmt: skip
     refused = _refused(patient, device)
     if refused is not None:
         return refused
     shown = path if path == address else f"{address} is {path}"
-    if patient.line_state(terminal) not in ("", "closed"):
-        return Finding("ok", "serial", f"{shown}, {terminal.baud} 8N1, held by vafa")
-    if patient.alive or terminal.mode == "proxy":  # the daemon's trouble with it stands below by its own word
+    if _is_open(patient, port):
+        return Finding("ok", "serial", f"{shown}, {port.baud} 8N1, held by vafa")
+    relayed = port.terminal is not None and port.terminal.mode == "proxy"
+    if patient.alive or relayed:  # the daemon's trouble with it stands below by its own word
         return Finding("ok", "serial", f"{shown} is there and permitted")
-    open_port(path, terminal.baud).close()
-    return Finding("ok", "serial", f"{shown}, {terminal.baud} 8N1, opens")
+    open_port(path, port.baud).close()
+    return Finding("ok", "serial", f"{shown}, {port.baud} 8N1, opens")
 
 
-def _absent(path: str) -> Finding:
+def _absent(path: str, setting: str) -> Finding:
     there = machine.serial_ports()
     names = f"these are there: {', '.join(there[:3])}" if there else "this machine has no serial adapter now"
-    fix = "plug the adapter in" + ("; or set terminal.address in config.toml to one of them" if there else "")
+    fix = "plug the adapter in" + (f"; or set {setting} in config.toml to one of them" if there else "")
     return Finding("fail", "serial", f"{path} is not there", names, fix, "SER-002")
 
 
