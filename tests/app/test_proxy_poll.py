@@ -305,6 +305,7 @@ def missed(polled: Polled, sales: int) -> None:
     polled.polled()
     for number in range(3):
         register_sells(polled, 1_000 + number)
+    polled.polled()
     for number in range(sales):
         polled.relay.terminal.key_sale(50_000 + number)
     polled.clock.advance(20)
@@ -346,6 +347,27 @@ def test_sales_known_since_do_not_hide_what_left_the_list_before_them(polled: Po
     polled.polled()
     assert open_gaps(polled.shop) == 1
     assert 50_000 not in polled.amounts()
+
+
+@pytest.mark.parametrize("sales", [11, 12, 30])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_keypad_sale_that_may_have_left_the_list_behind_sales_heard_live_is_a_gap(
+    polled: Polled, sales: int, restarted: bool
+) -> None:
+    polled.relay.terminal.key_sale(1_000)
+    polled.greet()
+    polled.polled()
+    polled.relay.terminal.key_sale(2_000)
+    if restarted:
+        polled.new_lane()
+        polled.greet()
+    for number in range(sales):
+        register_sells(polled, 7_000 + number)
+    polled.polled()
+    polled.polled()
+    reaches_back = sales + 2 <= 13
+    assert (2_000 in polled.amounts()) is (sales < 13)
+    assert len(polled.gaps()) == (0 if reaches_back else 1)
 
 
 def test_a_whole_exchange_after_a_gap_shows_that_the_terminal_is_free(polled: Polled) -> None:

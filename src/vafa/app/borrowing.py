@@ -53,7 +53,7 @@ class Borrowing:
         tell: Callable[[bytes], None],
         heals: frozenset[str],
     ) -> None:
-        self.polling = Polling(terminal_id, counter, list, monotonic, heals)
+        self.polling = Polling(terminal_id, counter, list, monotonic, heals, live_proves=False)
         self._talk = dialogue.Dialogue(terminal_id, counter.tokens.without_pans)
         self._reader = Reader()
         self._monotonic, self._tell = monotonic, tell

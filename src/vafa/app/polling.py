@@ -55,9 +55,17 @@ class Polling:
         in_doubt: Callable[[], list[Asked]],
         monotonic: Callable[[], float],
         heals: frozenset[str] = frozenset(),
+        *,
+        live_proves: bool = True,
     ) -> None:
-        """`heals`: why a gap was found that ends when the terminal's list shows all there was since."""
-        self._heals = heals
+        """What a lane wants of its list.
+
+        heals        why a gap was found that ends when the list shows all there was since
+        live_proves  whether reaching back to a payment that was heard live, after the last list, is enough.
+                     Where many sales may cross between two lists, a keypad sale among them may have left
+        """
+        self._heals, self._live_proves = heals, live_proves
+        self._read_to = counter.ledger.head.seq  # the journal when the last list was read, or at the start
         self._tid = terminal_id
         self._counter = counter
         self._in_doubt = in_doubt
@@ -126,6 +134,7 @@ class Polling:
             return
         self._filter, self.answered_at = JournalFilter.OK, self._monotonic()
         self._left = polled.reading.left
+        self._read_to = self._counter.ledger.head.seq
         self._tell(polled)
         self._compare(polled.reading)
 
@@ -139,6 +148,9 @@ class Polling:
         lane = tx.find(LaneRow, (self._tid,))
         if lane is None:
             return self._baseline(tx, reading)
+        if not self._live_proves and (reading.known or reading.new):
+            earlier = any(row.seq <= self._read_to for row in self._rows(tx, reading.known))
+            reading = msgspec.structs.replace(reading, is_whole=reading.is_whole and earlier)
         if not reading.is_whole and not reading.is_full and self._filter is JournalFilter.OK:
             return None
         gap = ""
