@@ -25,7 +25,6 @@ from vafa.sync.courier import (
     HEARTBEAT_S,
     RETRY_MAX_S,
     Courier,
-    LinkNow,
     Who,
     World,
 )
@@ -38,6 +37,7 @@ from vafa.sync.kept import (
     remote_member,
     remote_members_of,
 )
+from vafa.sync.links import LinkNow
 from vafa.sync.parcel import mark_at, placed
 from vafa.sync.transport import HttpTransport
 from vafa.wire import signing

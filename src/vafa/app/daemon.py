@@ -35,6 +35,7 @@ from vafa.app.programmes import Programmes, example
 from vafa.app.proxy_lane import ProxyLane, ProxySettings
 from vafa.app.sales import Sales
 from vafa.app.status import facts
+from vafa.app.sync_questions import SYNC_QUESTIONS
 from vafa.club.programme import Programme, parse
 from vafa.keys.device_key import DeviceKey, load, load_or_create
 from vafa.keys.seal import wrapping_key
@@ -128,7 +129,7 @@ class Daemon:
             self._thread(name, work)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
-        self._hub.begin()
+        self._hub.begin(self._programmes, self._memory_only)
         self._start_jobs()
 
     def _open_sockets(self) -> None:
@@ -292,7 +293,7 @@ class Daemon:
             lambda: facts(config),
             self._clock,
             self._printers.print_on,
-            {hub_questions.Enrol: self._hub.enrol},
+            {hub_questions.Enrol: self._hub.enrol, **dict.fromkeys(SYNC_QUESTIONS, self._hub.sync)},
         )
         return LineServer(
             UnixPlace(config.control_socket, SOCKET_MODE, config.control.group),
@@ -319,6 +320,9 @@ class Daemon:
 
     def _all_lanes(self) -> list[Lane | ProxyLane]:
         return [*self.lanes.values(), *self.listeners.values()]
+
+    def _memory_only(self) -> int:
+        return sum(lane.state().unposted for lane in self._all_lanes())
 
     def _summary(self) -> str:
         count = len(self._config.terminal)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from vafa.app import hub_questions
+from vafa.app import hub_questions, sync_questions
 from vafa.app.config import Config
 from vafa.app.joining import merge_own_members, settle
 from vafa.app.live import HubLive
@@ -24,6 +24,9 @@ from vafa.sync.facts import SyncFacts
 
 if TYPE_CHECKING:
     from vafa.app.link_thread import LinkThread
+    from vafa.app.programmes import Programmes
+    from vafa.app.question import Reply
+    from vafa.app.sync_side import SyncSide
 
 log = structlog.get_logger()
 
@@ -37,6 +40,9 @@ class HubSide:
         self._changing = threading.Lock()  # one enrolment, begin or stop at a time
         self._links: LinkThread | None = None
         self._host = ""
+        self._sync: SyncSide | None = None
+        self._programmes: Programmes | None = None
+        self._memory_only: Callable[[], int] = int
         self._threads: list[threading.Thread] = []
 
     def settle(self) -> None:
@@ -45,8 +51,13 @@ class HubSide:
         if enrolled is not None:
             settle(self._ledger, self._tokens, enrolled)
 
-    def begin(self) -> None:
-        """Start what an enrolled device runs; nothing where it is not enrolled."""
+    def begin(self, programmes: "Programmes", memory_only: Callable[[], int]) -> None:
+        """Start what an enrolled device runs; nothing where it is not enrolled.
+
+        programmes   where versions that come down are activated
+        memory_only  how many payments a failing disk did not take
+        """
+        self._programmes, self._memory_only = programmes, memory_only
         with self._changing:
             self._begin()
 
@@ -76,7 +87,23 @@ class HubSide:
         now, now_ms = self._clock.monotonic(), self._clock.wall_ms()
         return hub_live(links.links(), self._sync_facts(), now, now_ms)
 
+    def sync(self, question: "sync_questions.AnySyncQuestion", by: str) -> "Reply":
+        """Answer `vafa sync`. EnrolmentFault where there is nothing to sync with."""
+        sync = self._sync
+        if sync is None:
+            fix = "vafa enrol CODE --hub URL"
+            raise EnrolmentFault("this device is not enrolled", fix=fix, code="ENR-006")
+        match question:
+            case sync_questions.SyncNow():
+                return sync.now(question, by)
+            case sync_questions.SyncStatus():
+                return sync.status(question, by)
+            case sync_questions.SyncLog():
+                return sync.log(question, by)
+
     def _sync_facts(self) -> SyncFacts:
+        if self._sync is not None:
+            return self._sync.facts()
         from vafa.app.sync_standing import of_ledger
 
         return of_ledger(self._ledger.path.parent, self._host, self._clock.wall_ms())
@@ -91,19 +118,37 @@ class HubSide:
 
         wanted = self._config.links
         self._links = LinkThread(Metering(wanted.metered, wanted.unmetered), self._clock, self._wake)
+        if self._programmes is not None:
+            from vafa.app.sync_side import SyncSide
+
+            self._sync = SyncSide(
+                enrolled,
+                self._ledger,
+                self._programmes,
+                self._config,
+                self._links.links,
+                self._memory_only,
+                self._clock,
+            )
+            self._start("sync", self._sync.run)
         self._start("links", self._links.run)
         self._start("merging", self._merge)
 
     def _end(self) -> None:
         if self._links is not None:
             self._links.stop()
+        if self._sync is not None:
+            self._sync.stop()
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        self._links = None
+        self._links = self._sync = None
 
     def _wake(self) -> None:
         """A link came up, or another one carries us: what waits is sent now."""
+        sync = self._sync
+        if sync is not None:
+            sync.wake()
 
     def _merge(self) -> None:
         """Ends what an enrolment began and a crash cut off; mostly there is nothing to do."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from vafa.app import hub_questions, messages, print_questions
+from vafa.app import hub_questions, messages, print_questions, sync_questions
 from vafa.app.question import Language, Question, Reason, Reply, Text
 from vafa.app.standing import Gap, Status
 
@@ -162,7 +162,7 @@ class Record(Question, frozen=True, tag="record"):
 AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
     | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | GapList | GapClose | Record
-    | hub_questions.Enrol | print_questions.Print
+    | hub_questions.Enrol | print_questions.Print | sync_questions.AnySyncQuestion
 )  # fmt: skip
 
 
@@ -370,7 +370,7 @@ class RecordIs(Reply, frozen=True, tag="recorded"):
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
     | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
-    | print_questions.PrintIs
+    | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ VERBS = {
     "adjust": "Give or take points by hand, with a reason.",
     "receipt": "Show what the paper says.",
     "programme": "Check, show and activate the club's rules.",
+    "sync": "Send what waits to the hub now; where the sync stands; the last ones.",
     "enrol": "Join a hub, or change this device's keys.",
     "journal": "The ledger's events as JSON lines.",
     "verify": "Recompute the ledger from its journal and compare.",

@@ -29,6 +29,7 @@ from vafa.sync import downward
 from vafa.sync.budget import Budget
 from vafa.sync.downward import Inbox
 from vafa.sync.kept import Store, Sync, Trouble
+from vafa.sync.links import LinkNow
 from vafa.sync.parcel import Journal, believed, mark_at, packed_rows, placed
 from vafa.sync.refused import Later, meant
 from vafa.sync.transport import Reply, Transport, Unreached
@@ -60,13 +61,6 @@ class Who(msgspec.Struct, frozen=True):
     merchant: str
     device: int
     hub_key: bytes
-
-
-class LinkNow(msgspec.Struct, frozen=True):
-    """The link that carries us: `wwan0 sim`, and whether its bytes cost."""
-
-    name: str = ""
-    metered: bool = False
 
 
 class World(msgspec.Struct, frozen=True):
@@ -102,6 +96,8 @@ class Courier:
         self._budget = Budget(world.metered_bytes_a_day, world.boot, now, store.kept.budget)
         self._asked = False
         self._sent_rows = 0
+        self.newest = 0  # row, when it was last looked
+        self.syncs = 0  # tried, however they ended
         self._more = False
         self._waits_since: float | None = None  # rows were first seen waiting
         if store.kept.boot != world.boot:  # monotonic times of another boot mean nothing
@@ -111,7 +107,8 @@ class Courier:
     @property
     def waiting(self) -> int:
         """Rows the hub does not have yet."""
-        return max(0, self._journal.newest() - self._store.kept.received.seq)
+        self.newest = self._journal.newest()
+        return max(0, self.newest - self._store.kept.received.seq)
 
     def wake(self, *, by_person: bool = False) -> None:
         """A link came up, or somebody asks: try at once. Only a person's asking ends a hub's wait or no."""
@@ -143,12 +140,21 @@ class Courier:
         heartbeat_s = HEARTBEAT_METERED_S if metered else HEARTBEAT_S
         return max(earliest, kept.last_ok_at_s + heartbeat_s if kept.last_ok_ms else 0.0)
 
+    def rows_wait_s(self, now: float) -> float:
+        """How long a row that came now would wait."""
+        kept, metered = self._store.kept, self._world.link().metered
+        gather_s = max(GATHER_S, self._budget.wait_s(now)) if metered else GATHER_S
+        if kept.final is not None or kept.failures or kept.held:
+            return max(gather_s, kept.retry_at_s - now)
+        return gather_s
+
     def step(self, now: float) -> float:
         """Sync once if it is due; the monotonic second of the next time. Never raises for the world."""
         due = self.due_at(now)
         if due > now:
             return due
         self._asked = False
+        self.syncs += 1
         self._sync(now)
         return self.due_at(now)
 

@@ -16,7 +16,7 @@ from vafa.model.errors import SyncError
 from vafa.sync.budget import Left
 from vafa.wire.messages import Have, Mark, Note, ReceiptMessage, RemoteMember
 
-FILE = "sync.db"
+FOLDER, FILE = "sync", "sync.db"
 LOG_ROWS_KEPT = 500
 _BUSY_S = 5.0
 _TABLES = """
@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS message (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_holder ON message (holder);
 """
+
+
+def path_in(ledger_directory: Path) -> Path:
+    """Where it lies."""
+    return ledger_directory / FOLDER / FILE
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -251,6 +256,13 @@ def log_in(connection: sqlite3.Connection, newest: int) -> list[Sync]:
     """The last syncs, the newest first."""
     rows = connection.execute("SELECT value FROM log ORDER BY number DESC LIMIT ?", (newest,))
     return [_syncs.decode(row[0]) for row in rows]
+
+
+def counts_in(connection: sqlite3.Connection) -> tuple[int, int]:
+    """(members, messages) of the caches."""
+    found = connection.execute("SELECT (SELECT count(*) FROM member), (SELECT count(*) FROM message)")
+    members, messages = found.fetchone()
+    return members, messages
 
 
 def remote_member(connection: sqlite3.Connection, member: bytes) -> RemoteMember | None:

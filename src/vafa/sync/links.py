@@ -75,6 +75,13 @@ class Links(msgspec.Struct, frozen=True):
         return found if found is not None and found.state == "up" else None
 
 
+class LinkNow(msgspec.Struct, frozen=True):
+    """The link that carries us as the courier is told of it: `wwan0 sim`, and whether its bytes cost."""
+
+    name: str = ""
+    metered: bool = False
+
+
 def kind_of(name: str) -> LinkKind:
     """What an interface is, by its name."""
     return next((kind for pattern, kind in _NAMES if fnmatchcase(name, pattern)), "other")
