@@ -14,15 +14,16 @@ from vafa.wire.messages import Facts
 # requests a second. A shop needs one a sale.
 REQUESTS = Bucket(size=600, per_s=10)
 ANSWER_KEPT_BYTES_MAX = 16_384
-_READ = """SELECT seen_at, request_digest, answer, tokens, tokens_at, skew_ms, newest, facts, facts_at
+_READ = """SELECT seen_at, request_digest, answer, tokens, tokens_at, skew_ms, newest, facts,
+facts_at, rewinds
 FROM contact WHERE merchant_id = %s AND device = %s"""
 _WRITE = """INSERT INTO contact
-(merchant_id, device, seen_at, request_digest, answer, tokens, tokens_at, skew_ms, newest, facts, facts_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+(merchant_id, device, seen_at, request_digest, answer, tokens, tokens_at, skew_ms, newest, facts, facts_at,
+rewinds) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (merchant_id, device) DO UPDATE SET seen_at = excluded.seen_at,
 request_digest = excluded.request_digest, answer = excluded.answer, tokens = excluded.tokens,
 tokens_at = excluded.tokens_at, skew_ms = excluded.skew_ms, newest = excluded.newest, facts = excluded.facts,
-facts_at = excluded.facts_at"""
+facts_at = excluded.facts_at, rewinds = excluded.rewinds"""
 _facts = msgspec.msgpack.Decoder(Facts)
 _encoder = msgspec.msgpack.Encoder()
 
@@ -34,6 +35,7 @@ class Contact(msgspec.Struct, frozen=True):
     skew_ms            the device's clock less the hub's, when it asked; a slow link makes it smaller
     newest             the newest seq of its journal, as it said: what is behind the hub's waits there
     packed_facts       wire.messages.Facts as MessagePack, b'' when it never told any
+    rewinds            how many requests in a row named a row the hub does not hold
     """
 
     seen_at: int
@@ -45,6 +47,7 @@ class Contact(msgspec.Struct, frozen=True):
     newest: int
     packed_facts: bytes = b""
     facts_at: int = 0
+    rewinds: int = 0
 
     @property
     def bucket(self) -> tuple[float, int]:

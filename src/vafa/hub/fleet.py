@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from vafa import __version__
+from vafa.hub import suspense
 from vafa.hub.contact import Contact, contact
 from vafa.hub.database import Connection
 from vafa.hub.devices import Device, devices
@@ -20,7 +21,6 @@ SILENT_S = 24 * 3_600  # a shop closes for the night, not for two
 NEVER_S = 3_600
 WAITING_MAX = 2_000  # more than two full requests: the link does not keep up
 SKEW_S = 300
-_SUSPENSE = "SELECT count(*) FROM suspense WHERE merchant_id = %s AND device = %s AND line = %s"
 RANK = ("ok", "degraded", "broken")
 
 
@@ -85,8 +85,6 @@ def _device(connection: Connection, merchant: Merchant, device: Device, now_ms: 
     line = current(lines)
     last = contact(connection, merchant.merchant, device.device)
     said = last.facts if last else None
-    suspense = connection.execute(_SUSPENSE, (merchant.merchant, device.device, line.line)).fetchone()
-    assert suspense is not None
     facts = DeviceFacts(
         merchant=merchant.merchant,
         shop=merchant.name,
@@ -98,7 +96,7 @@ def _device(connection: Connection, merchant: Merchant, device: Device, now_ms: 
         seen_age_s=max(0, now_ms - last.seen_at) // 1000 if last else None,
         rows=line.seq,
         waiting=_waiting(last, line),
-        suspense=suspense[0],
+        suspense=suspense.count(connection, merchant.merchant, device.device, line.line),
         skew_s=last.skew_ms / 1000 if last else None,
         vafa=said.vafa if said else "",
         schema=said.schema if said else 0,

@@ -40,7 +40,10 @@ class End(Enum):
 
 
 class Booked(msgspec.Struct, frozen=True):
-    """What became of a request's rows. `received`: up to there the hub holds them."""
+    """What became of a request's rows. `received`: up to there the hub holds them.
+
+    behind  the device has nothing more, and the hub holds rows after that: the device lost them
+    """
 
     end: End
     received: Spot
@@ -48,6 +51,7 @@ class Booked(msgspec.Struct, frozen=True):
     suspended: int = 0
     forked: bool = False
     whole: bool = False
+    behind: bool = False
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -67,16 +71,26 @@ class _Unknown(Exception):
 
 
 def book(
-    connection: Connection, sender: Sender, before: Spot, rows: Sequence[WireRow], head: bytes, at_ms: int
+    connection: Connection,
+    sender: Sender,
+    before: Spot,
+    rows: Sequence[WireRow],
+    head: bytes,
+    at_ms: int,
+    rewinds: int = 0,
 ) -> Booked:
-    """Take the rows that follow `before`, in the caller's transaction. `head` is the hash after the last."""
+    """Take the rows that follow `before`, in the caller's transaction. `head` is the hash after the last.
+
+    rewinds  how often the device was told in a row to begin further back
+    """
     lines = lines_of(connection, sender.merchant, sender.device)
     start = located(connection, sender.merchant, sender.device, lines, before)
     if start is None or (rows and rows[0].seq != before.seq + 1):
-        return Booked(End.REWIND, rewound(connection, sender.merchant, sender.device, lines, before))
+        place = rewound(connection, sender.merchant, sender.device, lines, before, rewinds)
+        return Booked(End.REWIND, place)
     line, _ = start
     if not rows:
-        return Booked(End.BOOKED, before, whole=line.whole)
+        return Booked(End.BOOKED, before, whole=line.whole, behind=line.seq > before.seq)
     taken = _Taking(connection, sender, lines, at_ms)
     try:
         with connection.transaction():

@@ -13,6 +13,7 @@ from vafa.hub.tables import Place
 from vafa.model.chain import NO_HASH
 
 MARK_HASH_BYTES = 8
+REWINDS_MAX = 3
 _LINES = """SELECT line, parent, left_seq, epoch, seq, hash, till, state, whole, grown_at,
 safe_epoch, safe_seq, safe_hash, accepted_at FROM line
 WHERE merchant_id = %s AND device = %s ORDER BY line"""
@@ -91,12 +92,17 @@ def located(
     return None
 
 
-def rewound(connection: Connection, merchant: str, device: int, lines: list[Line], spot: Spot) -> Spot:
+def rewound(
+    connection: Connection, merchant: str, device: int, lines: list[Line], spot: Spot, tries: int
+) -> Spot:
     """From where a device should send again, when the hub does not hold the row it named.
 
     A hub that was restored holds less than the device was told: its newest row. Else the device stands on
-    another branch, and where that left ours is not known yet: half way back, until a row is the same.
+    another branch, and where that left ours is not known yet: half way back. A device that holds none of the
+    rows named so far (`tries` of them) begins at the beginning; what the hub has is skipped fast.
     """
+    if tries >= REWINDS_MAX:
+        return BEGINNING
     line = current(lines)
     if line.seq < spot.seq:
         return Spot(line.epoch, line.seq, line.hash) if line.seq else BEGINNING

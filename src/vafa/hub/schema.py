@@ -75,6 +75,7 @@ CREATE TABLE contact (
     newest bigint NOT NULL,
     facts bytea NOT NULL,
     facts_at bigint NOT NULL,
+    rewinds bigint NOT NULL,
     PRIMARY KEY (merchant_id, device)
 ) WITH (fillfactor = 50);
 CREATE TABLE line (

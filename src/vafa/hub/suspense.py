@@ -8,6 +8,8 @@ from vafa.model.events import Kind
 _ROWS = """SELECT line, epoch, seq, kind, reason, at FROM suspense
 WHERE merchant_id = %s AND device = %s ORDER BY line DESC, seq LIMIT %s"""
 
+_COUNT = "SELECT count(*) FROM suspense WHERE merchant_id = %s AND device = %s AND line = %s"
+
 
 class Suspended(msgspec.Struct, frozen=True):
     """One of them. `at` is when the hub got it, UTC milliseconds."""
@@ -28,3 +30,11 @@ class Suspended(msgspec.Struct, frozen=True):
 def rows(connection: Connection, merchant: str, device: int, limit: int) -> list[Suspended]:
     """A device's rows in suspense, those of its newest line first."""
     return [Suspended(*values) for values in connection.execute(_ROWS, (merchant, device, limit))]
+
+
+def count(connection: Connection, merchant: str, device: int, line: int) -> int:
+    """How many rows of one line wait in suspense."""
+    found = connection.execute(_COUNT, (merchant, device, line)).fetchone()
+    assert found is not None
+    number: int = found[0]
+    return number

@@ -8,7 +8,7 @@ together with the answer it gets, so an answer that is lost on the way is given 
 import structlog
 
 from vafa.hub import contact as contacts
-from vafa.hub import devices
+from vafa.hub import devices, suspense
 from vafa.hub.answers import Clock, Refusing, Reply, answered, known_device, signed_answer
 from vafa.hub.contact import Contact
 from vafa.hub.database import Connection, Database
@@ -36,6 +36,11 @@ FORK = Note(
     "HUB-010",
     "This device's journal left another copy of itself that the hub holds: a restored backup or a copied "
     "card. Both are kept; ask who runs the hub.",
+)
+LOST = Note(
+    "HUB-019",
+    "The hub holds rows of this journal that this device has lost: an older state of its disk came back. "
+    "Sales go on; put it right with vafa restore.",
 )
 
 log = structlog.get_logger()
@@ -92,15 +97,17 @@ class Sync:
             raise Refusing(Reason.BUSY, "this device asks too often", spent.wait_s)
         before = Spot(request.before.epoch, request.before.seq, request.before.hash)
         sender = Sender(merchant, number, device.ledger_id)
-        booked = book(connection, sender, before, rows, request.head, now_ms)
+        rewinds = last.rewinds if last else 0
+        booked = book(connection, sender, before, rows, request.head, now_ms, rewinds)
         if booked.end is End.CHAIN:
             raise Refusing(Reason.CHAIN, "the rows do not give the chain hash that was named; vafa verify")
         content = self._content(connection, merchant, number, request, booked, now_ms)
+        rewinds = rewinds + 1 if booked.end is End.REWIND else 0
         reply = signed_answer(SYNC_PATH, self._key, envelope, body, content)
         facts = _facts(request, last, now_ms)
         skew_ms = _bounded(envelope.at_ms - now_ms)
         asked = (now_ms, digest(body), reply, spent.tokens, now_ms, skew_ms, request.newest)
-        contacts.keep(connection, merchant, number, Contact(*asked, *facts))
+        contacts.keep(connection, merchant, number, Contact(*asked, *facts, rewinds))
         if booked.appended or booked.end is not End.BOOKED:
             log.info(
                 "sync", merchant=merchant, device=number, end=booked.end.name.lower(), rows=booked.appended,
@@ -128,8 +135,9 @@ class Sync:
             programmes=found.programmes,
             members=found.members,
             messages=found.messages,
-            notes=(FORK,) if booked.forked else (),
+            notes=(FORK,) if booked.forked else (LOST,) if booked.behind else (),
             more=found.more,
+            suspense=suspense.count(connection, merchant, number, line.line),
         )
 
 
