@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hub.served import Hub, Till
+from hub.served import NOW_MS, Hub, Till
 from shop import Shop
 
 from vafa.hub.database import Database, connect
@@ -78,12 +78,23 @@ def database_of(server: EmbeddedPostgres, name: str) -> str:
     return psycopg.conninfo.make_conninfo(server.dsn, dbname=name)
 
 
-@pytest.fixture
-def hub(database: Database, tmp_path: Path) -> Iterator[Hub]:
-    """A hub that answers on loopback."""
-    it = Hub(database, tmp_path)
+@pytest.fixture(scope="session")
+def serving(
+    server: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Hub]:
+    """A hub that answers on loopback, as long as the session."""
+    database = Database(database_of(server, template))
+    it = Hub(database, tmp_path_factory.mktemp("hub"))
     with it.up():
         yield it
+    database.close()
+
+
+@pytest.fixture
+def hub(serving: Hub, dsn: str) -> Hub:
+    """That hub, with an empty database and its clock at the beginning."""
+    serving.now_ms = NOW_MS
+    return serving
 
 
 @pytest.fixture

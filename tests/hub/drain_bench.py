@@ -1,8 +1,9 @@
 """How fast a backlog drains into PostgreSQL, end to end: `python tests/hub/drain_bench.py [ROWS]`.
 
-A real ledger's journal (500 members, strangers between them) goes up as a device sends it: packed, signed, over one
-kept HTTP connection, to a hub in a process of its own with an embedded PostgreSQL that flushes every commit. At the
-end the last state hash at the hub is the device's. Run where nothing else runs; two cores are shared by all three.
+A real ledger's journal (500 members, strangers between them) goes up as a device sends it: packed, signed,
+over one kept HTTP connection, to a hub in a process of its own with an embedded PostgreSQL that flushes
+every commit. At the end the last state hash at the hub is the device's. Run it where nothing else runs: two
+cores are shared by all three.
 """
 
 import http.client
@@ -117,9 +118,9 @@ def measured(state: Path, rows: list[Row]) -> None:
         with database.transaction() as connection:
             line = current(lines_of(connection, merchant, 1))
         assert (line.seq, line.state) == (rows[-1].seq, rows[-1].state)
-    print(f"{len(rows):,} rows in {took:.2f} s: {len(rows) / took:,.0f} events/s, hashes agree")
-    print(f"{(device.sent_bytes - sent) / len(rows):.1f} B an event; device {cpu:.2f} s of CPU")
-    print(
+    sys.stdout.write(f"{len(rows):,} rows in {took:.2f} s: {len(rows) / took:,.0f} events/s, hashes agree\n")
+    sys.stdout.write(f"{(device.sent_bytes - sent) / len(rows):.1f} B an event; device {cpu:.2f} s of CPU\n")
+    sys.stdout.write(
         f"hub (with its start, and PostgreSQL where it began it) {hub_cpu.ru_utime + hub_cpu.ru_stime:.2f} s"
     )
 

@@ -13,6 +13,7 @@ from hub.test_intake import agrees_with
 from shop import Shop
 
 from vafa.hub import contact, devices, published
+from vafa.hub.database import Database
 from vafa.hub.lines import lines_of
 from vafa.keys.sign import SigningKey, is_signed
 from vafa.wire import limits, signing
@@ -320,12 +321,16 @@ def test_no_other_method_and_no_other_path_answers(hub: Hub, path: str) -> None:
     assert hub.get("/docs")[0] == hub.get("/openapi.json")[0] == hub.get("/v1/")[0] == 404
 
 
-def test_the_pages_for_whoever_runs_it(hub: Hub, till: Till, shop: Shop) -> None:
-    sold(shop, 2)
-    till.sync(shop)
-    assert hub.get("/healthz") == (200, "ok\n")
-    assert hub.get("/readyz") == (200, "ready\n")
-    status, text = hub.get("/metrics")
+def test_the_pages_for_whoever_runs_it(database: Database, shop: Shop, tmp_path: Path) -> None:
+    hub = Hub(database, tmp_path)
+    with hub.up():
+        till = Till(hub)
+        till.enrol(hub.code(hub.merchant()))
+        sold(shop, 2)
+        till.sync(shop)
+        assert hub.get("/healthz") == (200, "ok\n")
+        assert hub.get("/readyz") == (200, "ready\n")
+        status, text = hub.get("/metrics")
     assert status == 200
     assert 'vafa_hub_requests_total{path="/v1/sync",outcome="booked"} 1' in text
     assert f"vafa_hub_journal_rows {len(journal(shop))}\n" in text

@@ -1,5 +1,6 @@
 """`vafa hub run`: serve devices until SIGTERM."""
 
+import gc
 from pathlib import Path
 
 import click
@@ -47,5 +48,8 @@ def command(dsn: str, state: Path, listen: str, tls_cert: Path | None, tls_key: 
             click.echo(f"vafa hub: {said}", err=True)
             notify.ready(said)
 
+        # Requests make many short-lived objects beside a large heap of modules: look at that heap no more.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         serve(application(database, key, now_ms), where, listener, ready)
         notify.stopping()

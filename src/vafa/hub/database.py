@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import OperationalError
 
+from vafa.hub.binary import register
 from vafa.model.errors import StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -89,9 +90,11 @@ class Database:
 
 def connect(dsn: str) -> Connection:
     """One connection, in autocommit: who wants a transaction begins it. Raises psycopg's OperationalError."""
-    return psycopg.connect(
+    connection = psycopg.connect(
         dsn, autocommit=True, connect_timeout=CONNECT_S, options=_SESSION, application_name="vafa-hub"
     )
+    register(connection)
+    return connection
 
 
 def prepared(dsn: str, prepare: Callable[[Connection], Any]) -> None:

@@ -12,7 +12,7 @@ from vafa.books.effect import Impossible
 from vafa.books.rows import BookRow, Key, R, key_of
 from vafa.books.till import TillSums
 from vafa.hub.database import Connection
-from vafa.hub.tables import Place, delete_rows, find_rows, insert_rows, storable, update_rows
+from vafa.hub.tables import Place, askable, delete_rows, find_rows, insert_rows, storable, update_rows
 from vafa.hub.touched import touched
 from vafa.model import events
 
@@ -24,11 +24,16 @@ class DeviceBooks:
 
     till, state  the sums and the state hash (as a number) after the last event taken
     queries      rows that had to be asked for one by one: none, when `touched` knows its events
+    careful      look at every value before PostgreSQL does; else it refuses what it cannot hold (DataError,
+                 or struct.error on the way), and the caller begins again carefully
     """
 
-    def __init__(self, connection: Connection, place: Place, till: TillSums, state: int) -> None:
+    def __init__(
+        self, connection: Connection, place: Place, till: TillSums, state: int, *, careful: bool = True
+    ) -> None:
         self._connection = connection
         self._place = place
+        self._careful = careful
         self._stored: dict[tuple[type[BookRow], Key], BookRow | None] = {}
         self._now: dict[tuple[type[BookRow], Key], BookRow | None] = {}
         self.till = till
@@ -43,7 +48,7 @@ class DeviceBooks:
                 if (row_type, key) not in self._now:
                     wanted[row_type].add(key)
         for row_type, keys in wanted.items():
-            self._fetch(row_type, [key for key in keys if _askable(key)])
+            self._fetch(row_type, list(keys))
             for key in keys:
                 self._now.setdefault((row_type, key), None)
 
@@ -52,7 +57,7 @@ class DeviceBooks:
         place = (row_type, key)
         if place not in self._now:
             self.queries += 1
-            self._fetch(row_type, [key] if _askable(key) else [])
+            self._fetch(row_type, [key])
             self._now.setdefault(place, None)
         row: R | None = self._now[place]  # type: ignore[assignment]  # its place says of which type
         return row
@@ -60,9 +65,8 @@ class DeviceBooks:
     def take(self, event: events.Event, seq: int) -> None:
         """Apply one event. Raises books.Impossible; then nothing of it is kept."""
         effect = apply(event, seq, self, self.till)
-        for change in effect.changes:
-            if change.new is not None and not storable(change.new):
-                raise Impossible("a value is larger than any the books can hold")
+        if self._careful and not all(storable(c.new) for c in effect.changes if c.new is not None):
+            raise Impossible("a value is larger than any the books can hold")
         self.state = state_hash_after(self.state, effect.changes)
         self.till = effect.till
         for change in effect.changes:
@@ -95,15 +99,9 @@ class DeviceBooks:
         self._stored = dict(self._now)
 
     def _fetch(self, row_type: type[R], keys: list[Key]) -> None:
+        if self._careful:
+            keys = [key for key in keys if askable(key)]
         if not keys:
             return
         for row in find_rows(self._connection, self._place, row_type, keys):
             self._now[row_type, key_of(row)] = self._stored[row_type, key_of(row)] = row
-
-
-def _askable(key: Key) -> bool:
-    """False for a key PostgreSQL could not hold, so that no row can have it."""
-    return not any(
-        "\0" in part if isinstance(part, str) else isinstance(part, int) and abs(part) >= 2**63
-        for part in key
-    )

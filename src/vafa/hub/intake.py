@@ -9,10 +9,12 @@ when the chain's hash is the one the device names, all of its books agree with t
 hub asks for whole rows, and then names the first row where the two differ.
 """
 
+import struct
 from collections.abc import Sequence
 from enum import Enum, auto
 
 import msgspec
+from psycopg import DataError
 
 from vafa.books import till as tills
 from vafa.hub import replay
@@ -91,10 +93,13 @@ def book(
     line, _ = start
     if not rows:
         return Booked(End.BOOKED, before, whole=line.whole, behind=line.seq > before.seq)
-    taken = _Taking(connection, sender, lines, at_ms)
     try:
-        with connection.transaction():
-            return taken.take(line, rows, head)
+        try:
+            with connection.transaction():
+                return _Taking(connection, sender, lines, at_ms, careful=False).take(line, rows, head)
+        except (DataError, struct.error):  # a value that no column holds: find it before PostgreSQL does
+            with connection.transaction():
+                return _Taking(connection, sender, lines, at_ms, careful=True).take(line, rows, head)
     except _Unknown as unknown:
         return Booked(unknown.end, before, whole=True)
 
@@ -102,8 +107,11 @@ def book(
 class _Taking:
     """One request's rows on their way into the journal."""
 
-    def __init__(self, connection: Connection, sender: Sender, lines: list[Line], at_ms: int) -> None:
+    def __init__(
+        self, connection: Connection, sender: Sender, lines: list[Line], at_ms: int, *, careful: bool
+    ) -> None:
         self._connection = connection
+        self._careful = careful
         self._sender = sender
         self._lines = lines
         self._at_ms = at_ms
@@ -167,7 +175,8 @@ class _Taking:
     def _append(self, line: Line, rows: Sequence[WireRow], head: bytes, *, opens: bool) -> tuple[Line, int]:
         place = self._place(line)
         state = int.from_bytes(line.state, "big")
-        books = DeviceBooks(self._connection, place, tills.unpack(line.till), state)
+        till = tills.unpack(line.till)
+        books = DeviceBooks(self._connection, place, till, state, careful=self._careful)
         applying = _Applying(books, line, self._sender.ledger_id)
         chained = applying.chained(rows)
         if chained[-1].hash != head:

@@ -11,7 +11,7 @@ from vafa.wire.rows import WireRow
 
 _APPEND = """COPY journal (merchant_id, device, line, epoch, seq, at, kind, body, till, state, hash)
 FROM STDIN (FORMAT BINARY)"""
-_APPEND_TYPES = ("text", "int8", "int8", "int8", "int8", "int8", "int8", "bytea", "bytea", "bytea", "bytea")
+_APPEND_TYPES = ("int8", "int8", "int8", "int8", "bytea", "bytea", "bytea", "bytea")
 _HELD = """SELECT epoch, seq, at, kind, body, hash, till, state FROM journal
 WHERE merchant_id = %s AND device = %s AND line = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
 _SUSPEND = """INSERT INTO suspense (merchant_id, device, line, seq, epoch, kind, reason, at)
@@ -52,8 +52,7 @@ def held(connection: Connection, place: Place, first_seq: int, last_seq: int) ->
 
 def append(connection: Connection, place: Place, rows: Sequence[Row]) -> None:
     """New rows at a line's end."""
-    whose, astuple = msgspec.structs.astuple(place), msgspec.structs.astuple
-    copy_rows(connection, _APPEND, _APPEND_TYPES, ((*whose, *astuple(row)) for row in rows))
+    copy_rows(connection, _APPEND, place, _APPEND_TYPES, map(msgspec.structs.astuple, rows))
 
 
 def suspend(connection: Connection, place: Place, rows: Sequence[tuple[Row, str]], at_ms: int) -> None:

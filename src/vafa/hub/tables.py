@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from vafa.books.rows import TABLES, BookRow, Key, R, key_columns
+from vafa.hub.binary import ARRAYS, Array, copy_data
 from vafa.hub.database import Connection
 
-INT64_MAX = 2**63 - 1
+_INT64 = 2**63
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +82,7 @@ SQL: dict[type[BookRow], Statements] = {row: _statements(row, table) for row, ta
 
 def find_rows(connection: Connection, place: Place, row_type: type[R], keys: Sequence[Key]) -> list[R]:
     """The rows of one table that have one of these primary keys."""
-    values = (*_by_column(keys), *msgspec.structs.astuple(place))
+    values = (*_by_column(keys, SQL[row_type].types), *msgspec.structs.astuple(place))
     found = connection.execute(SQL[row_type].find.encode(), values, binary=True)
     return [row_type(*values) for values in found]
 
@@ -90,20 +91,15 @@ def insert_rows(
     connection: Connection, place: Place, row_type: type[BookRow], rows: Iterable[BookRow]
 ) -> None:
     """New rows of one table."""
-    astuple = msgspec.structs.astuple
-    copy_rows(
-        connection,
-        SQL[row_type].copy,
-        ("text", "int8", "int8", *SQL[row_type].types),
-        ((*astuple(place), *astuple(row)) for row in rows),
-    )
+    sql = SQL[row_type]
+    copy_rows(connection, sql.copy, place, sql.types, map(msgspec.structs.astuple, rows))
 
 
 def update_rows(
     connection: Connection, place: Place, row_type: type[BookRow], rows: Sequence[BookRow]
 ) -> None:
     """Rows of one table that have other values now."""
-    values = _by_column([msgspec.structs.astuple(row) for row in rows])
+    values = _by_column([msgspec.structs.astuple(row) for row in rows], SQL[row_type].types)
     connection.execute(SQL[row_type].update.encode(), (*msgspec.structs.astuple(place), *values))
 
 
@@ -115,26 +111,31 @@ def delete_rows(connection: Connection, place: Place, row_type: type[BookRow], k
 
 
 def copy_rows(
-    connection: Connection, statement: str, types: Sequence[str], rows: Iterable[tuple[Any, ...]]
+    connection: Connection,
+    statement: str,
+    place: Place,
+    types: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
 ) -> None:
-    """Rows by COPY: the fastest way in. `types` are the columns' in order."""
+    """Rows by COPY: the fastest way in. `types` are the columns' behind the place's."""
+    whose = (("text", place.merchant), ("int8", place.device), ("int8", place.line))
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
+        copy.write(copy_data(whose, types, rows))
 
 
 def storable(row: BookRow) -> bool:
     """False for what PostgreSQL refuses: numbers beyond 64 bits, texts with a NUL. Devices send neither."""
-    for value in msgspec.structs.astuple(row):
-        if isinstance(value, int):
-            if not -INT64_MAX - 1 <= value <= INT64_MAX:
-                return False
-        elif isinstance(value, str) and "\0" in value:
-            return False
-    return True
+    return askable(msgspec.structs.astuple(row))
 
 
-def _by_column(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
-    """[(a, b), (c, d)] as ([a, c], [b, d]): an array a column."""
-    return tuple(map(list, zip(*rows, strict=True)))
+def askable(values: Key) -> bool:
+    """As `storable`, for a key: no row can have one that cannot be stored."""
+    return not any(
+        "\0" in value if isinstance(value, str) else isinstance(value, int) and not -_INT64 <= value < _INT64
+        for value in values
+    )
+
+
+def _by_column(rows: Sequence[tuple[Any, ...]], types: Sequence[str]) -> list[Array]:
+    """[(a, b), (c, d)] as arrays of (a, c) and (b, d)."""
+    return [ARRAYS[kind](values) for kind, values in zip(types, zip(*rows, strict=True), strict=False)]
