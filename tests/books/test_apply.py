@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from books_of import Books
 
 from vafa.books import apply as rules
 from vafa.books import undo
-from vafa.books.apply import apply, state_hash_after
 from vafa.books.effect import Impossible, floor_sum, fraction_left
-from vafa.books.rows import AliasRow, BookRow, Carry, Key, MemberRow, R, key_of, row_digest
-from vafa.books.till import ACCOUNTS, TillSums
+from vafa.books.rows import AliasRow, Carry, MemberRow, row_digest
+from vafa.books.till import ACCOUNTS
 from vafa.model import events
 from vafa.model.events import Event, SaleOutcome
 from vafa.model.payment import PaymentKey, Scheme
@@ -21,34 +21,6 @@ MEMBER, OTHER = b"\1\2" + b"m" * 8, b"\1\2" + b"o" * 8
 THIRD = b"\1\2" + b"t" * 8
 CARD = b"\1\1\2" + b"c" * 8
 PROGRAMME = b"p" * 8
-
-
-class Books:
-    """The state and the till after the events taken so far."""
-
-    def __init__(self, *history: Event) -> None:
-        self.rows: dict[tuple[type[BookRow], Key], BookRow] = {}
-        self.till = TillSums()
-        self.hash = 0
-        self.seq = 0
-        for event in history:
-            self.take(event)
-
-    def find(self, row_type: type[R], key: Key) -> R | None:
-        row = self.rows.get((row_type, key))
-        assert row is None or isinstance(row, row_type)
-        return row
-
-    def take(self, event: Event) -> None:
-        """Apply one event and keep what it changes."""
-        self.seq += 1
-        effect = apply(event, self.seq, self, self.till)
-        for old, new in ((change.old, change.new) for change in effect.changes):
-            if old is not None:
-                assert self.rows.pop((type(old), key_of(old))) == old
-            if new is not None:
-                self.rows[type(new), key_of(new)] = new
-        self.till, self.hash = effect.till, state_hash_after(self.hash, effect.changes)
 
 
 def key(number: int) -> PaymentKey:

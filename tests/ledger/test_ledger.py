@@ -186,8 +186,13 @@ def test_a_ledger_of_the_first_schema_gets_what_came_later_and_keeps_its_rows(tm
     shop.members.add("09121236789", "", "test")
     shop.ledger.close()
     with contextlib.closing(sqlite3.connect(shop.ledger.path)) as old:
-        old.execute("DROP TABLE alias")
-        old.execute("DELETE FROM _sqlite_migrations WHERE name = 'm002_aliases'")
+        for table in ("alias", "lot", "hold", "offer", "budget"):
+            old.execute(f"DROP TABLE {table}")
+        old.execute("DROP INDEX member_expiry")
+        old.execute("DROP INDEX member_tier")
+        for column in ("lots", "next_expiry", "held", "tier", "tier_since", "metric", "standing"):
+            old.execute(f"ALTER TABLE member DROP COLUMN {column}")
+        old.execute("DELETE FROM _sqlite_migrations WHERE name > 'm001_first_tables'")
         old.execute("PRAGMA user_version = 1")
         old.commit()
     shop.open()

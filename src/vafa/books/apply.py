@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vafa.books import undo
+from vafa.books import rules, undo
 from vafa.books.effect import (
     Change,
     Effect,
@@ -102,7 +102,10 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
     require(owned != bool(event.claim), "points wait if and only if there is a claim code")
     state_of_payment = PaymentState.EARNED if owned else PaymentState.WAITING
     payment = _payment_row(paid, seq, state_of_payment, event.holder, event.claim or None)
-    changes, pays = [Change(None, payment)], 0
+    changes, pays = (
+        [Change(None, payment), *rules.budget_used(event, state), *rules.offers_spent(event, seq, state)],
+        0,
+    )
     if event.holder:
         old = state.find(MemberRow, (event.holder,))
         if old is None:
@@ -116,7 +119,7 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
         balance = start.balance + event.points - pays
         require(event.balance == balance, "the balance is not the one before + points")
         new = msgspec.structs.replace(
-            start,
+            rules.remembered(event, seq, start, event.points - pays),
             balance=balance,
             debt=start.debt - pays,
             carry=carry.replaced(event.programme, fraction_left(event.carry, event.contribution)),
@@ -225,7 +228,8 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.Award: _award,
     events.Recorded: _no_effect,
     events.Enrol: _enrol,
-    events.Profile: _no_effect,
+    events.Profile: rules.profile,
+    events.TierChanged: rules.tier_changed,
     events.Bind: _bind,
     events.Claim: _claim,
     events.Merge: _merge,

@@ -72,6 +72,10 @@ class MemberRow(BookRow, frozen=True):
     id        member id (10 bytes), or the strong card token points wait on (11 bytes)
     carry     MessagePack [[programme, numerator, denominator], ...]: the fraction not yet a point
     visits    purchases that earned; `spent` their eligible amounts
+    lots      the dated lots (books.lots); next_expiry: when the first lapses, None when none does
+    held      points of the balance that holds have set aside
+    tier      since tier_since (UTC seconds); '' for the lowest
+    metric, standing   what the rules remember (books.standing): the tier's Window, the Standing
     """
 
     id: bytes
@@ -83,6 +87,13 @@ class MemberRow(BookRow, frozen=True):
     carry: bytes = b"\x90"
     visits: int = 0
     spent: int = 0
+    lots: bytes = b""
+    next_expiry: int | None = None
+    held: int = 0
+    tier: str = ""
+    tier_since: int = 0
+    metric: bytes = b""
+    standing: bytes = b""
 
 
 class TokenRow(BookRow, frozen=True):
@@ -143,6 +154,66 @@ class AliasRow(BookRow, frozen=True):
     seq: int
 
 
+class LotRow(BookRow, frozen=True):
+    """A dated lot that was drawn from, so that what was drawn can come back. A lot nobody drew from is only
+    in its holder's row; seq and dates as in books.lots."""
+
+    holder: bytes
+    seq: int
+    expires_at: int
+    drawn: int = 0
+    available_at: int = 0
+    programme: bytes = b""
+
+
+class HoldState(IntEnum):
+    """Stored; never renumber."""
+
+    OPEN = 1
+    CAPTURED = 2
+    RELEASED = 3
+
+
+class HoldRow(BookRow, frozen=True):
+    """Points set aside for a reward until `until` (UTC seconds). `seq` its Hold row, ended_seq 0 while open.
+
+    points    held; captured: what was really taken; returned: what came back of that since
+    """
+
+    hold: bytes
+    holder: bytes
+    seq: int
+    state: int
+    points: int
+    until: int
+    request: str = ""
+    ended_seq: int = 0
+    captured: int = 0
+    returned: int = 0
+
+
+class OfferRow(BookRow, frozen=True):
+    """An offer to one holder, spent once. `seq` its Offer row; spent_seq the row that spent it, 0 while open.
+
+    from_at, until   UTC seconds, half open; None: without that end
+    """
+
+    offer: bytes
+    holder: bytes
+    seq: int
+    from_at: int | None = None
+    until: int | None = None
+    spent_seq: int = 0
+
+
+class BudgetRow(BookRow, frozen=True):
+    """The points, an exact fraction, that a programme with a budget has contributed on this device."""
+
+    programme: bytes
+    numerator: int
+    denominator: int
+
+
 TABLES: dict[type[BookRow], str] = {
     PaymentRow: "payment",
     MemberRow: "member",
@@ -152,6 +223,10 @@ TABLES: dict[type[BookRow], str] = {
     GapRow: "gap",
     LaneRow: "lane",
     AliasRow: "alias",
+    LotRow: "lot",
+    HoldRow: "hold",
+    OfferRow: "offer",
+    BudgetRow: "budget",
 }
 _KEY_WIDTHS: dict[type[BookRow], int] = {
     PaymentRow: 4,
@@ -162,6 +237,10 @@ _KEY_WIDTHS: dict[type[BookRow], int] = {
     GapRow: 1,
     LaneRow: 1,
     AliasRow: 1,
+    LotRow: 3,
+    HoldRow: 1,
+    OfferRow: 1,
+    BudgetRow: 1,
 }
 _encoder = msgspec.msgpack.Encoder()
 _BASE_DIGEST = {

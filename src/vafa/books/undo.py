@@ -7,6 +7,7 @@ not have any more becomes debt: it blocks redemption, never earning, and new poi
 
 import msgspec
 
+from vafa.books import rules
 from vafa.books.effect import (
     Change,
     Effect,
@@ -103,7 +104,7 @@ def _taken(
     if event.programme:
         require(carry.of(event.programme) == event.carry, "the carry is not the holder's")
     new = msgspec.structs.replace(
-        _without(old, event.points, event.debt),
+        _without(rules.forgotten(event, old), event.points, event.debt),
         carry=carry.replaced(event.programme, fraction_left(event.carry, minus))
         if event.programme
         else old.carry,

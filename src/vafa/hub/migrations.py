@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from vafa.hub.schema import TABLES
+from vafa.hub.schema import RULES, TABLES
 from vafa.model.errors import HubError
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -23,13 +23,21 @@ _RECORD = "INSERT INTO schema_version (version, at) VALUES (%s, now())"
 
 
 def _first_tables(connection: Connection) -> None:
-    for statement in TABLES.strip().split(";\n"):
+    _run(connection, TABLES)
+
+
+def _rules(connection: Connection) -> None:
+    _run(connection, RULES)
+
+
+def _run(connection: Connection, script: str) -> None:
+    for statement in script.strip().split(";\n"):
         if statement.strip(" ;\n"):
             connection.execute(statement.encode())
 
 
 # Only ever added to: a step that ran somewhere is never changed.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules)
 SCHEMA_VERSION = len(STEPS)
 
 

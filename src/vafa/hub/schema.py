@@ -238,3 +238,64 @@ CREATE TABLE alias (
 );
 CREATE INDEX alias_member ON alias (merchant_id, device, line, member);
 """
+
+# The second step: what rules beyond a rate need, as in ledger/schema.py.
+RULES = """
+ALTER TABLE member
+    ADD COLUMN lots bytea NOT NULL DEFAULT '',
+    ADD COLUMN next_expiry bigint,
+    ADD COLUMN held bigint NOT NULL DEFAULT 0,
+    ADD COLUMN tier text NOT NULL DEFAULT '',
+    ADD COLUMN tier_since bigint NOT NULL DEFAULT 0,
+    ADD COLUMN metric bytea NOT NULL DEFAULT '',
+    ADD COLUMN standing bytea NOT NULL DEFAULT '';
+CREATE TABLE lot (
+    merchant_id text COLLATE "C" NOT NULL,
+    device bigint NOT NULL,
+    line bigint NOT NULL,
+    holder bytea NOT NULL,
+    seq bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    drawn bigint NOT NULL,
+    available_at bigint NOT NULL,
+    programme bytea NOT NULL,
+    PRIMARY KEY (merchant_id, device, line, holder, seq, expires_at)
+);
+CREATE TABLE hold (
+    merchant_id text COLLATE "C" NOT NULL,
+    device bigint NOT NULL,
+    line bigint NOT NULL,
+    hold bytea NOT NULL,
+    holder bytea NOT NULL,
+    seq bigint NOT NULL,
+    state bigint NOT NULL,
+    points bigint NOT NULL,
+    until bigint NOT NULL,
+    request text NOT NULL,
+    ended_seq bigint NOT NULL,
+    captured bigint NOT NULL,
+    returned bigint NOT NULL,
+    PRIMARY KEY (merchant_id, device, line, hold)
+);
+CREATE TABLE offer (
+    merchant_id text COLLATE "C" NOT NULL,
+    device bigint NOT NULL,
+    line bigint NOT NULL,
+    offer bytea NOT NULL,
+    holder bytea NOT NULL,
+    seq bigint NOT NULL,
+    from_at bigint,
+    until bigint,
+    spent_seq bigint NOT NULL,
+    PRIMARY KEY (merchant_id, device, line, offer)
+);
+CREATE TABLE budget (
+    merchant_id text COLLATE "C" NOT NULL,
+    device bigint NOT NULL,
+    line bigint NOT NULL,
+    programme bytea NOT NULL,
+    numerator bigint NOT NULL,
+    denominator bigint NOT NULL,
+    PRIMARY KEY (merchant_id, device, line, programme)
+);
+"""

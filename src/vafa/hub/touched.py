@@ -7,7 +7,19 @@ its own. A test runs each kind of event and sees that none needs one.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vafa.books.rows import AliasRow, BookRow, GapRow, Key, LaneRow, MemberRow, PaymentRow, SaleRow, TokenRow
+from vafa.books.rows import (
+    AliasRow,
+    BookRow,
+    BudgetRow,
+    GapRow,
+    Key,
+    LaneRow,
+    MemberRow,
+    OfferRow,
+    PaymentRow,
+    SaleRow,
+    TokenRow,
+)
 from vafa.model import events
 from vafa.model.payment import PaymentKey
 
@@ -35,6 +47,10 @@ def _award(event: events.Award) -> Iterator[Touched]:
     yield _payment(event.paid.key)
     if event.holder:
         yield MemberRow, (event.holder,)
+    if event.budget is not None:
+        yield BudgetRow, (event.programme,)
+    for offer in event.offers:
+        yield OfferRow, (offer,)
 
 
 def _claim(event: events.Claim) -> Iterator[Touched]:
@@ -73,6 +89,8 @@ _RULES: dict[type[events.Event], Callable[[Any], Iterator[Touched]]] = {
     events.PaymentSeen: lambda event: iter([_payment(event.paid.key)]),
     events.Award: _award,
     events.Enrol: lambda event: iter([(MemberRow, (event.member,))]),
+    events.Profile: lambda event: iter([(MemberRow, (event.member,))]),
+    events.TierChanged: lambda event: iter([(MemberRow, (event.member,))]),
     events.Bind: _bind,
     events.Claim: _claim,
     events.Reversal: _undone,

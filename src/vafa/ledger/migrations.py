@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import SINCE_2, TABLES
+from vafa.ledger.schema import SINCE_2, SINCE_3, TABLES
 
 migrations = Migrations("vafa")
 
@@ -29,6 +29,13 @@ def m002_aliases(db: Database) -> None:
     """Members that answer as another one."""
     _run(db, SINCE_2)
     db.execute("PRAGMA user_version = 2")
+
+
+@migrations()
+def m003_rules(db: Database) -> None:
+    """Lots, tiers, stamps, holds, offers, budgets."""
+    _run(db, SINCE_3)
+    db.execute("PRAGMA user_version = 3")
 
 
 def _run(db: Database, script: str) -> None:

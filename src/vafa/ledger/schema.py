@@ -8,7 +8,7 @@ every outcome asks for, and costs an award nothing.
 
 import sqlite3
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """
 CREATE TABLE journal (
@@ -97,7 +97,57 @@ CREATE TABLE alias (
 CREATE INDEX alias_member ON alias (member);
 """
 
+# What the rules need beyond a rate. Members without any of it keep their rows as they are.
+SINCE_3 = """
+ALTER TABLE member ADD COLUMN lots BLOB NOT NULL DEFAULT x'';
+ALTER TABLE member ADD COLUMN next_expiry INTEGER;
+ALTER TABLE member ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE member ADD COLUMN tier TEXT NOT NULL DEFAULT '';
+ALTER TABLE member ADD COLUMN tier_since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE member ADD COLUMN metric BLOB NOT NULL DEFAULT x'';
+ALTER TABLE member ADD COLUMN standing BLOB NOT NULL DEFAULT x'';
+CREATE INDEX member_expiry ON member (next_expiry) WHERE next_expiry IS NOT NULL;
+CREATE INDEX member_tier ON member (tier) WHERE tier <> '';
+CREATE TABLE lot (
+    holder BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    drawn INTEGER NOT NULL,
+    available_at INTEGER NOT NULL,
+    programme BLOB NOT NULL,
+    PRIMARY KEY (holder, seq, expires_at)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE hold (
+    hold BLOB PRIMARY KEY,
+    holder BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    points INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    request TEXT NOT NULL,
+    ended_seq INTEGER NOT NULL,
+    captured INTEGER NOT NULL,
+    returned INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hold_open ON hold (until) WHERE state = 1;
+CREATE INDEX hold_request ON hold (request) WHERE request <> '';
+CREATE TABLE offer (
+    offer BLOB PRIMARY KEY,
+    holder BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    from_at INTEGER,
+    until INTEGER,
+    spent_seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX offer_open ON offer (holder) WHERE spent_seq = 0;
+CREATE TABLE budget (
+    programme BLOB PRIMARY KEY,
+    numerator INTEGER NOT NULL,
+    denominator INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 
 def scratch_tables(connection: sqlite3.Connection) -> None:
     """Create the newest tables in a scratch database, such as the one verify rebuilds the books in."""
-    connection.executescript(TABLES + SINCE_2)
+    connection.executescript(TABLES + SINCE_2 + SINCE_3)

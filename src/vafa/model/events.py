@@ -90,6 +90,24 @@ class KnownBy(IntEnum):
     HINT = 3  # first six and last four digits only
 
 
+class Less(IntEnum):
+    """Why a part of a payment earns nothing. Stored; never renumber."""
+
+    CASHBACK = 1  # money handed back over the counter
+    TIP = 2
+    DELIVERY = 3
+    VAT = 4
+    POINTS = 5  # paid with points
+
+
+class Cap(IntEnum):
+    """What clipped a contribution. Stored; never renumber. In the order they are applied."""
+
+    PAYMENT = 1
+    DAY = 2  # one member on one day
+    BUDGET = 3  # the whole programme
+
+
 class Event(msgspec.Struct, frozen=True, array_like=True):
     """What the kinds have in common: nothing but the way they are written."""
 
@@ -106,6 +124,19 @@ class Paid(Event, frozen=True):
     card: bytes = b""
     mask: str = ""
     order_id: str = ""
+
+
+class Counted(Event, frozen=True):
+    """What a purchase adds to its member's tier metric (below zero: takes out of it again).
+
+    metric  which metric over which kind of period (club.tiers numbers them)
+    period  a day's ordinal, a Jalali year, or 0 for all time; periods before `since` are forgotten
+    """
+
+    metric: int
+    period: int
+    value: int
+    since: int = 0
 
 
 class EpochOpened(Event, frozen=True):
@@ -180,6 +211,17 @@ class Award(Event, frozen=True):
     """A payment with what it earned: points == floor(carry + contribution), the carry being the one before.
 
     `balance` is the holder's balance after it (the paper said so), 0 when points wait on the payment itself.
+    The fields from `at` on are written only where the programme asks for more than its rate:
+
+    at            the instant the rules went by (UTC seconds); 0: they asked for none
+    less          (Less, minor units): parts of the amount that earn nothing
+    fixed         points in the contribution that do not depend on the amount
+    clipped       (Cap, numerator, denominator): points that a cap took; contribution is what it left
+    available_at  when the points can be used, 0 at once; expires_at: when they lapse, 0 never
+    visits, tier, standing   of the holder before it, as the rules saw them (books.standing)
+    day           the local day (date ordinal) whose cap it counts for, 0 none
+    stamps        (rule, how many) given; granted: (rule, period) rights used; offers: ids spent
+    counted       what the tier's metric gains; budget: the programme's points before it, where it has one
     """
 
     paid: Paid
@@ -192,6 +234,21 @@ class Award(Event, frozen=True):
     points: int
     balance: int
     known_by: int
+    at: int = 0
+    less: tuple[tuple[int, int], ...] = ()
+    fixed: int = 0
+    clipped: tuple[tuple[int, int, int], ...] = ()
+    available_at: int = 0
+    expires_at: int = 0
+    visits: int = 0
+    tier: str = ""
+    standing: bytes = b""
+    day: int = 0
+    stamps: tuple[tuple[str, int], ...] = ()
+    granted: tuple[tuple[str, int], ...] = ()
+    counted: Counted | None = None
+    budget: tuple[int, int] | None = None
+    offers: tuple[bytes, ...] = ()
 
 
 class Reversal(Event, frozen=True):
@@ -199,7 +256,9 @@ class Reversal(Event, frozen=True):
 
     `ref` is its own identity at the terminal; `amount` and `eligible` what was left of the sale; `points`
     (not negative) what leaves, `debt` the part of them that was not there any more; `balance` the holder's
-    balance after it (the paper may say so), 0 when points wait on the payment itself.
+    balance after it (the paper may say so), 0 when points wait on the payment itself. `lots`: what was drawn
+    from dated lots, (seq, points, expires_at); `counted`: what the tier's metric loses; the award's
+    `stamps` and `granted` go with it.
     """
 
     key: PaymentKey
@@ -215,6 +274,10 @@ class Reversal(Event, frozen=True):
     reversed_at: int | None
     by: str
     balance: int
+    lots: tuple[tuple[int, int, int], ...] = ()
+    counted: Counted | None = None
+    stamps: tuple[tuple[str, int], ...] = ()
+    granted: tuple[tuple[str, int], ...] = ()
 
 
 class Refund(Event, frozen=True):
@@ -233,6 +296,8 @@ class Refund(Event, frozen=True):
     refunded_at: int | None
     by: str
     balance: int
+    lots: tuple[tuple[int, int, int], ...] = ()
+    counted: Counted | None = None
 
 
 class RefundUnmatched(Event, frozen=True):
@@ -317,6 +382,8 @@ class Adjust(Event, frozen=True):
     why: str
     ref: PaymentKey
     balance: int
+    available_at: int = 0
+    lots: tuple[tuple[int, int, int], ...] = ()
 
 
 class Baseline(Event, frozen=True):
@@ -336,7 +403,10 @@ class Enrol(Event, frozen=True):
 
 
 class Profile(Event, frozen=True):
-    """Which fields of the sealed profile were set (bits: 1 name, 2 birthday, 4 consent, 8 referrer)."""
+    """What a member told of themselves (bits: 1 name, 2 birthday, 4 consent, 8 referrer, 16 feedback).
+
+    A name is sealed beside the journal. `at` is when, UTC seconds.
+    """
 
     member: bytes
     fields: int
@@ -344,6 +414,7 @@ class Profile(Event, frozen=True):
     referrer: bytes
     birthday: tuple[int, int] | None
     by: str
+    at: int = 0
 
 
 class Bind(Event, frozen=True):
@@ -387,11 +458,15 @@ class Forget(Event, frozen=True):
 
 
 class TierChanged(Event, frozen=True):
+    """`metric` is what the member had reached by `at` (UTC seconds) under the programme version."""
+
     member: bytes
     tier_before: str
     tier: str
     metric: int
     why: str
+    at: int = 0
+    programme: bytes = b""
 
 
 class Merge(Event, frozen=True):
@@ -523,13 +598,33 @@ TYPES: dict[Kind, type[Event]] = {
 }
 KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
 
+# Fields of the first release; those appended since are left out while they and all after hold their default,
+# so a plain sale has the body it always had.
+_FIRST_FIELDS: dict[type[Event], int] = {
+    Award: 10, Reversal: 13, Refund: 13, Adjust: 8, Profile: 6, TierChanged: 5,
+}  # fmt: skip
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Kind, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def encode(event: Event) -> bytes:
     """The canonical body: MessagePack in its shortest form, fields in order."""
-    return _encoder.encode(event)
+    first = _FIRST_FIELDS.get(type(event))
+    if first is None:
+        return _encoder.encode(event)
+    values = msgspec.structs.astuple(event)
+    defaults = event.__struct_defaults__
+    told = len(values)
+    while told > first and values[told - 1] == defaults[told - 1 - len(values)]:
+        told -= 1
+    return _encoder.encode(values[:told])
+
+
+def has_grown(event: Event) -> bool:
+    """True when a field that was appended after the first release says something."""
+    first = _FIRST_FIELDS.get(type(event), len(event.__struct_fields__))
+    values, defaults = msgspec.structs.astuple(event)[first:], event.__struct_defaults__
+    return bool(values) and values != tuple(defaults[-len(values) :])
 
 
 def decode(kind: int, body: bytes) -> Event:

@@ -41,7 +41,7 @@ def modelled(kind: int, body: bytes) -> events.Award | None:
         award = events.decode(kind, body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(award, events.Award) or events.encode(award) != body:
+    if not isinstance(award, events.Award) or events.encode(award) != body or events.has_grown(award):
         return None
     return award if _fits(award) else None
 

@@ -1,0 +1,104 @@
+"""What the books keep for rules beyond a rate: dated lots, rights used, the tier and its metric, budgets.
+
+All of it is decided in `club` and told by the events; here it is only kept, whatever the programme. An event
+that was decided on another state than the one before it is refused.
+"""
+
+from fractions import Fraction
+
+import msgspec
+
+from vafa.books import lots, standing
+from vafa.books.effect import Change, Effect, Impossible, State, require
+from vafa.books.rows import BudgetRow, MemberRow, OfferRow
+from vafa.books.till import TillSums
+from vafa.model import events
+
+BIRTHDAY, REFERRER, FEEDBACK = 2, 8, 16  # bits of Profile.fields
+
+
+def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> MemberRow:
+    """The holder's row with what an award makes the rules remember; `points` are those left for a lot."""
+    if event.available_at or event.expires_at:
+        row = with_lot(row, lots.Lot(event.expires_at, seq, points, event.available_at, event.programme))
+    if not event.at:
+        return row
+    require(event.visits == row.visits, "the award's visits are not the member's")
+    require(event.tier == row.tier, "the award's tier is not the member's")
+    require(event.standing == row.standing, "the award was decided on another standing of the member")
+    return msgspec.structs.replace(
+        row,
+        standing=standing.after_award(row.standing, row.visits, event),
+        metric=standing.counted_in(row.metric, event.counted),
+    )
+
+
+def with_lot(row: MemberRow, lot: lots.Lot) -> MemberRow:
+    """The holder's row with a dated lot more; the balance is the caller's."""
+    if lot.points <= 0:
+        return row
+    packed = lots.added(row.lots, lot)
+    return msgspec.structs.replace(row, lots=packed, next_expiry=lots.next_expiry(packed))
+
+
+def forgotten(event: events.Reversal | events.Refund, row: MemberRow) -> MemberRow:
+    """The holder's row without what went back with a sale's money."""
+    kept = standing.after_void(row.standing, event) if isinstance(event, events.Reversal) else row.standing
+    metric = standing.counted_in(row.metric, event.counted)
+    if (kept, metric) == (row.standing, row.metric):
+        return row
+    return msgspec.structs.replace(row, standing=kept, metric=metric)
+
+
+def budget_used(event: events.Award, state: State) -> list[Change]:
+    """The programme's budget row after an award, where the programme has a budget."""
+    if event.budget is None:
+        return []
+    old = state.find(BudgetRow, (event.programme,))
+    before = (old.numerator, old.denominator) if old else (0, 1)
+    require(before == event.budget, "the award was decided on another budget")
+    after = Fraction(*before) + Fraction(*event.contribution)
+    return [Change(old, BudgetRow(event.programme, after.numerator, after.denominator))]
+
+
+def offers_spent(event: events.Award, seq: int, state: State) -> list[Change]:
+    """The rows of the offers an award spends."""
+    return [spent_offer(offer, event.holder, seq, state) for offer in event.offers]
+
+
+def spent_offer(offer: bytes, holder: bytes, seq: int, state: State) -> Change:
+    """An offer of this holder is spent at `seq`; Impossible when it is not there to be spent."""
+    old = state.find(OfferRow, (offer,))
+    if old is None:
+        raise Impossible("an unknown offer was spent")
+    require(old.spent_seq == 0, "the offer was spent before")
+    require(old.holder == holder, "the offer is somebody else's")
+    return Change(old, msgspec.structs.replace(old, spent_seq=seq))
+
+
+def profile(event: events.Profile, _seq: int, state: State, till: TillSums) -> Effect:
+    """What a member told that rules ask for: the birthday, who sent them, that they gave feedback."""
+    if not event.fields & (BIRTHDAY | REFERRER | FEEDBACK):
+        return Effect((), till)
+    old = state.find(MemberRow, (event.member,))
+    if old is None:
+        raise Impossible("the member of the profile is unknown")
+    known = standing.unpack(old.standing)
+    if event.fields & BIRTHDAY:
+        known = msgspec.structs.replace(known, birthday=event.birthday)
+    if event.fields & REFERRER:
+        known = msgspec.structs.replace(known, referrer=event.referrer)
+    if event.fields & FEEDBACK:
+        known = msgspec.structs.replace(known, feedback_at=event.at)
+    new = msgspec.structs.replace(old, standing=standing.pack(known))
+    return Effect((Change(old, new),) if new != old else (), till)
+
+
+def tier_changed(event: events.TierChanged, _seq: int, state: State, till: TillSums) -> Effect:
+    """The member is in another tier from `at` on."""
+    old = state.find(MemberRow, (event.member,))
+    if old is None:
+        raise Impossible("the member of the tier is unknown")
+    require(old.tier == event.tier_before != event.tier, "the tier before is not the member's")
+    new = msgspec.structs.replace(old, tier=event.tier, tier_since=event.at)
+    return Effect((Change(old, new),), till)

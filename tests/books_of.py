@@ -1,0 +1,34 @@
+"""Books in plain dictionaries, for tests of what events do."""
+
+from vafa.books.apply import apply, state_hash_after
+from vafa.books.rows import BookRow, Key, R, key_of
+from vafa.books.till import TillSums
+from vafa.model.events import Event
+
+
+class Books:
+    """The state and the till after the events taken so far."""
+
+    def __init__(self, *history: Event) -> None:
+        self.rows: dict[tuple[type[BookRow], Key], BookRow] = {}
+        self.till = TillSums()
+        self.hash = 0
+        self.seq = 0
+        for event in history:
+            self.take(event)
+
+    def find(self, row_type: type[R], key: Key) -> R | None:
+        row = self.rows.get((row_type, key))
+        assert row is None or isinstance(row, row_type)
+        return row
+
+    def take(self, event: Event) -> None:
+        """Apply one event and keep what it changes."""
+        self.seq += 1
+        effect = apply(event, self.seq, self, self.till)
+        for old, new in ((change.old, change.new) for change in effect.changes):
+            if old is not None:
+                assert self.rows.pop((type(old), key_of(old))) == old
+            if new is not None:
+                self.rows[type(new), key_of(new)] = new
+        self.till, self.hash = effect.till, state_hash_after(self.hash, effect.changes)
