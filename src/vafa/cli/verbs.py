@@ -31,6 +31,8 @@ VERBS = {
     "programme": "Check, show and activate the club's rules.",
     "sync": "Send what waits to the hub now; where the sync stands; the last ones.",
     "enrol": "Join a hub, or change this device's keys.",
+    "backup": "Ledger and sealed keys in one file.",
+    "restore": "A ledger and its keys out of a backup.",
     "journal": "The ledger's events as JSON lines.",
     "verify": "Recompute the ledger from its journal and compare.",
     "decode": "Say what captured bytes mean.",

@@ -42,18 +42,24 @@ def load(path: Path) -> DeviceKey:
     try:
         if path.stat().st_mode & 0o007:
             raise KeyFileError(f"{path} can be read by everybody", fix=f"chmod 600 {path}")
-        text = path.read_text("ascii").strip()
-        material = bytes.fromhex(text)
+        material = path.read_bytes()
     except PermissionError as error:
         raise KeyFileError(f"the device key {path} may not be read", fix="run it with sudo") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise KeyFileError(
             f"the device key {path} cannot be read ({error})", fix="restore it from a backup"
         ) from error
+    return parsed(material, f"the device key {path}")
+
+
+def parsed(text: bytes, name: str) -> DeviceKey:
+    """The key a file's content is. KeyFileError, which calls it `name`."""
+    try:
+        material = bytes.fromhex(text.decode("ascii").strip())
+    except ValueError as error:
+        raise KeyFileError(f"{name} cannot be read ({error})", fix="restore it from a backup") from error
     if len(material) != KEY_BYTES:
-        raise KeyFileError(
-            f"the device key {path} is not {KEY_BYTES} bytes in hex", fix="restore it from a backup"
-        )
+        raise KeyFileError(f"{name} is not {KEY_BYTES} bytes in hex", fix="restore it from a backup")
     return DeviceKey(material)
 
 

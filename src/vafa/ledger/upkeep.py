@@ -104,16 +104,16 @@ def backup(path: Path, directory: Path, kept: int, also: Check | None = None) ->
     target = directory / f"ledger-{_number(earlier[-1]) + 1 if earlier else 1:06d}.db"
     draft = directory / ".ledger-draft.db"
     try:
-        _copy(path, draft)
+        copy(path, draft)
         problems = check_integrity(draft, also)
         if problems:
             raise LedgerDamaged(
                 f"the backup of {path} does not verify: {problems[0]}",
                 fix="vafa verify; older backups were kept",
             )
-        _flush(draft)
+        flush(draft)
         draft.rename(target)
-        _flush(directory)
+        flush(directory)
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"no backup to {directory}: {error}", fix="check space and permissions") from error
     finally:
@@ -138,7 +138,7 @@ def _frames(wal: Path, connection: sqlite3.Connection) -> int:
     return max(0, size - 32) // (page_bytes + 24)
 
 
-def _copy(path: Path, draft: Path) -> None:
+def copy(path: Path, draft: Path) -> None:
     """An online copy into a file only we may read, as one plain file without a log beside it."""
     draft.unlink(missing_ok=True)
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -160,7 +160,8 @@ def _number(path: Path) -> int:
     return int(path.stem.removeprefix("ledger-"))
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """A file's content, or a directory's names, on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
