@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -155,9 +156,11 @@ def test_more_rows_than_the_limit_are_refused() -> None:
     from vafa.wire.columns import Writer
 
     out = Writer()
-    out.small((limits.ROWS_MAX + 1, 1, 1, 0, 0))
+    out.small((limits.ROWS_MAX + 1, 1, 0))
+    out.long(1)
+    out.long(0)
     with pytest.raises(Malformed, match="rows"):
-        unpack(bytes([Form.ROWS_1, 0]) + compress(Form.ROWS_1, bytes(out.plain)))
+        unpack(bytes([Form.ROWS_1, len(out.raw)]) + out.raw + compress(Form.ROWS_1, bytes(out.plain)))
 
 
 def test_few_bytes_cannot_name_a_token_into_gigabytes() -> None:
@@ -169,13 +172,13 @@ def test_few_bytes_cannot_name_a_token_into_gigabytes() -> None:
     from vafa.wire.tokens import TokensTold
 
     out = Writer()
-    out.small((1_000, 1, 1, 0, 0))
+    out.small((1_000, 1, 0))
+    out.long(1)
+    out.long(0)
     out.small([0] * 999)
     out.wide([0] * 999)
     out.small([200] * 1_000)
     TokensTold([b"t" * 64], out)
-    import msgspec
-
     first = msgspec.msgpack.encode([Ext(1, b"\0")] + [Ext(2, b"\0")] * 500)
     others = msgspec.msgpack.encode([Ext(2, b"\0")] * 500)
     for body in [first, *[others] * 999]:
@@ -192,3 +195,48 @@ def test_nothing_personal_is_added_by_packing() -> None:
     """What is not in the rows is not in the payload: it is a function of them alone."""
     rows: Any = rows_of([(13, b"\x90"), (31, b"\x91\xa1x")], [1, 2])
     assert pack(rows) == pack(rows)
+
+
+def test_the_dictionary_is_the_one_that_shipped() -> None:
+    """What was packed with it must unpack for ever: a better one is another file and another form."""
+    import pkgutil
+    from hashlib import blake2b
+
+    shipped = pkgutil.get_data("vafa.wire", "dictionary-1.bin")
+    assert shipped is not None
+    assert blake2b(shipped, digest_size=16).hexdigest() == "0187896b75a74d0a9d1f4a10d9cc4fa8"
+
+
+def test_a_payload_of_before_unpacks_as_it_did() -> None:
+    """Two awards, an enrolment and a row of an unknown kind, as packed when the form was made."""
+    paid = events.Paid(
+        PaymentKey(Scheme.RRN, "40217736", "320062616116"), 1_250_000, 0, 1_767_000_001, 1, "000996",
+        b"\x01kk" + b"c" * 8, "6219863864",
+    )  # fmt: skip
+    award = events.Award(paid, b"kkmmmmmmmm", "", b"p" * 8, 1_250_000, (125, 1), (3, 10), 125, 365, 2)
+    later = msgspec.structs.replace(
+        award,
+        paid=msgspec.structs.replace(paid, key=PaymentKey(Scheme.RRN, "40217736", "320062616999")),
+        balance=490,
+    )
+    bodies = [(30, events.encode(events.Enrol(b"kkmmmmmmmm", "6789", "x"))), (13, events.encode(award))]
+    rows = rows_of([*bodies, (13, events.encode(later)), (99, b"\x92\x01\xa1y")], [1_767_000_000_000] * 4, 41)
+    packed = bytes.fromhex(
+        "023c46eafe87c9150080b5b5b1b1b1b1b1b1b1b1b6b6b6b6b6b6b63638383838383838380d91b50cc060fce88f5e10a0"
+        "68e46f0a95c5dc057980c15d020e5900e3010627c8e250d089c8b275c63470bf4d117277d19dfb705d453005fc28f218"
+        "e3510081ed4d1761fd84"
+    )
+    assert unpack(packed) == rows
+    assert pack(rows) == packed
+
+
+@pytest.mark.parametrize(("name", "at_most"), [("sync_alone", 70.0), ("sync_100", 30.0), ("sync_1000", 25.0)])
+def test_an_event_costs_no_more_than_the_goal(figures: dict[str, float], name: str, at_most: float) -> None:
+    assert figures[name] <= at_most
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, float]:
+    from vafa.cli.measure.packing import measure_packing
+
+    return {each.name: each.value or 1e9 for each in measure_packing()}

@@ -73,6 +73,7 @@ def measure_all(directory: Path, size: Size, tell: Callable[[str], None]) -> "li
     """Every figure, in a temporary directory under `directory` that is gone afterwards."""
     from vafa.cli.measure.awards import measure_awards
     from vafa.cli.measure.flash import measure_flash
+    from vafa.cli.measure.packing import measure_packing
     from vafa.cli.measure.stage import Stage
 
     found: list[Measured] = []
@@ -89,7 +90,8 @@ def measure_all(directory: Path, size: Size, tell: Callable[[str], None]) -> "li
         tell(f"flash and flushes over {size.checkpoint_cycles} checkpoint cycles")
         found += measure_flash(here, size.checkpoint_cycles)
         found += _measure_daemon(here, size, tell)
-    return found
+    tell("two generated shops, packed for the sync")
+    return found + measure_packing()
 
 
 def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "list[Measured]":

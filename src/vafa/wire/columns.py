@@ -16,6 +16,8 @@ from vafa.wire.compress import read_varint, varint
 TOKEN_BYTES_MAX = 64
 _TEXT_BYTES_MAX = 1_024
 _WIDTH_MAX = 62
+_FEW = 3  # a width for so few numbers costs more than their lengths
+_LENGTH_BITS = 6
 
 
 def zigzag(number: int) -> int:
@@ -69,7 +71,9 @@ class Writer:
 
     def wide(self, numbers: Sequence[int]) -> None:
         """Numbers without structure, in as many bits each as serves most of them."""
-        if not numbers:
+        if len(numbers) <= _FEW:
+            for number in numbers:
+                self.long(number)
             return
         width = width_of(numbers)
         self.plain.append(width)
@@ -83,6 +87,20 @@ class Writer:
             else:
                 self._put(number, width)
         self.small(escaped)
+
+    def flags(self, flags: Sequence[int]) -> None:
+        """Zeros and ones without structure."""
+        if len(flags) <= _FEW:
+            self.small(flags)
+        else:
+            self.wide(flags)
+
+    def long(self, number: int) -> None:
+        """One number without structure: its length in bits, then the bits behind its first."""
+        length = number.bit_length()
+        self._put(length, _LENGTH_BITS)
+        if length > 1:
+            self._put(number - (1 << length - 1), length - 1)
 
     def token(self, token: bytes) -> None:
         """Random bytes."""
@@ -128,8 +146,8 @@ class Reader:
         return numbers
 
     def wide(self, count: int) -> list[int]:
-        if not count:
-            return []
+        if count <= _FEW:
+            return [self.long() for _ in range(count)]
         (width,) = self.small(1)
         if width > _WIDTH_MAX:
             raise Malformed("a column is wider than any of ours")
@@ -142,6 +160,15 @@ class Reader:
             numbers[place] += more
         return numbers
 
+    def flags(self, count: int) -> list[int]:
+        return self.small(count) if count <= _FEW else self.wide(count)
+
+    def long(self) -> int:
+        length = self._take(_LENGTH_BITS)
+        if length < 2:
+            return length
+        return (1 << length - 1) + self._take(length - 1)
+
     def token(self, length: int) -> bytes:
         if length > TOKEN_BYTES_MAX:
             raise Malformed("a token is longer than any of ours")
@@ -149,11 +176,16 @@ class Reader:
 
     def blob(self, length_max: int) -> bytes:
         (length,) = self.small(1)
-        blob = self._plain[self._at : self._at + length]
-        if length > length_max or len(blob) != length:
-            raise Malformed("a text or body is cut off, or too long")
+        if length > length_max:
+            raise Malformed("a text or body is too long")
+        return self.bytes(length)
+
+    def bytes(self, length: int) -> bytes:
+        found = self._plain[self._at : self._at + length]
+        if len(found) != length:
+            raise Malformed("a text or body is cut off")
         self._at += length
-        return blob
+        return found
 
     def text(self) -> str:
         try:

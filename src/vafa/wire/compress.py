@@ -6,6 +6,7 @@ is loaded when the first message is packed, never by a daemon that has no hub.
 """
 
 import pkgutil
+from collections.abc import Iterable
 from enum import IntEnum
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 LEVEL = 12
 _WINDOW_BYTES_MAX = 1 << 22
 _WORTH_PACKING_BYTES = 160
+_SEGMENT_BYTES, _DMER_BYTES = 200, 8  # of zstd's COVER: tried, the fewest bytes for a lone event
+_LAST_COMPRESSED = 0b101  # a block header's lowest bits: the last one, of type compressed
+_WHOLE_FRAME = 0xFF
 
 
 class Form(IntEnum):
@@ -62,11 +66,19 @@ def _decompressor(form: Form) -> "zstandard.ZstdDecompressor":
     )
 
 
+def trained(samples: Iterable[bytes], size_bytes: int) -> bytes:
+    """A dictionary for texts like these; the same for the same samples."""
+    import zstandard
+
+    texts: list[bytes | bytearray | memoryview[int]] = [*samples]
+    return zstandard.train_dictionary(size_bytes, texts, k=_SEGMENT_BYTES, d=_DMER_BYTES).as_bytes()
+
+
 def compress(form: Form, plain: bytes) -> bytes:
     """The packed text in a compressed form."""
     assert form is not Form.PLAIN
     assert len(plain) <= limits.CONTENT_BYTES_MAX
-    return varint(len(plain)) + _compressor(form).compress(plain)
+    return varint(len(plain)) + _shortened(_compressor(form).compress(plain))
 
 
 def decompress(form: Form, data: bytes) -> bytes:
@@ -77,13 +89,32 @@ def decompress(form: Form, data: bytes) -> bytes:
     if length > limits.CONTENT_BYTES_MAX:
         raise Malformed(f"a packed text promises {length:,} bytes, more than {limits.CONTENT_BYTES_MAX:,}")
     try:
-        with _decompressor(form).stream_reader(data[start:]) as reader:
+        with _decompressor(form).stream_reader(_lengthened(data[start:])) as reader:
             plain = reader.read(length + 1)
     except (zstandard.ZstdError, MemoryError) as error:
         raise Malformed(f"a packed text does not unpack ({error})") from error
     if len(plain) != length:
         raise Malformed("a packed text has another length than it promises")
     return plain
+
+
+def _shortened(frame: bytes) -> bytes:
+    """The frame with what follows from its length left out (RFC 8878 §3.1.1): 5 bytes of a lone event's 20.
+
+    A frame of one compressed block becomes its window descriptor and the block's content; any other stands
+    whole behind a byte that is no window descriptor of ours.
+    """
+    block = int.from_bytes(frame[2:5], "little")
+    if frame[0] == 0 and block & 7 == _LAST_COMPRESSED and block >> 3 == len(frame) - 5:
+        return frame[1:2] + frame[5:]
+    return bytes([_WHOLE_FRAME]) + frame
+
+
+def _lengthened(short: bytes) -> bytes:
+    if short[:1] == bytes([_WHOLE_FRAME]):
+        return short[1:]
+    block = len(short) - 1 << 3 | _LAST_COMPRESSED
+    return b"\0" + short[:1] + (block & 0xFFFFFF).to_bytes(3, "little") + short[1:]
 
 
 def packed(plain: bytes) -> tuple[Form, bytes]:

@@ -90,7 +90,12 @@ class TextTable:
         """All of them."""
         out.small((len(self._texts),))
         for text in self._texts:
-            out.text(text)
+            is_number = 0 < len(text) <= _DIGITS_MAX and text.isascii() and text.isdigit()
+            out.small((len(text) if is_number else 0,))
+            if is_number:
+                out.long(int(text))
+            else:
+                out.text(text)
 
     @classmethod
     def read(cls, into: Reader) -> "TextTable":
@@ -98,4 +103,10 @@ class TextTable:
         (count,) = into.small(1)
         if count > _TEXTS_MAX:
             raise Malformed("more texts than rows")
-        return cls([into.text() for _ in range(count)])
+        texts = []
+        for _ in range(count):
+            (digits,) = into.small(1)
+            if digits > _DIGITS_MAX:
+                raise Malformed("a number has more digits than any of ours")
+            texts.append(f"{into.long():0{digits}d}" if digits else into.text())
+        return cls(texts)

@@ -27,6 +27,7 @@ from vafa.wire.tokens import TokensHeard, TokensTold
 
 _INT64 = 1 << 63
 _TILL_BYTES_MAX = 256
+_RECENTLY_MS = 1_767_225_600_000  # 2026-01-01: a first row's time is told from there
 
 
 class WireRow(msgspec.Struct, frozen=True):
@@ -43,10 +44,18 @@ class WireRow(msgspec.Struct, frozen=True):
 
 def pack(rows: Sequence[Row | WireRow], *, whole: bool = False) -> bytes:
     """The payload of 1 to ROWS_MAX consecutive rows."""
+    raw, plain = streams(rows, whole=whole)
+    return bytes([Form.ROWS_1]) + varint(len(raw)) + raw + compress(Form.ROWS_1, plain)
+
+
+def streams(rows: Sequence[Row | WireRow], *, whole: bool = False) -> tuple[bytes, bytes]:
+    """The raw and the plain stream of a payload."""
     assert 0 < len(rows) <= limits.ROWS_MAX
     first = rows[0]
     out = Writer()
-    out.small((len(rows), first.epoch, first.seq, zigzag(first.at), int(whole)))
+    out.small((len(rows), first.epoch, int(whole)))
+    out.long(first.seq)
+    out.long(zigzag(first.at - _RECENTLY_MS))
     out.small(zigzag(row.epoch - before.epoch) for before, row in pairwise(rows))
     out.wide([zigzag(row.at - before.at) for before, row in pairwise(rows)])
     out.small(row.kind for row in rows)
@@ -62,8 +71,7 @@ def pack(rows: Sequence[Row | WireRow], *, whole: bool = False) -> bytes:
         bodies.write(body, parts, told, out)
     if whole:
         _write_whole(rows, out)
-    raw = out.raw
-    return bytes([Form.ROWS_1]) + varint(len(raw)) + raw + compress(Form.ROWS_1, bytes(out.plain))
+    return out.raw, bytes(out.plain)
 
 
 def unpack(payload: bytes) -> list[WireRow]:
@@ -92,10 +100,11 @@ def _write_whole(rows: Sequence[Row | WireRow], out: Writer) -> None:
 
 
 def _read(into: Reader) -> list[WireRow]:
-    count, epoch, seq, at, whole = into.small(5)
+    count, epoch, whole = into.small(3)
+    seq, at = into.long(), into.long()
     if not 0 < count <= limits.ROWS_MAX or whole > 1:
         raise Malformed(f"a payload has {count:,} rows; 1 to {limits.ROWS_MAX:,} are allowed")
-    epochs, ats = [epoch], [unzigzag(at)]
+    epochs, ats = [epoch], [unzigzag(at) + _RECENTLY_MS]
     for step in into.small(count - 1):
         epochs.append(epochs[-1] + unzigzag(step))
     for step in into.wide(count - 1):

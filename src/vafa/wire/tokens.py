@@ -12,6 +12,7 @@ from vafa.model.errors import Malformed
 from vafa.wire.columns import TOKEN_BYTES_MAX, Reader, Writer
 
 _RANDOM_BYTES = 8
+_KEY_ID_BYTES = 2
 _TOKENS_MAX = 100_000
 
 
@@ -27,9 +28,7 @@ class TokensTold:
         for token in self._numbers:
             places.append(beginnings.setdefault(token[:-_RANDOM_BYTES], len(beginnings)))
         out.small((len(self._numbers), len(beginnings)))
-        for beginning in beginnings:
-            out.small((len(beginning),))
-            out.plain += beginning
+        _write_beginnings(list(beginnings), out)
         out.small(len(token) - len(token[:-_RANDOM_BYTES]) for token in self._numbers)
         out.small(places)
         for token in self._numbers:
@@ -47,8 +46,40 @@ class TokensTold:
     def column(self, tokens: Sequence[bytes]) -> None:
         """A column of tokens: which are new, and the numbers of the others."""
         numbers = [self.number(token) for token in tokens]
-        self._out.wide([int(number is not None) for number in numbers])
+        self._out.flags([int(number is not None) for number in numbers])
         self._out.wide([number for number in numbers if number is not None])
+
+
+def _write_beginnings(beginnings: Sequence[bytes], out: Writer) -> None:
+    """Each ends in the id of the key that made the token (model.identity), mostly the one before's."""
+    key_id = b""
+    for beginning in beginnings:
+        out.small((len(beginning),))
+        kind, its_key = beginning[:-_KEY_ID_BYTES], beginning[-_KEY_ID_BYTES:]
+        out.plain += kind
+        if len(its_key) == _KEY_ID_BYTES:
+            out.small((int(its_key != key_id),))
+            if its_key != key_id:
+                out.token(its_key)
+            key_id = its_key
+        else:
+            out.plain += its_key
+
+
+def _read_beginnings(count: int, into: Reader) -> list[bytes]:
+    key_id, beginnings = b"", list[bytes]()
+    for _ in range(count):
+        (length,) = into.small(1)
+        if length > TOKEN_BYTES_MAX:
+            raise Malformed("a token is longer than any of ours")
+        if length < _KEY_ID_BYTES:
+            beginnings.append(into.bytes(length))
+            continue
+        kind = into.bytes(length - _KEY_ID_BYTES)
+        if into.small(1)[0]:
+            key_id = into.token(_KEY_ID_BYTES)
+        beginnings.append(kind + key_id)
+    return beginnings
 
 
 class TokensHeard:
@@ -60,7 +91,7 @@ class TokensHeard:
         count, beginning_count = into.small(2)
         if max(count, beginning_count) > _TOKENS_MAX:
             raise Malformed("more tokens than a payload may tell")
-        beginnings = [into.blob(TOKEN_BYTES_MAX) for _ in range(beginning_count)]
+        beginnings = _read_beginnings(beginning_count, into)
         lengths = into.small(count)
         places = into.small(count)
         if max(places, default=0) >= max(beginning_count, 1):
@@ -82,6 +113,6 @@ class TokensHeard:
 
     def column(self, count: int) -> list[bytes]:
         """A column of tokens."""
-        seen = self._into.wide(count)
+        seen = self._into.flags(count)
         numbers = iter(self._into.wide(sum(map(bool, seen))))
         return [self.token(next(numbers) if was else None) for was in seen]

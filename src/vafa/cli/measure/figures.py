@@ -22,6 +22,7 @@ class Goal(Struct, frozen=True):
 
 _RECORD = "512 B pwrite + fdatasync, interleaved"
 _BARE = "python -c pass"
+_JSON = "the same rows as JSON"
 
 GOALS: dict[str, Goal] = {
     "award_mean": Goal("durable award, decode to commit, mean", "x floor", 1.5, 1.3, _RECORD),
@@ -35,6 +36,9 @@ GOALS: dict[str, Goal] = {
     "memory_member": Goal("at rest, once it has enrolled a member", "MB", 36.0, 30.0, _BARE),
     "memory_first_member": Goal("the same after a first start", "MB", 36.0, 30.0, _BARE),
     "start_cpu": Goal("CPU from start to ready for a payment", "x bare python", 18.0, 10.0, _BARE),
+    "sync_alone": Goal("sync payload of a lone event", "bytes", 70.0, 47.0, _JSON),
+    "sync_100": Goal("sync payload an event, a hundred at once", "bytes", 30.0, 18.0, _JSON),
+    "sync_1000": Goal("sync payload an event, a thousand at once", "bytes", 25.0, 13.0, _JSON),
     "status_wall": Goal("vafa status, median", "ms", 100.0, 60.0, _BARE),
 }  # fmt: skip
 
