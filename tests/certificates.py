@@ -1,6 +1,7 @@
 """Certificates for tests: an authority of their own, and servers' certificates good or bad in one way."""
 
 import datetime
+import ipaddress
 from pathlib import Path
 
 from cryptography import x509
@@ -53,7 +54,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(begins or BEGINS)
             .not_valid_after(ends or ENDS)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_called(host)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
@@ -67,6 +68,14 @@ class Authority:
         )
         path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
         return path
+
+
+def _called(host: str) -> x509.GeneralName:
+    """A server's name or its address, as a client compares it."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _named(name: str) -> x509.Name:

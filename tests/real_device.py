@@ -21,7 +21,9 @@ PATIENCE_S = 60.0
 class Device:
     """One device: its configuration, and its daemon as systemd starts it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, inside: str = "") -> None:
+        """`inside`: the network namespace its daemon runs in."""
+        self._before = ["ip", "netns", "exec", inside] if inside else []
         self.directory, self.state = directory, directory / "state"
         directory.mkdir()
         self.config = directory / "config.toml"
@@ -41,7 +43,7 @@ class Device:
             place = self.directory / f"n.{os.urandom(3).hex()}"
             manager.bind(str(place))
             process = subprocess.Popen(
-                [sys.executable, "-m", "vafa.cli.main", "run", "--config", str(self.config)],
+                [*self._before, sys.executable, "-m", "vafa.cli.main", "run", "--config", str(self.config)],
                 env=os.environ | {"NOTIFY_SOCKET": str(place)},
                 stderr=log,
             )

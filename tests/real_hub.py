@@ -20,15 +20,27 @@ READY_S = 60.0
 class RealHub:
     """One hub's state folder and its process. `authority` signed its certificate."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, host: str = "localhost", inside: str = "") -> None:
+        """`inside`: the network namespace it serves in, at the address `host`."""
+        self.directory, self._host = directory, host
+        self._before = ["ip", "netns", "exec", inside] if inside else []
         self.state = directory / "hub"
         self.authority = Authority(directory, "hub authority")
         self.address = ""
 
     def vafa(self, *words: str) -> dict[str, Any]:
         """One administration command's JSON."""
-        command = [sys.executable, "-m", "vafa.cli.main", "hub", *words, "--state", str(self.state), "--json"]
+        command = [
+            *self._before,
+            sys.executable,
+            "-m",
+            "vafa.cli.main",
+            "hub",
+            *words,
+            "--state",
+            str(self.state),
+            "--json",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=READY_S)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
@@ -37,23 +49,27 @@ class RealHub:
     @contextlib.contextmanager
     def running(self, ending: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
         """It serves on a port of its own: `address`."""
-        certificate = str(self.authority.server())
+        certificate = str(self.authority.server(self._host))
         process = subprocess.Popen(
             [
-                sys.executable, "-m", "vafa.cli.main", "hub", "run", "--state", str(self.state),
-                "--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", certificate,
+                *self._before, sys.executable, "-m", "vafa.cli.main", "hub", "run",
+                "--state", str(self.state),
+                "--listen", f"{self._listen()}:0", "--tls-cert", certificate, "--tls-key", certificate,
             ],
             stderr=subprocess.PIPE,
             env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
         )  # fmt: skip
         assert process.stderr is not None
         try:
-            self.address = f"https://localhost:{self._port(process)}"
+            self.address = f"https://{self._host}:{self._port(process)}"
             yield process
         finally:
             process.send_signal(ending)
             process.wait(READY_S)
             process.stderr.close()
+
+    def _listen(self) -> str:
+        return "127.0.0.1" if self._host == "localhost" else self._host
 
     @staticmethod
     def _port(process: "subprocess.Popen[bytes]") -> int:

@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "insight": ("model", ""),
     "keys": ("model", "cryptography"),
     "ledger": ("model books", "sqlite_utils"),
-    "sync": ("model wire keys", "httpx"),
+    "sync": ("model wire keys", "httpx httpcore"),  # httpcore is the engine inside httpx
     "ports": ("model codecs", "serial"),
     "app": (_JOINED, "apscheduler"),
     "cli": (_JOINED + " app hub simulators", "click"),

@@ -117,7 +117,8 @@ class HubSide:
         from vafa.sync.links import Metering
 
         wanted = self._config.links
-        self._links = LinkThread(Metering(wanted.metered, wanted.unmetered), self._clock, self._wake)
+        links = LinkThread(Metering(wanted.metered, wanted.unmetered), self._clock, self._wake)
+        self._links = links
         if self._programmes is not None:
             from vafa.app.sync_side import SyncSide
 
@@ -127,6 +128,7 @@ class HubSide:
                 self._programmes,
                 self._config,
                 self._links.links,
+                lambda address: links.toward((address,)),
                 self._memory_only,
                 self._clock,
             )

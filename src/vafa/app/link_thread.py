@@ -27,8 +27,9 @@ class LinkThread:
         self._addresses: tuple[str, ...] = ()
 
     def links(self) -> Links:
-        """What is known now."""
-        return self._known
+        """What is known now: also to whoever is being woken by it."""
+        watch = self._watch
+        return self._known if watch is None else watch.links()
 
     def toward(self, addresses: tuple[str, ...]) -> None:
         """The hub's addresses, once they are known: the way to them is the one that counts."""
@@ -64,9 +65,7 @@ class LinkThread:
 
     def _follow(self, watch: LinkWatch) -> None:
         while not self._stopping.is_set():
-            wait_s = watch.step(self._clock.monotonic())
-            self._known = watch.links()
-            watch.wait(wait_s)
+            watch.wait(watch.step(self._clock.monotonic()))
 
     def _failed(self, fault: str) -> None:
         log.warning("link watch", fault=fault)

@@ -52,6 +52,7 @@ class Keeper:
     now       the link and the facts, looked at whenever something is told
     activate  writes a programme version: '' or why it is refused; raises VafaError where it cannot be tried
     attest    journals the hub's time
+    reached   is told the hub's address
     """
 
     def __init__(
@@ -63,9 +64,10 @@ class Keeper:
         head: Callable[[], int],
         clock: Clock,
         module: str = "vafa.app.sync_process",
+        reached: Callable[[str], None] = lambda _peer: None,
     ) -> None:
         self._begin, self._now, self._clock, self._module = begin, now, clock, module
-        self._activate, self._attest, self._head = activate, attest, head
+        self._activate, self._attest, self._head, self._reached = activate, attest, head, reached
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._ringing = threading.Lock()  # its number may be another file's once it is closed
         self._wake: Wake | None = None
@@ -225,6 +227,8 @@ class Keeper:
             case Synced():
                 self._crashes, self._fault = 0, None
                 self._next_at = self._clock.monotonic() + told.next_s
+                if told.peer:
+                    self._reached(told.peer)
                 self._ended_up_to(told.wake)
             case Ending():
                 self._fault = Trouble(told.code, told.fault, told.fix) if told.fault else None

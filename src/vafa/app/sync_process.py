@@ -15,6 +15,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import SystemRandom
 
@@ -106,6 +107,7 @@ class SyncProcess:
         self._now = Now(LinkNow(), "", Facts("", 0))
         self._heard: list[FromDaemon] = []
         self._woken = 0
+        self._peer: Callable[[], str] = str
 
     def run(self) -> Ending:
         """Sync until there is no reason to stay."""
@@ -118,6 +120,7 @@ class SyncProcess:
         journal = LedgerJournal(ledger_path(directory))
         store = kept.Store(kept.path_in(directory))
         transport = HttpTransport(who.hub, certificates, lambda: self._now.bind_to)
+        self._peer = lambda: transport.peer
         try:
             self._hear(LOOK_EVERY_S)  # the link and the facts come right behind Begin
             world = World(
@@ -147,9 +150,9 @@ class SyncProcess:
             if courier.syncs != syncs:
                 used_at = now
                 is_ok = store.kept.trouble is None
-                self._tell(
-                    Synced(ok=is_ok, received=store.kept.received.seq, next_s=due - now, wake=self._woken)
-                )
+                received, next_s = store.kept.received.seq, due - now
+                told = Synced(ok=is_ok, received=received, next_s=next_s, wake=self._woken, peer=self._peer())
+                self._tell(told)
             next_s = due - now
             stays_s = self._begin.keep_warm_s if store.kept.trouble is None else NOT_SOON_S
             left_s = used_at + stays_s - now

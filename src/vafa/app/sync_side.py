@@ -18,7 +18,7 @@ from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.ledger.schema import SCHEMA_VERSION
 from vafa.model import events
-from vafa.model.errors import ProgrammeError, SyncError
+from vafa.model.errors import LedgerError, ProgrammeError, SyncError
 from vafa.ports.clock import Clock
 from vafa.sync.enrolment import Enrolment
 from vafa.sync.facts import SyncFacts
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 class SyncSide:
     """One enrolment's. `run` is its thread's.
 
+    reached      is told the hub's address: the way to it is the one that counts
     memory_only  how many payments a failing disk did not take
     """
 
@@ -41,6 +42,7 @@ class SyncSide:
         programmes: Programmes,
         config: Config,
         links: Callable[[], Links],
+        reached: Callable[[str], None],
         memory_only: Callable[[], int],
         clock: Clock,
     ) -> None:
@@ -55,7 +57,15 @@ class SyncSide:
             log_format=config.log.format,
             log_level=config.log.level,
         )
-        self._keeper = Keeper(begin, self._now, self._activate, self._attest, lambda: ledger.head.seq, clock)
+        self._keeper = Keeper(
+            begin,
+            self._now,
+            self._activate,
+            self._attest,
+            lambda: ledger.head.seq,
+            clock,
+            reached=reached,
+        )
 
     def run(self) -> None:
         """Until `stop`."""
@@ -77,7 +87,7 @@ class SyncSide:
         """For `status` and the doctor. What cannot be read is a state, too."""
         try:
             return sync_report.facts(self._directory, self._who, self._moment())
-        except SyncError as error:
+        except (SyncError, LedgerError) as error:
             return SyncFacts(self._who.host, trouble=str(error), fix=error.fix, code=error.code)
 
     def now(self, question: SyncNow, by: str) -> SyncIs:

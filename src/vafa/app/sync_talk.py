@@ -55,12 +55,13 @@ class ToDaemon(msgspec.Struct, frozen=True, tag_field="tell"):
 
 class Synced(ToDaemon, frozen=True, tag="synced", kw_only=True):
     """A sync ended. received: the hub has our rows up to it; next_s: until the next try; wake: the newest
-    Wake it obeyed."""
+    Wake it obeyed; peer: the hub's address, once there was a connection."""
 
     ok: bool
     received: int
     next_s: float
     wake: int = 0
+    peer: str = ""
 
 
 class Ending(ToDaemon, frozen=True, tag="ending", kw_only=True):

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import select
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -59,6 +60,7 @@ class LinkWatch:
         self._told_by_managers = Told()
         self._ask_managers_at = now
         self._sequence = 0
+        self._nudging = threading.Lock()  # its number may be another file's once it is closed
         self._links: dict[int, Link] = {}
         self._gone: dict[str, Link] = {}
         self._addresses: tuple[bytes, ...] = ANYWHERE
@@ -92,7 +94,9 @@ class LinkWatch:
     def nudge(self) -> None:
         """Ends a `wait` at once, and has everything asked anew. From any thread."""
         self._ask_at = float("-inf")
-        os.eventfd_write(self._nudge, 1)
+        with self._nudging:
+            if self._nudge >= 0:
+                os.eventfd_write(self._nudge, 1)
 
     def wait(self, timeout_s: float) -> None:
         """Until the kernel tells something, somebody nudges, or the time is over."""
@@ -121,7 +125,9 @@ class LinkWatch:
         """Gives the sockets back; the last thing to be called."""
         self._told.close()
         self._asking.close()
-        os.close(self._nudge)
+        with self._nudging:
+            os.close(self._nudge)
+            self._nudge = -1
 
     def _hear(self, now: float) -> bool:
         """True when something was told that may change the way to the hub."""

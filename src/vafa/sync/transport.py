@@ -21,6 +21,7 @@ from vafa.wire import limits
 if TYPE_CHECKING:
     import httpx
 
+_UNHEARD_MS = 20_000
 CONNECT_S, ANSWER_S, WHOLE_ANSWER_S = 20.0, 60.0, 180.0
 _KEPT_S = 3_600.0  # a warm connection saves the handshake; the hub or the process ends it earlier
 _PACKET_HEAD_BYTES = 52  # IPv4 and TCP with its timestamps, as nearly every packet of a connection has
@@ -86,6 +87,7 @@ class HttpTransport:
         self._dates_checked = False  # of the open connection
         self._chain: list[bytes] = []
         self._line: ssl.SSLSocket | None = None
+        self.peer = ""  # the hub's address, of the last connection there was
         self._counted = 0
         if not self._url.startswith("https://"):
             raise SyncError(f"{url} is no https address", fix="vafa enrol CODE --hub https://NAME")
@@ -103,6 +105,7 @@ class HttpTransport:
                 self._line = response.extensions["network_stream"].get_extra_info("socket")
                 if self._line is not line_before:
                     self._counted, self._chain = 0, tls.chain_of(self._line)
+                    self.peer = _peer(self._line) or self.peer
                     self._dates_checked = self._made_for[0]
                 answer = _bounded(response)
                 spent = self._spent()
@@ -136,13 +139,7 @@ class HttpTransport:
         if self._client is None or differs:
             self.close()
             trusts_clock, interface = wanted
-            bound = (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-            carrier = httpx.HTTPTransport(
-                verify=tls.context(self._ca_file, trusts_clock=trusts_clock),
-                trust_env=False,
-                limits=httpx.Limits(max_connections=1, keepalive_expiry=_KEPT_S),
-                socket_options=[bound] if interface else None,
-            )
+            carrier = _carrier(tls.context(self._ca_file, trusts_clock=trusts_clock), interface)
             timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
             self._client = httpx.Client(transport=carrier, timeout=timeout, trust_env=False)
             self._made_for = wanted
@@ -160,6 +157,30 @@ class HttpTransport:
         spent = int(total - self._counted)
         self._counted = total
         return spent
+
+
+def _carrier(context: ssl.SSLContext, interface: str) -> "httpx.HTTPTransport":
+    """One kept connection. What is sent and never acknowledged ends it long before an answer would be late: a
+    link that died, or that carries one way only, is left for the next one."""
+    import httpx
+
+    gives_up = (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MS)
+    kept = httpx.Limits(max_connections=1, keepalive_expiry=_KEPT_S)
+    carrier = httpx.HTTPTransport(verify=context, trust_env=False, limits=kept, socket_options=[gives_up])
+    if interface:
+        from vafa.sync.bound_backend import BoundBackend
+
+        # httpx has no way to hand its engine a backend; the engine itself looks at it for each connection.
+        carrier._pool._network_backend = BoundBackend(interface)
+    return carrier
+
+
+def _peer(line: socket.socket) -> str:
+    """The address at the other end; '' where the connection is gone already."""
+    try:
+        return str(line.getpeername()[0])
+    except OSError:
+        return ""
 
 
 def _bounded(response: "httpx.Response") -> bytes:
