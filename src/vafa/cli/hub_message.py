@@ -73,14 +73,18 @@ def list_(merchant: str, dsn: str, state: Path, as_json: bool) -> None:
 @click.argument("message", type=click.IntRange(1))
 @yes_option
 @hub_options
-def cancel(merchant: str, message: int, yes: bool, dsn: str, state: Path) -> None:
+@json_option
+def cancel(merchant: str, message: int, yes: bool, dsn: str, state: Path, as_json: bool) -> None:
     """Devices drop the message with their next sync."""
     with transaction(dsn, state) as connection:
         found = merchants.merchant(connection, merchant)
         if unless_yes(yes, f"cancel message {message} of {found.name}"):
             return
         published.cancel(connection, found.merchant, message)
-    click.echo(f"message {message} is cancelled")
+    if as_json:
+        print_json({"schema": 1, "cancelled": str(message)})
+    else:
+        click.echo(f"message {message} is cancelled")
 
 
 def member_id(text: str) -> bytes:

