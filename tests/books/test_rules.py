@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from books_of import Books
 
-from vafa.books import lots, standing
+from vafa.books import lots
 from vafa.books.effect import Impossible
 from vafa.books.rows import BudgetRow, MemberRow, row_digest
-from vafa.model import events
+from vafa.books.standing import counted_in
+from vafa.model import events, standing
 from vafa.model.events import Counted
 from vafa.model.payment import PaymentKey, Scheme
 
@@ -108,13 +109,11 @@ def test_a_void_takes_stamps_and_rights_back_and_the_metric_out_of_its_period() 
 
 
 def test_a_metric_forgets_what_left_its_window_and_begins_anew_as_another_kind() -> None:
-    packed = standing.counted_in(b"", Counted(1, 10, 5))
-    packed = standing.counted_in(packed, Counted(1, 40, 7, since=11))
+    packed = counted_in(b"", Counted(1, 10, 5))
+    packed = counted_in(packed, Counted(1, 40, 7, since=11))
     assert standing.unpack_window(packed) == standing.Window(1, ((40, 7),))
-    assert standing.unpack_window(standing.counted_in(packed, Counted(2, 1405, 1))) == standing.Window(
-        2, ((1405, 1),)
-    )
-    assert standing.counted_in(packed, Counted(2, 1405, -1)) == packed
+    assert standing.unpack_window(counted_in(packed, Counted(2, 1405, 1))) == standing.Window(2, ((1405, 1),))
+    assert counted_in(packed, Counted(2, 1405, -1)) == packed
 
 
 def test_a_budget_counts_what_was_contributed_and_refuses_another_before() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vafa.club.programme import PER_MAX, POINTS_MAX, Programme, document, parse
+from vafa.club.sense import WorstCase, worst_case
 from vafa.model.errors import ProgrammeError
 from vafa.model.money import AMOUNT_MAX
 
@@ -137,7 +138,8 @@ def test_all_faults_are_told_at_once_each_with_its_place_and_the_nearest_right_n
         ("points = 1", "points = = 1", "line 7, column 10", "cannot be read here: Invalid value"),
         ("schema = 1", "schema = 1\nearn = 3", "line 7, column 6", "cannot be read here"),
         ("schema = 1", f"schema = 1\nx = {'[' * 5000}", "document", "brackets are nested too deep"),
-        ("schema = 1", "schema = 1\n[tiers]\ngold = 1", "tiers", "is no setting of a programme"),
+        ("schema = 1", "schema = 1\n[teirs]\ngold = 1", "teirs", "is no setting of a programme"),
+        ("schema = 1", "schema = 1\n[tiers]\ngold = 1", "tiers.gold", "is no setting of a programme"),
         ("schema = 1", "#" * 70_000, "document", "is longer than 65,536 characters"),
     ],
 )
@@ -148,6 +150,7 @@ def test_a_fault_is_told_in_a_merchants_words(old: str, new: str, place: str, wo
 
 
 def test_a_section_given_as_a_value_is_told_as_such() -> None:
+    assert "write  [bonus.NAME]" in faults("schema = 1\nbonus = 3")["bonus"][0]
     assert "write  [earn]" in faults("schema = 1\nearn = 3")["earn"][0]
 
 
@@ -157,3 +160,98 @@ def test_any_text_is_a_programme_or_is_refused_with_reasons(text: str) -> None:
         parse(text)
     except ProgrammeError as refusal:
         assert refusal.faults  # noqa: PT017  (any text: both ends are right)
+
+
+EXAMPLES = PLAIN.parent
+WHOLE = CAFE + (
+    '[cap]\npayment = 5\n[tier.gold]\nat_least = 7\nname_fa = "طلایی"\n'
+    '[bonus.lunch]\nkind = "happy-hours"\nweekdays = ["sun", "sat"]\nhours = "12:00 - 15:00"\nextra = 50\n'
+    'from = "1405/1/5"\n[stamp.cup]\nname_fa = "قهوه"\nneeded = 12\n'
+    '[reward.cup]\nkind = "stamps"\nname_fa = "قهوه"\nstamp = "cup"\n'
+    '[offer.sorry]\nname_fa = "پوزش"\nvalid_days = 30\ndiscount = 5\n'
+)
+# As for CAFE: computed once and never changed.
+WHOLE_HASH = "a045108a8101732b57d41b6b47f8fbd04995bc967790c0e843aabb410617d8f6"
+
+
+@pytest.mark.parametrize("name", ["plain", "cafe", "grocery", "restaurant"])
+def test_the_shipped_examples_are_programmes_whose_document_comes_back(name: str) -> None:
+    programme = parse((EXAMPLES / f"{name}.toml").read_text(encoding="utf-8"))
+    assert parse(document(programme)) == programme
+    assert programme.is_plain == (name == "plain")
+
+
+def test_a_document_with_entries_keeps_its_hash_in_any_spelling() -> None:
+    programme = parse(WHOLE)
+    assert programme.hash.hex() == WHOLE_HASH
+    lunch = programme.bonuses[0]
+    assert (lunch.weekdays, lunch.hours, lunch.from_day) == (("sat", "sun"), "12:00-15:00", "1405/01/05")
+    assert parse(document(programme)).hash == programme.hash
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ('[bonus.x]\nkind = "happy-hour"\nextra = 5', "bonus.x.kind", "must be"),
+        ("[bonus.x]\nextra = 5", "bonus.x.kind", "is missing: what it is for: always, happy-hours"),
+        ('[bonus.x]\nkind = "always"', "bonus.x", "gains nothing: write extra (percent) or points"),
+        ('[bonus.x]\nkind = "always"\nextras = 5', "bonus.x.extras", "is no setting of a bonus"),
+        ('[bonus.x]\nkind = "visit"\nextra = 5', "bonus.x.visit", "is missing: which visit"),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nvisit = 3', "bonus.x.visit", "means nothing for kind"),
+        ('[bonus.x]\nkind = "lapsed"\nextra = 5', "bonus.x.away_days", "is missing"),
+        ('[bonus.x]\nkind = "happy-hours"\nextra = 5', "bonus.x", "happy hours need weekdays or hours"),
+        ('[bonus.x]\nkind = "amount"\nextra = 5', "bonus.x", "a band of amounts needs at_least or below"),
+        ('[bonus.x]\nkind = "amount"\nextra = 5\nat_least = 9\nbelow = 9', "bonus.x.below", "must lie above"),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nfrom = "1404/12/30"', "bonus.x.from", "there is no day"),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nfrom = "today"', "bonus.x.from", 'as "1405/01/31"'),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nfrom = "1405/02/02"\nuntil = "1405/02/01"', "bonus.x.until",
+         "lies before from"),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nhours = "5pm"', "bonus.x.hours", 'as "17:00-20:00"'),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nhours = "17:00-24:30"', "bonus.x.hours", "17:00-20:00"),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nweekdays = ["saturday"]', "bonus.x.weekdays", "mon, tue"),
+        ('[bonus.x]\nkind = "always"\nextra = 5\nweekdays = "sat"', "bonus.x.weekdays", 'as ["thu", "fri"]'),
+        ('[bonus."Happy Hour"]\nkind = "always"', "bonus.Happy Hour", "small Latin letters"),
+        ('[bonus]\nkind = "always"', "bonus.kind", "write  [bonus.NAME]"),
+        ('[tier.x]\nname_fa = "ط"', "tier.x.at_least", "is missing"),
+        ('[tier.x]\nat_least = 1\nname_fa = "ط"\n[tier.y]\nat_least = 1\nname_fa = "ظ"', "tier.y.at_least",
+         "is the same as that of tier.x"),
+        ('[tier.x]\nat_least = 1\nname_fa = "ط"\nper = 5', "tier.x", "needs both points and per"),
+        ("[tiers]\nwindow = \"year\"", "tiers.window", "means nothing without a tier"),
+        ('[tiers]\nwindow = "rolling"\n[tier.x]\nat_least = 1\nname_fa = "ط"', "tiers.days", "looks back"),
+        ('[expiry]\nround = "month"', "expiry.round", "rounds nothing"),
+        ("[pending]\nhours = 3\ndays = 3", "pending", "hours and days"),
+        ('[time]\nzone = "Asia/Teheran"', "time.zone", "there is no time zone"),
+        ("[new_rial]\npoints = 3", "new_rial", "a rate needs both points and per"),
+        ('[reward.x]\nkind = "threshold"\nname_fa = "غ"', "reward.x.points", "is missing"),
+        ('[reward.x]\nkind = "stamps"\nname_fa = "غ"\nstamp = "cup"', "reward.x.stamp", "no stamp card"),
+        ('[reward.x]\nkind = "free-item"\nname_fa = "غ"\npoints = 5\nrial = 3', "reward.x.rial",
+         "means nothing for kind free-item"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5', "offer.x", "brings nothing"),
+        ("tip_counts = 1", "earn.tip_counts", "write true or false"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_rule_is_told_in_a_merchants_words(text: str, place: str, words: str) -> None:
+    told = faults(CAFE + text + "\n")
+    assert list(told) == [place]
+    assert words in told[place][0]
+
+
+def test_faults_of_several_entries_are_told_at_once() -> None:
+    told = faults(
+        CAFE + '[bonus.a]\nkind = "alway"\n[tier.b]\nat_leats = 5\nname_fa = "ط"\n[stamps.cup]\nneeded = 3\n'
+    )
+    assert told["bonus.a.kind"][1] == "always"
+    assert told["tier.b.at_leats"] == ("is no setting of a tier", "at_least")
+    assert told["stamps"] == ("is no setting of a programme", "stamp")
+    assert "tier.b.at_least" in told
+
+
+def test_rates_and_percentages_that_no_exact_fraction_holds_are_refused() -> None:
+    many = "".join(f'[bonus.b{n}]\nkind = "always"\nextra = {n}\n' for n in (1, 3, 7, 9, 11, 13))
+    told = faults(CAFE.replace("per = 10_000", 'per = 999_999_937\nstacking = "multiply"') + many)
+    assert "too fine to be counted exactly" in told["document"][0]
+
+
+def test_the_worst_case_counts_a_day_s_cap_on_each_device() -> None:
+    programme = parse((EXAMPLES / "cafe.toml").read_text(encoding="utf-8"))
+    assert worst_case(programme, 3) == WorstCase(3, 200, 900, None)

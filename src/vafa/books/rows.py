@@ -75,7 +75,7 @@ class MemberRow(BookRow, frozen=True):
     lots      the dated lots (books.lots); next_expiry: when the first lapses, None when none does
     held      points of the balance that holds have set aside
     tier      since tier_since (UTC seconds); '' for the lowest
-    metric, standing   what the rules remember (books.standing): the tier's Window, the Standing
+    metric, standing   what the rules remember (model.standing): the tier's Window, the Standing
     """
 
     id: bytes

@@ -13,6 +13,7 @@ from vafa.books.effect import Change, Effect, Impossible, State, require
 from vafa.books.rows import BudgetRow, MemberRow, OfferRow
 from vafa.books.till import TillSums
 from vafa.model import events
+from vafa.model import standing as remembered_of
 
 BIRTHDAY, REFERRER, FEEDBACK = 2, 8, 16  # bits of Profile.fields
 
@@ -83,14 +84,14 @@ def profile(event: events.Profile, _seq: int, state: State, till: TillSums) -> E
     old = state.find(MemberRow, (event.member,))
     if old is None:
         raise Impossible("the member of the profile is unknown")
-    known = standing.unpack(old.standing)
+    known = remembered_of.unpack(old.standing)
     if event.fields & BIRTHDAY:
         known = msgspec.structs.replace(known, birthday=event.birthday)
     if event.fields & REFERRER:
         known = msgspec.structs.replace(known, referrer=event.referrer)
     if event.fields & FEEDBACK:
         known = msgspec.structs.replace(known, feedback_at=event.at)
-    new = msgspec.structs.replace(old, standing=standing.pack(known))
+    new = msgspec.structs.replace(old, standing=remembered_of.pack(known))
     return Effect((Change(old, new),) if new != old else (), till)
 
 

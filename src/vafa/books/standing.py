@@ -1,95 +1,14 @@
-"""What the rules remember of a holder beside points: visits' times, stamps, rights used, the tier's metric.
+"""What events make the books remember of a holder for the rules; which numbers, `club` decided."""
 
-Kept in two blobs of the holder's row, b'' for whom no rule ever asked. An award stores the `Standing` it was
-decided on, so that its arithmetic can be done again from its own row; the tier's metric, which may hold a
-number for each day, is told by the TierChanged it leads to. Which numbers there are to keep is decided in
-`club`; here they are only kept, whatever the programme.
-"""
-
+from fractions import Fraction as Exact
 from math import ceil
 
 import msgspec
 
 from vafa.model import events
+from vafa.model.standing import Fraction, Stamp, Window, pack, pack_window, unpack, unpack_window
 
 DENOMINATOR_MAX = 2**40  # of a day's points; a finer fraction counts as the whole point above it
-Fraction = tuple[int, int]
-
-
-class Stamp(msgspec.Struct, frozen=True, array_like=True):
-    """How full a stamp card is: `count` stamps of the rule `id`, the last at `at` (UTC seconds)."""
-
-    id: str
-    count: int
-    at: int
-
-
-class Standing(msgspec.Struct, frozen=True, array_like=True):
-    """What an award's rules look at of its holder. New fields are appended with a default.
-
-    first_at, last_at  UTC seconds of the first and the newest purchase; 0: none
-    day, day_points    a local day (date ordinal) and the points contributed on it, for the cap of a day
-    granted            (rule, period): the newest period in which a right was used, e.g. a Jalali year
-    birthday           Jalali (month, day) that the member gave
-    referrer           the member who sent them
-    feedback_at        when they last gave feedback, 0 never
-    """
-
-    first_at: int = 0
-    last_at: int = 0
-    day: int = 0
-    day_points: Fraction = (0, 1)
-    stamps: tuple[Stamp, ...] = ()
-    granted: tuple[tuple[str, int], ...] = ()
-    birthday: tuple[int, int] | None = None
-    referrer: bytes = b""
-    feedback_at: int = 0
-
-    def stamp(self, rule: str) -> Stamp:
-        """The stamp card of a rule; an empty one when there is none."""
-        return next((stamp for stamp in self.stamps if stamp.id == rule), Stamp(rule, 0, 0))
-
-    def period_of(self, rule: str) -> int | None:
-        """The newest period in which a right was used; None when it never was."""
-        return next((period for each, period in self.granted if each == rule), None)
-
-
-class Window(msgspec.Struct, frozen=True, array_like=True):
-    """The tier's metric: which one (events.Counted.metric), and what was counted in each period, oldest
-    first. A metric of another kind begins anew."""
-
-    metric: int
-    parts: tuple[tuple[int, int], ...] = ()
-
-    def total(self, since: int) -> int:
-        """What was counted in the periods from `since` on."""
-        return sum(value for period, value in self.parts if period >= since)
-
-
-_encoder = msgspec.msgpack.Encoder()
-_standing = msgspec.msgpack.Decoder(Standing)
-_window = msgspec.msgpack.Decoder(Window)
-NOBODY = Standing()
-
-
-def unpack(packed: bytes) -> Standing:
-    """The standing of a holder's row."""
-    return _standing.decode(packed) if packed else NOBODY
-
-
-def pack(standing: Standing) -> bytes:
-    """Canonical: defaults at the end left out, b'' when all are."""
-    values = list(msgspec.structs.astuple(standing))
-    for default in msgspec.structs.astuple(NOBODY)[::-1]:
-        if values[-1] != default:
-            return _encoder.encode(values)
-        values.pop()
-    return b""
-
-
-def unpack_window(packed: bytes) -> Window | None:
-    """The tier's metric of a holder's row; None when nothing was ever counted."""
-    return _window.decode(packed) if packed else None
 
 
 def after_award(packed: bytes, visits: int, event: events.Award) -> bytes:
@@ -138,7 +57,7 @@ def counted_in(packed: bytes, change: events.Counted | None) -> bytes:
         return packed  # it was counted under another metric, or has left the window
     parts[change.period] = max(0, parts.get(change.period, 0) + change.value)
     kept = tuple(sorted((period, value) for period, value in parts.items() if period >= change.since))
-    return _encoder.encode(Window(change.metric, kept))
+    return pack_window(Window(change.metric, kept))
 
 
 def _sorted_stamps(given: dict[str, Stamp]) -> tuple[Stamp, ...]:
@@ -146,8 +65,6 @@ def _sorted_stamps(given: dict[str, Stamp]) -> tuple[Stamp, ...]:
 
 
 def _sum(one: Fraction, other: Fraction) -> Fraction:
-    from fractions import Fraction as Exact
-
     total = Exact(*one) + Exact(*other)
     if total.denominator > DENOMINATOR_MAX:  # versions of unlike rates met on one day
         return ceil(total), 1

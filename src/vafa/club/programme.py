@@ -3,34 +3,115 @@
 A document is TOML. Its canonical form is TOML too: one `place = value` line a setting, sorted by place, with
 every setting left out that holds its default. So blanks, key order, comments and spelled-out defaults never
 change the hash, and a setting added in a later release (whose default is "as before") leaves the hash of
-every document alone that was hashed before it existed. For that to hold for ever: **a default is never
-changed, a setting never renamed**; `schema` is raised when it cannot be helped.
+every document alone that was hashed before it existed (settings.py). `schema` is raised when it cannot be
+helped.
 
-Source: LOYALTY.md §1 (base rate, minimum) and §6 (canonical, hashed, immutable versions).
+Source: LOYALTY.md §1 to §8.
 """
 
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
 from hashlib import blake2b
 
 from msgspec import Struct
 
-from vafa.model.errors import Fault, ProgrammeError
-from vafa.model.money import AMOUNT_MAX, Currency
+from vafa.club.settings import GROUPS, NAME_CHARS_MAX, PER_MAX, POINTS_MAX, SETTINGS, Value, written
+from vafa.model.money import Currency
+
+__all__ = ["NAME_CHARS_MAX", "PER_MAX", "POINTS_MAX", "Programme", "document", "parse"]
 
 SCHEMA = 1
 DOCUMENT_CHARS_MAX = 65_536
-NAME_CHARS_MAX = 40  # a 58 mm slip has 32 columns, and «باشگاه مشتریان» stands before the name
-# A contribution is amount × points / per: at most 10**13 × 1,000 = 10**16, and every carry is a multiple of
-# 1/per below one. So every numerator and every sum of 900 of the largest sales at once stay below 2**63.
-POINTS_MAX = 1_000
-PER_MAX = 1_000_000_000
 ID_BYTES = 8
 
 CURRENCIES = {"IRR": Currency.RIAL_CURRENT}
-_ZWNJ = "\u200c"  # joins nothing and prints nothing, but belongs to Persian spelling
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One `[group.id]` of a document; `id` is what the merchant called it."""
+
+    id: str
+
+
+class Bonus(Entry, frozen=True, kw_only=True):
+    """Something that earns more: `extra` percent on top, `points` fixed, or both. Which fields a kind uses
+    stands in docs/programme.md; days are local days, `from_day` and `until_day` included."""
+
+    kind: str
+    extra: int = 0
+    points: int = 0
+    from_day: str = ""
+    until_day: str = ""
+    priority: int = 0
+    weekdays: tuple[str, ...] = ()
+    hours: str = ""
+    at_least: int = 0
+    below: int = 0
+    visit: int = 0
+    repeat: bool = False
+    days_before: int = 3
+    days_after: int = 3
+    limit: str = "once"
+    away_days: int = 0
+    within_days: int = 30
+    referrer_points: int = 0
+
+
+class Tier(Entry, frozen=True, kw_only=True):
+    """Reached at `at_least` of the metric; earns at a rate of its own, or `extra` percent on top of it."""
+
+    at_least: int
+    name_fa: str
+    name_en: str = ""
+    points: int = 0
+    per: int = 0
+    extra: int = 0
+
+
+class StampCard(Entry, frozen=True, kw_only=True):
+    """Buy `needed`, get one. A purchase gives one stamp, once per `gap_hours`."""
+
+    name_fa: str
+    needed: int
+    name_en: str = ""
+    gap_hours: int = 0
+    at_least: int = 0
+
+
+class Reward(Entry, frozen=True, kw_only=True):
+    """What points or stamps are given for.
+
+    amount-off             `rial` off for each `points`, between min_points and max_points in steps of `step`
+    threshold, free-item   one for `points`; stamps: one for a full card `stamp`
+    cost                   what it costs the shop, minor units
+    """
+
+    kind: str
+    name_fa: str
+    name_en: str = ""
+    points: int = 0
+    rial: int = 0
+    min_points: int = 0
+    max_points: int = 0
+    step: int = 0
+    stamp: str = ""
+    cost: int = 0
+
+
+class OfferTemplate(Entry, frozen=True, kw_only=True):
+    """A single-use offer as it is given: what it brings, how long it holds, and who gets it by itself."""
+
+    name_fa: str
+    valid_days: int
+    name_en: str = ""
+    extra: int = 0
+    points: int = 0
+    discount: int = 0
+    percent_off: int = 0
+    grant: str = "by-hand"
+    away_days: int = 0
+    priority: int = 0
 
 
 class Programme(Struct, frozen=True, dict=True):
@@ -38,6 +119,7 @@ class Programme(Struct, frozen=True, dict=True):
 
     minimum   a sale below it (minor units) earns nothing
     name_en   '' when the merchant gave only the Persian name
+    The other fields are those of settings.py; entries are sorted by id.
     """
 
     name_fa: str
@@ -46,11 +128,65 @@ class Programme(Struct, frozen=True, dict=True):
     name_en: str = ""
     currency: str = "IRR"
     minimum: int = 0
+    stacking: str = "add"
+    tip_counts: bool = False
+    delivery_counts: bool = True
+    vat_counts: bool = True
+    new_points: int = 0
+    new_per: int = 0
+    new_minimum: int = 0
+    cap_payment: int = 0
+    cap_day: int = 0
+    budget: int = 0
+    expiry_months: int = 0
+    expiry_round: str = "none"
+    pending_hours: int = 0
+    pending_days: int = 0
+    calendar: str = "jalali"
+    zone: str = "Asia/Tehran"
+    metric: str = "spend"
+    window: str = "ever"
+    window_days: int = 0
+    downgrade: str = "one_down"
+    evaluate: str = "year"
+    grace_days: int = 0
+    inactive_months: int = 0
+    hold_minutes: int = 15
+    redeem_min_balance: int = 0
+    redeem_max_percent: int = 100
+    redeem_per_day: int = 0
+    point_value: int = 0
+    debt_cap: int = 0
+    bonuses: tuple[Bonus, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    stamps: tuple[StampCard, ...] = ()
+    rewards: tuple[Reward, ...] = ()
+    offers: tuple[OfferTemplate, ...] = ()
 
     @property
     def rate(self) -> Fraction:
         """Points per minor unit."""
         return Fraction(self.points, self.per)
+
+    def rate_in(self, currency: int) -> Fraction | None:
+        """Points per minor unit of a currency epoch; None when the document has no rate for it."""
+        if currency == CURRENCIES[self.currency]:
+            return self.rate
+        if currency == Currency.RIAL_NEW and self.new_per:
+            return Fraction(self.new_points, self.new_per)
+        return None
+
+    def minimum_in(self, currency: int) -> int:
+        """The smallest sale that earns, in minor units of a currency epoch that has a rate."""
+        return self.new_minimum if currency == Currency.RIAL_NEW else self.minimum
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """True when a sale's points follow from its amount alone: nothing is to be looked at or kept."""
+        return not (
+            self.bonuses or self.tiers or self.stamps or self.offers or self.cap_payment or self.cap_day
+            or self.budget or self.expiry_months or self.pending_hours or self.pending_days
+        )  # fmt: skip
 
     def name(self, lang: str) -> str:
         """The shop's name on paper in `lang` ('fa' or 'en')."""
@@ -60,201 +196,48 @@ class Programme(Struct, frozen=True, dict=True):
     def canonical(self) -> bytes:
         """The canonical document, UTF-8. It parses to this programme again."""
         lines = [f"schema = {SCHEMA}"]
-        for place, setting in sorted(SETTINGS.items()):
-            value: str | int = getattr(self, setting.field)
-            if value != setting.default:
-                lines.append(f"{place} = {_quoted(value) if isinstance(value, str) else value}")
+        lines += [f"{place} = {written(value)}" for place, value in sorted(self.settings())]
         return "".join(line + "\n" for line in lines).encode()
+
+    def settings(self) -> Iterator[tuple[str, Value]]:
+        """(place, value) of every setting that does not hold its default."""
+        for place, setting in SETTINGS.items():
+            value: Value = getattr(self, setting.field)
+            if value != setting.default:
+                yield place, value
+        for group, field in GROUP_FIELDS.items():
+            for entry in getattr(self, field):
+                for name, setting in GROUPS[group].items():
+                    value = getattr(entry, setting.field)
+                    if value != setting.default:
+                        yield f"{group}.{entry.id}.{name}", value
 
     @cached_property
     def hash(self) -> bytes:
         """BLAKE2b-256 of the canonical document (`b2sum -l 256` of it gives the same)."""
         return blake2b(self.canonical, digest_size=32).digest()
 
-    @property
+    @cached_property
     def id(self) -> bytes:
         """What awards store: the first eight bytes of the hash."""
         return self.hash[:ID_BYTES]
 
 
-class Setting(Struct, frozen=True):
-    """One setting a document may hold. `default` None: it must be there. Text is bounded in characters."""
-
-    field: str
-    what: str
-    default: str | int | None
-    low: int
-    high: int
-    choices: tuple[str, ...] = ()
-
-    @property
-    def is_text(self) -> bool:
-        return bool(self.choices) or self.field.startswith("name")
-
-
-SETTINGS: dict[str, Setting] = {
-    "name.fa": Setting("name_fa", "the shop's name in Persian", None, 1, NAME_CHARS_MAX),
-    "name.en": Setting("name_en", "the shop's name in English", "", 1, NAME_CHARS_MAX),
-    "earn.points": Setting("points", "a whole number of points", None, 1, POINTS_MAX),
-    "earn.per": Setting("per", "a whole number of rial", None, 1, PER_MAX),
-    "earn.currency": Setting("currency", "the currency", "IRR", 0, 0, tuple(CURRENCIES)),
-    "earn.minimum": Setting("minimum", "a whole number of rial", 0, 0, AMOUNT_MAX),
-}
-SECTIONS = frozenset(place.partition(".")[0] for place in SETTINGS)
-PLACES = ("schema", *SETTINGS)
+GROUP_FIELDS = {
+    "bonus": "bonuses", "tier": "tiers", "stamp": "stamps", "reward": "rewards", "offer": "offers",
+}  # fmt: skip
+ENTRY_TYPES: dict[str, type[Entry]] = {
+    "bonus": Bonus, "tier": Tier, "stamp": StampCard, "reward": Reward, "offer": OfferTemplate,
+}  # fmt: skip
 
 
 def parse(text: str, name: str = "programme") -> Programme:
     """The programme in a TOML document. ProgrammeError with every fault at once; `name` heads its message."""
-    if len(text) > DOCUMENT_CHARS_MAX:
-        size = f"is longer than {DOCUMENT_CHARS_MAX:,} characters"
-        raise ProgrammeError(name, [Fault("document", size)])
-    try:
-        given = dict(_leaves(tomllib.loads(text)))
-    except (ValueError, RecursionError) as error:  # tomllib's own error is a ValueError
-        raise ProgrammeError(name, [_syntax_fault(error)]) from error
-    faults = [*_unknown(given), *_schema_faults(given)]
-    values: dict[str, str | int] = {}
-    for place, setting in SETTINGS.items():
-        checked = _check(place, setting, given)
-        if isinstance(checked, Fault):
-            faults.append(checked)
-        else:
-            values[setting.field] = checked
-    if faults:
-        raise ProgrammeError(name, faults)
-    return _build(values)
+    from vafa.club.reading import read
+
+    return read(text, name)
 
 
 def document(programme: Programme) -> str:
     """The text ProgrammeActivated carries: `parse(document(p)).hash == p.hash`, on any device, for ever."""
     return programme.canonical.decode()
-
-
-def _build(values: Mapping[str, str | int]) -> Programme:
-    fields = {field: value for field, value in values.items() if isinstance(value, str)}
-    numbers = {field: value for field, value in values.items() if isinstance(value, int)}
-    return Programme(
-        name_fa=fields["name_fa"],
-        name_en=fields["name_en"],
-        currency=fields["currency"],
-        points=numbers["points"],
-        per=numbers["per"],
-        minimum=numbers["minimum"],
-    )
-
-
-def _leaves(table: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Each setting with its place. Only known sections are entered: a stray table is one fault, not ten."""
-    for key, value in table.items():
-        if key in SECTIONS and isinstance(value, dict):
-            yield from ((f"{key}.{inner}", leaf) for inner, leaf in value.items())
-        else:
-            yield key, value
-
-
-def _check(place: str, setting: Setting, given: Mapping[str, object]) -> str | int | Fault:
-    """The setting's value, its default, or what is wrong with it."""
-    if place not in given:
-        if setting.default is None:
-            return Fault(place, f"is missing: {setting.what}")
-        return setting.default
-    value = given[place]
-    return _check_text(place, setting, value) if setting.is_text else _check_number(place, setting, value)
-
-
-def _check_number(place: str, setting: Setting, value: object) -> int | Fault:
-    if isinstance(value, bool) or not isinstance(value, int):
-        hint = ": no quotes, no decimal point" if isinstance(value, str | float) else ""
-        return Fault(place, f"must be {setting.what}{hint}; it is {_shown(value)}")
-    if not setting.low <= value <= setting.high:
-        return Fault(place, f"must lie between {setting.low:,} and {setting.high:,}; it is {_shown(value)}")
-    return value
-
-
-def _check_text(place: str, setting: Setting, value: object) -> str | Fault:
-    if not isinstance(value, str):
-        return Fault(place, f"must be {setting.what}, in quotes; it is {_shown(value)}")
-    if setting.choices:
-        if value in setting.choices:
-            return value
-        known = " or ".join(f'"{choice}"' for choice in setting.choices)
-        return Fault(place, f"must be {known}; it is {_shown(value)}", _nearest(value, setting.choices))
-    text = value.strip()
-    if not setting.low <= len(text) <= setting.high:
-        size = f"must have {setting.low} to {setting.high} characters"
-        return Fault(place, f"{setting.what} {size}; it has {len(text)}")
-    if not all(c.isprintable() or c == _ZWNJ for c in text):
-        return Fault(place, f"{setting.what} must be one line without hidden characters")
-    return text
-
-
-def _schema_faults(given: Mapping[str, object]) -> Iterator[Fault]:
-    value = given.get("schema")
-    if value is None:
-        yield Fault("schema", f"is missing: write  schema = {SCHEMA}  as the first line")
-    elif isinstance(value, bool) or not isinstance(value, int):
-        yield Fault("schema", f"must be the whole number {SCHEMA}; it is {_shown(value)}")
-    elif value != SCHEMA:
-        yield Fault(
-            "schema", f"this Vafa reads schema {SCHEMA}, the document says {_shown(value)}: update Vafa"
-        )
-
-
-def _unknown(given: Mapping[str, object]) -> Iterator[Fault]:
-    for place in given:
-        if place in SECTIONS:
-            yield Fault(place, f"is a section: write  [{place}]  on a line of its own, its settings below")
-        elif place not in PLACES:
-            yield Fault(_short(place), "is no setting of a programme", _nearest_place(place))
-
-
-def _nearest_place(place: str) -> str:
-    """The setting meant: a misspelled one, or one that stands under the wrong section."""
-    last = place.rpartition(".")[2]
-    for known in PLACES:
-        if known.rpartition(".")[2] == last:
-            return known
-    near = _nearest(place, (*PLACES, *sorted(SECTIONS)))
-    if near:
-        return near
-    last_near = _nearest(last, tuple(known.rpartition(".")[2] for known in PLACES))
-    return next((known for known in PLACES if last_near and known.endswith(last_near)), "")
-
-
-def _nearest(word: str, words: tuple[str, ...]) -> str:
-    from difflib import get_close_matches  # only a document with faults pays for it
-
-    found = get_close_matches(word[:64], words, n=1)
-    return found[0] if found else ""
-
-
-def _syntax_fault(error: Exception) -> Fault:
-    """Where a document stops being TOML. `tomllib` says `... (at line 3, column 5)`."""
-    what, _, where = str(error).partition(" (at ")
-    if isinstance(error, RecursionError):
-        what, where = "brackets are nested too deep", ""
-    elif "4300 digits" in what:
-        what, where = "a number has thousands of digits", ""
-    return Fault(where.rstrip(")") or "document", f"cannot be read here: {_short(what)}")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return "a section"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}" if abs(value) < 10**18 else "far too large"
-    return _short(f'"{value}"' if isinstance(value, str) else str(value).lower())
-
-
-def _short(text: str) -> str:
-    """One printable line of at most 60 characters: faults are shown on terminals."""
-    line = "".join(c if c.isprintable() or c == _ZWNJ else "?" for c in text)
-    return line if len(line) <= 60 else line[:59] + "…"
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string. Names hold no control characters, so two escapes are all there is."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -218,7 +218,7 @@ class Award(Event, frozen=True):
     fixed         points in the contribution that do not depend on the amount
     clipped       (Cap, numerator, denominator): points that a cap took; contribution is what it left
     available_at  when the points can be used, 0 at once; expires_at: when they lapse, 0 never
-    visits, tier, standing   of the holder before it, as the rules saw them (books.standing)
+    visits, tier, standing   of the holder before it, as the rules saw them (model.standing)
     day           the local day (date ordinal) whose cap it counts for, 0 none
     stamps        (rule, how many) given; granted: (rule, period) rights used; offers: ids spent
     counted       what the tier's metric gains; budget: the programme's points before it, where it has one
