@@ -40,6 +40,7 @@ class EnrollingHub:
         self.devices: dict[int, Known] = {}
         self.token_keys: dict[str, bytes] = {}
         self.lose_answers = 0
+        self.is_ready = True
         self.requests: list[EnrolRequest] = []
 
     def post(self, path: str, body: bytes) -> bytes:
@@ -123,6 +124,13 @@ def served(hub: EnrollingHub, certificate: Path) -> Iterator[str]:
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        def do_GET(self) -> None:
+            text = b"ready\n" if hub.is_ready else b"the database is away\n"
+            self.send_response(200 if hub.is_ready else 503)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
             """Nothing: the tests look at what was asked."""

@@ -108,7 +108,7 @@ class Enrolling:
         if question.certificates:
             text = question.certificates.encode()
             name = f"hub-ca-{blake2b(text, digest_size=4).hexdigest()}.pem"
-            enrolment.write_durably(self._directory / name, text)
+            enrolment.write_durably(self._directory / name, text, 0o640)
             return name
         return before.ca if before is not None and question.hub in ("", before.hub) else ""
 

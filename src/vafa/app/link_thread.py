@@ -64,8 +64,15 @@ class LinkThread:
                 watch.close()
 
     def _follow(self, watch: LinkWatch) -> None:
+        before = ""
         while not self._stopping.is_set():
-            watch.wait(watch.step(self._clock.monotonic()))
+            wait_s = watch.step(self._clock.monotonic())
+            known = watch.links()
+            by = known.carrier.name if known.carrier is not None else ""
+            if by != before:
+                log.info("link", by=by, before=before, way=known.way)
+            before = by
+            watch.wait(wait_s)
 
     def _failed(self, fault: str) -> None:
         log.warning("link watch", fault=fault)

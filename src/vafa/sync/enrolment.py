@@ -71,9 +71,9 @@ def load(directory: Path) -> Enrolment | None:
 
 
 def save(directory: Path, enrolment: Enrolment) -> None:
-    """Durably: after a power cut it is the one before or this one. EnrolmentFault."""
+    """Durably: after a power cut it is the one before or this one. Support may read it. EnrolmentFault."""
     text = msgspec.json.format(msgspec.json.encode(enrolment), indent=1) + b"\n"
-    write_durably(directory / FILE, text)
+    write_durably(directory / FILE, text, 0o640)
 
 
 def merchant_key(directory: Path) -> bytes:
@@ -100,11 +100,11 @@ def save_merchant_key(directory: Path, key: bytes) -> None:
     write_durably(directory / MERCHANT_KEY, key.hex().encode() + b"\n")
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """The whole content under its name, or the file as it was before; only we may read it."""
+def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """The whole content under its name, or the file as it was before."""
     fresh = path.with_name(path.name + ".new")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()

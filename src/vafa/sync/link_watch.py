@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-import structlog
 
 from vafa.model.errors import VafaError
 from vafa.sync import netlink
@@ -31,8 +30,6 @@ HEARD_BYTES_MAX = 1 << 20  # what may wait to be heard; beyond it the kernel say
 GONE_KEPT = 8  # links that vanished (each ppp connection may be a new one) of which status still tells
 # Addresses nobody has (RFC 5737, RFC 3849): the way to them is the default route. Nothing is sent to them.
 ANYWHERE = (ipaddress.ip_address("192.0.2.1").packed, ipaddress.ip_address("2001:db8::1").packed)
-
-log = structlog.get_logger()
 
 
 class LinkWatchError(VafaError):
@@ -218,7 +215,6 @@ class LinkWatch:
         self._known = msgspec.structs.replace(known, changed_at=since)
         if (was and was.name) == (now_by and now_by.name):
             return False
-        log.info("link", by=now_by.name if now_by else "", before=was.name if was else "", way=known.way)
         if now_by is not None:
             self._wake_courier()
         return True
