@@ -85,7 +85,9 @@ def ended(outcome: SaleOutcome, request: str = "r-1") -> events.SaleEnded:
 
 # (what happened before, what cannot follow, why)
 IMPOSSIBLE: list[tuple[list[Event], Event, str]] = [
-    ([], events.Forget(MEMBER, "x", "y"), "written by a newer Vafa"),
+    ([], events.SpendRights(0, 0, b""), "written by a newer Vafa"),
+    ([], events.Forget(MEMBER, "x", "y"), "no such member to forget"),
+    ([ENROL], events.Forget(MEMBER, "x", "y", (CARD,)), "none of the member's"),
     ([ASKED], ASKED, "asked for before"),
     ([ASKED], ended(SaleOutcome.APPROVED, "r-2"), "never asked for"),
     ([ASKED, ended(SaleOutcome.DECLINED)], ended(SaleOutcome.APPROVED), "has ended before"),

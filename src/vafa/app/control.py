@@ -28,6 +28,7 @@ from vafa.app.live import Live, SaleTimes
 from vafa.app.member_reads import in_words
 from vafa.app.members import Members
 from vafa.app.paper import Paper
+from vafa.app.people_desk import PeopleDesk
 from vafa.app.programmes import Programmes, versions
 from vafa.app.sale_search import find, last_time_of, several
 from vafa.app.status import Facts, iso, status
@@ -108,6 +109,7 @@ class Control:
             questions.GapList: self._gap_list,
             questions.GapClose: self._gap_close,
             questions.Record: self._record,
+            **PeopleDesk(members).handlers,
             **also,
         }
 

@@ -16,9 +16,11 @@ import structlog
 from vafa import __version__
 from vafa.app import messages
 from vafa.app.counter import Counter
-from vafa.app.members import Members, MemberView
+from vafa.app.member_view import MemberView
+from vafa.app.members import Members
 from vafa.app.outcome import Outcome
 from vafa.app.paper import Paper
+from vafa.app.profiles import Profiles, Telling
 from vafa.app.selling import SaleEnd
 from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.model.errors import NotFound, Refused, VafaError
@@ -67,6 +69,7 @@ class Desk:
         self._counter = counter
         self._members = members
         self._undo = Undo(counter)
+        self._profiles = Profiles(members)
         self._paper = paper
         self._clock = clock
         self._local_scheme = local_scheme
@@ -85,6 +88,7 @@ class Desk:
             messages.Identify: self._identify,
             messages.Member: self._member,
             messages.Balance: self._balance,
+            messages.Profile: self._profile,
         }
 
     def answer(self, line: bytes) -> bytes:
@@ -193,6 +197,12 @@ class Desk:
     def _balance(self, request: messages.Balance) -> messages.Answer:
         return known(self._members.show(self._members.id_of(request.member), request.member))
 
+    def _profile(self, request: messages.Profile) -> messages.Answer:
+        name = None if request.name is None else mask_pans(request.name)
+        telling = Telling(name, request.birthday, request.consent, request.referrer, request.feedback)
+        member = self._members.known_id(request.member)
+        return known(self._profiles.tell(member, telling, by="local protocol"))
+
     def _who(self, request: messages.Payment | messages.Sell, used_for: str) -> bytes:
         """The member a request names; b'' when it names nobody we know.
 
@@ -284,6 +294,7 @@ def known(view: MemberView) -> messages.Known:
         debt=view.debt,
         visits=view.visits,
         created=view.created,
+        unasked=view.person.unasked if view.person else (),
     )
 
 

@@ -7,7 +7,8 @@ import sqlite3
 
 from vafa.app.config import Config
 from vafa.app.joining import tokens_of
-from vafa.app.members import MemberView, first_here, member_view
+from vafa.app.member_view import MemberView, member_view
+from vafa.app.members import first_here
 from vafa.app.questions import HistoryLine, Member, MemberIs, MembersAre
 from vafa.app.status import iso
 from vafa.books.rows import MemberRow, MemberState
@@ -37,6 +38,7 @@ def in_words(view: MemberView) -> Member:
         HistoryLine(line.number, iso(line.at_ms), line.amount, line.points, line.what)
         for line in view.history
     )
+    person = view.person
     return Member(
         id=view.id,
         phone=view.phone,
@@ -47,6 +49,11 @@ def in_words(view: MemberView) -> Member:
         spent=view.spent,
         cards=view.cards,
         history=history,
+        birthday=person.birthday if person else "",
+        consent=iso(person.consent_at * 1000) if person and person.consent_at else "",
+        referrer=person.referrer if person else "",
+        unasked=person.unasked if person else (),
+        also=person.also if person else (),
     )
 
 

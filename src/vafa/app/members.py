@@ -12,54 +12,21 @@ from fractions import Fraction
 import msgspec
 import structlog
 
+from vafa.app.member_view import MemberView, member_view
 from vafa.books.effect import floor_sum
-from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState, TokenRow
+from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
 from vafa.keys.seal import Person, SealedPerson, Seals, unopened
 from vafa.keys.tokens import Tokens
-from vafa.ledger import reads
+from vafa.ledger import people, reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused, SealingFailed
-from vafa.model.identity import TokenKind, ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
+from vafa.model.identity import ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
 
 _SEAL_ROW = "INSERT OR REPLACE INTO secret (member, wrapped_key, phone, name) VALUES (?, ?, ?, ?)"
 _SEALED = "SELECT wrapped_key, phone, name FROM secret WHERE member = ?"
-HISTORY_ROWS = 10
-_HISTORY = (
-    events.Kind.AWARD,
-    events.Kind.CLAIM,
-    events.Kind.REVERSAL,
-    events.Kind.REFUND,
-    events.Kind.ADJUST,
-)
 
 log = structlog.get_logger()
-
-
-class MemberView(msgspec.Struct, frozen=True):
-    """A member as people may see them. `id` is the keyed id in hex; the phone is masked."""
-
-    id: str
-    phone: str
-    name: str
-    balance: int
-    debt: int
-    visits: int
-    spent: int
-    cards: tuple[str, ...]
-    history: tuple["HistoryLine", ...] = ()
-    created: bool = False
-
-
-class HistoryLine(msgspec.Struct, frozen=True):
-    """What changed a member's points, and by how many. what: purchase, claim, void, refund or adjustment."""
-
-    number: str
-    at_ms: int
-    amount: int
-    points: int
-    what: str = "purchase"
-
 
 Closed = tuple[MemberView, SealedPerson | None]  # a member with nothing opened, and what could be
 
@@ -77,9 +44,9 @@ class Members:
     """Thread-safe: the ledger's lock is the only one."""
 
     def __init__(self, ledger: Ledger, tokens: Tokens, sealer: Seals) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._tokens = tokens
-        self._sealer = sealer
+        self.sealer = sealer
 
     def id_of(self, phone: str) -> bytes:
         """The member id of a phone in any spelling: the one they have here, else the one they would get.
@@ -87,39 +54,39 @@ class Members:
         Refused when it is no mobile number.
         """
         ids = self._tokens.member_ids(checked_phone(phone))
-        row = self._ledger.read(lambda connection: first_here(connection, ids))
+        row = self.ledger.read(lambda connection: first_here(connection, ids))
         return row.id if row is not None else ids[0]
 
     def known_id(self, phone: str) -> bytes:
         """The member id of an enrolled phone, without opening anything sealed. NotFound, Refused."""
         member = self.id_of(phone)
-        self._ledger.read(lambda connection: _active(connection, member))
+        self.ledger.read(lambda connection: _active(connection, member))
         return member
 
     def add(self, phone: str, name: str, by: str) -> MemberView:
         """Enrol a phone. Enrolling it again changes nothing and shows the member. SealingFailed."""
         number = checked_phone(phone)
         ids = self._tokens.member_ids(number)
-        here = self._ledger.read(lambda connection: first_here(connection, ids))
-        if here is not None:
+        here = self.ledger.read(lambda connection: first_here(connection, ids))
+        if here is not None and here.state == MemberState.ACTIVE:
             return self.show(here.id, number)  # nothing to seal
-        member, person = ids[0], Person(number, name)
-        row = (member, *msgspec.structs.astuple(self._sealer.sealed(member, person)))
+        member, person = self.ledger.read(lambda c: _joining(c, ids)), Person(number, name)
+        row = (member, *msgspec.structs.astuple(self.sealer.sealed(member, person)))
 
         def decide(tx: Transaction) -> bytes | None:
             known = first_here(tx.connection, ids)
-            if known is not None:
+            if known is not None and known.state == MemberState.ACTIVE:
                 return known.id
             tx.post(events.Enrol(member, number[-4:], by))
             if name:
-                tx.post(events.Profile(member, 1, None, b"", None, by))
+                tx.post(events.Profile(member, 1, None, b"", None, by, tx.at_ms // 1000))
             tx.connection.execute(_SEAL_ROW, row)
             return None
 
-        known = self._ledger.write(decide)
+        known = self.ledger.write(decide)
         if known is not None:
             return self.show(known, number)
-        view, _ = self._ledger.read(lambda connection: _closed(connection, member))
+        view, _ = self.ledger.read(lambda connection: _closed(connection, member))
         return msgspec.structs.replace(_told(view, person), created=True)
 
     def show(self, member: bytes, phone: str = "") -> MemberView:
@@ -127,7 +94,7 @@ class Members:
 
         Who gave it, and has no name, is shown without opening anything.
         """
-        view, sealed = self._ledger.read(lambda connection: _closed(connection, member))
+        view, sealed = self.ledger.read(lambda connection: _closed(connection, member))
         number = phone_e164(phone)
         if number:
             view = msgspec.structs.replace(view, phone=phone_masked(number))
@@ -142,12 +109,12 @@ class Members:
         if phone:
             ids: list[bytes] = [self.id_of(phone)]
         elif len(digits) == 4 and digits.isdigit():
-            ids = [row.id for row in self._ledger.read(lambda c: reads.members_ending(c, digits))]
+            ids = [row.id for row in self.ledger.read(lambda c: reads.members_ending(c, digits))]
         else:
             ids = [_id_of_hex(digits)]
-        found = [self._ledger.read(lambda c, i=each: _row(c, i)) for each in ids]  # type: ignore[misc]
+        found = [self.ledger.read(lambda c, i=each: _row(c, i)) for each in ids]  # type: ignore[misc]
         there = [row.id for row in found if row is not None and row.state == MemberState.ACTIVE]
-        return self._opened([self._ledger.read(lambda c, i=each: _closed(c, i)) for each in there])  # type: ignore[misc]
+        return self._opened([self.ledger.read(lambda c, i=each: _closed(c, i)) for each in there])  # type: ignore[misc]
 
     def bind(self, member: bytes, payment: str, by: str) -> MemberView:
         """Bind the card of a sale (by any of its numbers) to a member. Binding it again changes nothing."""
@@ -168,7 +135,7 @@ class Members:
                 )
             tx.post(events.Bind(member, token, by))
 
-        self._ledger.write(decide)
+        self.ledger.write(decide)
         return self.show(member)
 
     def claim(self, code: str, member: bytes, by: str) -> Claimed:
@@ -198,7 +165,7 @@ class Members:
             self._bind_strong(tx, member, row, by)
             return len(rows), sum(part.points_in for part in parts), False
 
-        payments, points, again = self._ledger.write(decide)
+        payments, points, again = self.ledger.write(decide)
         return Claimed(self.show(member), payments, points, again)
 
     @staticmethod
@@ -245,7 +212,7 @@ class Members:
         """
         sealed = [(bytes.fromhex(view.id), each) for view, each in closed if each is not None]
         try:
-            people = iter(self._sealer.opened(sealed))
+            people = iter(self.sealer.opened(sealed))
         except SealingFailed as failure:
             log.warning("names not opened", code=failure.code, reason=str(failure))
             return [view for view, _ in closed]
@@ -266,59 +233,6 @@ def _unreadable() -> Person:
 
 def _told(view: MemberView, person: Person) -> MemberView:
     return msgspec.structs.replace(view, phone=phone_masked(person.phone), name=person.name)
-
-
-def member_view(
-    connection: sqlite3.Connection, row: MemberRow, phone: str, name: str, *, created: bool = False
-) -> MemberView:
-    """A member row as people see it, with cards and what changed their points last, newest first."""
-    cards = tuple(card_text(token) for token in reads.tokens_of_member(connection, row.id))
-    device = reads.device(connection)
-    history = []
-    for each in reads.newest(connection, _HISTORY, reads.RECENT_ROWS_MAX):
-        change = _change_of(each.event, row.id)
-        if change is not None and device:
-            number = device.short_number(each.row.epoch, each.row.seq)
-            amount, points, what = change
-            history.append(HistoryLine(number, each.row.at, amount, points, what))
-            if len(history) == HISTORY_ROWS:
-                break
-    return MemberView(
-        row.id.hex(),
-        phone,
-        name,
-        row.balance,
-        row.debt,
-        row.visits,
-        row.spent,
-        cards,
-        tuple(history),
-        created,
-    )
-
-
-def _change_of(event: events.Event, member: bytes) -> tuple[int, int, str] | None:
-    """(rials, points, what) where the event changed this member's points."""
-    match event:
-        case events.Award(holder=holder) if holder == member:
-            return event.paid.amount, event.points, "purchase"
-        case events.Claim() if event.member == member:
-            parts = event.parts
-            return sum(part.eligible for part in parts), sum(part.points_in for part in parts), "claim"
-        case events.Reversal(holder=holder) if holder == member:
-            return event.amount, -event.points, "void"
-        case events.Refund(holder=holder) if holder == member:
-            return event.amount, -event.points, "refund"
-        case events.Adjust(holder=holder) if holder == member:
-            return 0, event.points, "adjustment"
-        case _:
-            return None
-
-
-def card_text(token: TokenRow) -> str:
-    """How a bound card is called: its kind and four hex digits of its token, never a card number."""
-    kind = "card" if token.token[0] == TokenKind.CARD_HASH else "hint"
-    return f"{kind} {token.token[-2:].hex()}"
 
 
 def the_sale(connection: sqlite3.Connection, text: str) -> reads.Entry:
@@ -353,13 +267,18 @@ def _active(connection: sqlite3.Connection, member: bytes) -> MemberRow:
 
 
 def _row(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
-    return reads.member_here(connection, member)
+    return people.acting(connection, member)
 
 
 def first_here(connection: sqlite3.Connection, ids: Sequence[bytes]) -> MemberRow | None:
     """The row of the first of these ids that is known here."""
-    rows = (reads.member_here(connection, each) for each in ids)
+    rows = (people.acting(connection, each) for each in ids)
     return next((row for row in rows if row is not None), None)
+
+
+def _joining(connection: sqlite3.Connection, ids: Sequence[bytes]) -> bytes:
+    """The id under which a phone joins: who was forgotten and comes again finds what the bare id kept."""
+    return next((each for each in ids if reads.holder(connection, each) is not None), ids[0])
 
 
 def _id_of_hex(text: str) -> bytes:

@@ -136,7 +136,24 @@ class Balance(Request, frozen=True, tag="balance"):
     member: Phone
 
 
-AnyRequest = Hello | Ping | Payment | Sell | Void | Refund | Identify | Member | Balance
+class Profile(Request, frozen=True, tag="profile"):
+    """What a member told of themselves. A field that is absent was not asked; an empty one was.
+
+    birthday  day/month of the Jalali calendar: 31/06
+    consent   whether messages are welcome; the first yes is kept with its date
+    referrer  phone of the member who sent them, told once
+    feedback  they gave the shop their opinion just now
+    """
+
+    member: Phone
+    name: Text | None = None
+    birthday: Annotated[str, Meta(max_length=16)] | None = None
+    consent: bool | None = None
+    referrer: Annotated[str, Meta(max_length=40)] | None = None
+    feedback: bool = False
+
+
+AnyRequest = Hello | Ping | Payment | Sell | Void | Refund | Identify | Member | Balance | Profile
 
 
 class Answer(Struct, frozen=True, tag_field="answer", kw_only=True, omit_defaults=True):
@@ -230,7 +247,10 @@ class Undone(Answer, frozen=True, kw_only=True, tag="undone"):
 
 
 class Known(Answer, frozen=True, kw_only=True, tag="known"):
-    """A member as the counter may see them: masked phone, masked name."""
+    """A member as the counter may see them: masked phone, masked name.
+
+    unasked  what nobody asked this member yet, in the order to ask: name, birthday, consent, referrer
+    """
 
     phone: str
     name: str
@@ -240,6 +260,7 @@ class Known(Answer, frozen=True, kw_only=True, tag="known"):
     identified: str = ""
     valid_s: int = 0
     created: bool = False
+    unasked: tuple[str, ...] = ()
 
 
 AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Undone | Known

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from vafa.app import hub_questions, messages, print_questions, sync_questions
+from vafa.app import hub_questions, messages, people_questions, print_questions, sync_questions
 from vafa.app.question import Language, Question, Reason, Reply, Text
 from vafa.app.standing import Gap, Status
 
@@ -163,6 +163,7 @@ AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
     | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | GapList | GapClose | Record
     | hub_questions.Enrol | print_questions.Print | sync_questions.AnySyncQuestion
+    | people_questions.AnyPeopleQuestion
 )  # fmt: skip
 
 
@@ -264,7 +265,11 @@ class HistoryLine(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """A member as people may see them: the phone masked, the id a keyed token in hex."""
+    """A member as people may see them: the phone masked, the id a keyed token in hex.
+
+    birthday  Jalali day/month; consent: ISO time since when messages are welcome; '' for none
+    referrer  id of who sent them; unasked: what nobody asked them yet; also: other ids that answer as them
+    """
 
     id: str
     phone: str
@@ -275,6 +280,11 @@ class Member(Struct, frozen=True):
     spent: int
     cards: tuple[str, ...]
     history: tuple[HistoryLine, ...] = ()
+    birthday: str = ""
+    consent: str = ""
+    referrer: str = ""
+    unasked: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 class MemberIs(Reply, frozen=True, tag="member"):
@@ -370,6 +380,7 @@ class RecordIs(Reply, frozen=True, tag="recorded"):
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
     | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
+    | people_questions.ForgottenIs
     | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
 )  # fmt: skip
 

@@ -131,8 +131,12 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
 
 
 def _enrol(event: events.Enrol, seq: int, state: State, till: TillSums) -> Effect:
-    require(state.find(MemberRow, (event.member,)) is None, "this member joined before")
-    return Effect((Change(None, MemberRow(event.member, MemberState.ACTIVE, event.last4, seq)),), till)
+    old = state.find(MemberRow, (event.member,))
+    if old is None:
+        return Effect((Change(None, MemberRow(event.member, MemberState.ACTIVE, event.last4, seq)),), till)
+    require(old.state == MemberState.FORGOTTEN, "this member joined before")
+    new = msgspec.structs.replace(old, state=MemberState.ACTIVE, last4=event.last4)
+    return Effect((Change(old, new),), till)
 
 
 def _bind(event: events.Bind, seq: int, state: State, till: TillSums) -> Effect:
@@ -229,6 +233,7 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.Recorded: _no_effect,
     events.Enrol: _enrol,
     events.Profile: rules.profile,
+    events.Forget: rules.forget,
     events.TierChanged: rules.tier_changed,
     events.Bind: _bind,
     events.Claim: _claim,

@@ -64,6 +64,7 @@ class MemberState(IntEnum):
 
     ACTIVE = 1
     WAITING = 2  # no member yet: points on an unclaimed card
+    FORGOTTEN = 3  # the person was forgotten: what the bare id owns stays, until they join again
 
 
 class MemberRow(BookRow, frozen=True):
@@ -214,6 +215,18 @@ class BudgetRow(BookRow, frozen=True):
     denominator: int
 
 
+class PersonRow(BookRow, frozen=True):
+    """What a member was asked and told, beside what rules look at (that is in the member's standing).
+
+    told        bits of Profile.fields that were ever asked for, whatever the answer was
+    consent_at  since when messages are welcome, UTC seconds; None: they are not
+    """
+
+    member: bytes
+    told: int = 0
+    consent_at: int | None = None
+
+
 TABLES: dict[type[BookRow], str] = {
     PaymentRow: "payment",
     MemberRow: "member",
@@ -227,6 +240,7 @@ TABLES: dict[type[BookRow], str] = {
     HoldRow: "hold",
     OfferRow: "offer",
     BudgetRow: "budget",
+    PersonRow: "person",
 }
 _KEY_WIDTHS: dict[type[BookRow], int] = {
     PaymentRow: 4,
@@ -241,6 +255,7 @@ _KEY_WIDTHS: dict[type[BookRow], int] = {
     HoldRow: 1,
     OfferRow: 1,
     BudgetRow: 1,
+    PersonRow: 1,
 }
 _encoder = msgspec.msgpack.Encoder()
 _BASE_DIGEST = {

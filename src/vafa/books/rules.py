@@ -10,12 +10,13 @@ import msgspec
 
 from vafa.books import lots, standing
 from vafa.books.effect import Change, Effect, Impossible, State, require
-from vafa.books.rows import BudgetRow, MemberRow, OfferRow
+from vafa.books.rows import BudgetRow, MemberRow, MemberState, OfferRow, PersonRow, TokenRow
 from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model import standing as remembered_of
 
-BIRTHDAY, REFERRER, FEEDBACK = 2, 8, 16  # bits of Profile.fields
+NAME, BIRTHDAY, CONSENT, REFERRER, FEEDBACK = 1, 2, 4, 8, 16  # bits of Profile.fields
+ASKED = NAME | BIRTHDAY | CONSENT | REFERRER
 
 
 def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> MemberRow:
@@ -78,12 +79,13 @@ def spent_offer(offer: bytes, holder: bytes, seq: int, state: State) -> Change:
 
 
 def profile(event: events.Profile, _seq: int, state: State, till: TillSums) -> Effect:
-    """What a member told that rules ask for: the birthday, who sent them, that they gave feedback."""
-    if not event.fields & (BIRTHDAY | REFERRER | FEEDBACK):
-        return Effect((), till)
+    """What a member told: for the rules the birthday, who sent them, that they gave feedback; beside them
+    what was asked for and since when messages are welcome."""
     old = state.find(MemberRow, (event.member,))
     if old is None:
         raise Impossible("the member of the profile is unknown")
+    # A row of before people had a table of their own changes none.
+    told = _told(event, state.find(PersonRow, (event.member,))) if event.at else ()
     known = remembered_of.unpack(old.standing)
     if event.fields & BIRTHDAY:
         known = msgspec.structs.replace(known, birthday=event.birthday)
@@ -92,7 +94,39 @@ def profile(event: events.Profile, _seq: int, state: State, till: TillSums) -> E
     if event.fields & FEEDBACK:
         known = msgspec.structs.replace(known, feedback_at=event.at)
     new = msgspec.structs.replace(old, standing=remembered_of.pack(known))
-    return Effect((Change(old, new),) if new != old else (), till)
+    return Effect(((Change(old, new),) if new != old else ()) + told, till)
+
+
+def _told(event: events.Profile, old: PersonRow | None) -> tuple[Change, ...]:
+    """The change of what was asked and told."""
+    before = old or PersonRow(event.member)
+    new = msgspec.structs.replace(
+        before,
+        told=before.told | event.fields & ASKED,
+        consent_at=event.consent_at if event.fields & CONSENT else before.consent_at,
+    )
+    return () if new == old else (Change(old, new),)
+
+
+def forget(event: events.Forget, _seq: int, state: State, till: TillSums) -> Effect:
+    """Nothing in the books leads to the person any more; what the bare id owns stays."""
+    old = state.find(MemberRow, (event.member,))
+    if old is None or old.state != MemberState.ACTIVE:
+        raise Impossible("there is no such member to forget")
+    known = msgspec.structs.replace(remembered_of.unpack(old.standing), birthday=None, referrer=b"")
+    bare = msgspec.structs.replace(
+        old, state=MemberState.FORGOTTEN, last4="", standing=remembered_of.pack(known)
+    )
+    changes = [Change(old, bare)]
+    person = state.find(PersonRow, (event.member,))
+    if person is not None:
+        changes.append(Change(person, None))
+    for token in event.tokens:
+        card = state.find(TokenRow, (token, event.member))
+        if card is None:
+            raise Impossible("a card was forgotten that is none of the member's")
+        changes.append(Change(card, None))
+    return Effect(tuple(changes), till)
 
 
 def tier_changed(event: events.TierChanged, _seq: int, state: State, till: TillSums) -> Effect:

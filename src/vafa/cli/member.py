@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vafa.cli.adjust import reason
 from vafa.cli.asking import answered, ask, asked, config_option, json_option, print_json, shop_zone
+from vafa.cli.undoing import not_done, yes_option
 from vafa.cli.why import local, one_sale
 
 if TYPE_CHECKING:
@@ -107,6 +109,68 @@ def bind(phone: str, sale: str, config_path: Path, as_json: bool) -> None:  # no
         _tell([answer.member], shop_zone(config_path))
 
 
+@command.command("profile")
+@click.argument("phone")
+@click.option("--name", help="The customer's name; stored sealed.")
+@click.option("--birthday", metavar="DAY/MONTH", help="Of the Jalali calendar: 31/06.")
+@click.option("--consent", type=click.Choice(["yes", "no"]), help="Whether messages are welcome.")
+@click.option("--referrer", metavar="PHONE", help="The member who sent them; told once.")
+@click.option("--feedback", is_flag=True, help="They gave the shop their opinion just now.")
+@config_option
+@json_option
+def profile(
+    phone: str,
+    name: str | None,
+    birthday: str | None,
+    consent: str | None,
+    referrer: str | None,
+    feedback: bool,  # noqa: FBT001
+    config_path: Path,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """What a member told of themselves: name, birthday, consent to messages, who sent them.
+
+    An empty text ("") says: asked, and not told; it is not asked again. Without options it only shows.
+    """
+    from vafa.app import people_questions, questions
+
+    yes = None if consent is None else consent == "yes"
+    question = people_questions.MemberProfile(
+        phone=phone, name=name, birthday=birthday, consent=yes, referrer=referrer, feedback=feedback
+    )
+    answer = ask(config_path, question, questions.MemberIs)
+    if as_json:
+        print_json(answer)
+    else:
+        _tell([answer.member], shop_zone(config_path))
+
+
+@command.command("forget")
+@click.argument("phone")
+@click.option("--why", required=True, metavar="TEXT", callback=reason, help="The reason; it is journalled.")
+@yes_option
+@config_option
+@json_option
+def forget(phone: str, why: str, yes: bool, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Forget a person: phone and name are deleted with the key they lie under, cards lead nowhere.
+
+    The points stay under a bare id that nobody can read; who joins again with that phone finds them. Older
+    backups still hold the sealed phone until they are dropped. Without --yes it is only shown (exit 2).
+    """
+    from vafa.app import people_questions
+
+    question = people_questions.MemberForget(phone=phone, why=why, only_show=not yes)
+    answer = ask(config_path, question, people_questions.ForgottenIs)
+    if as_json:
+        print_json(answer)
+    else:
+        owes = f", {answer.debt:,} owed" if answer.debt else ""
+        head = "forgotten" if answer.done else "would be forgotten"
+        click.echo(f"{head}: {answer.ids} id(s), {answer.cards} card(s); {answer.points:,} points stay{owes}")
+    if not answer.done:
+        not_done("vafa member forget PHONE --why TEXT --yes")
+
+
 def _tell(members: "list[Member]", zone: tzinfo) -> None:
     for member in members:
         for line in screen(member, zone):
@@ -119,9 +183,22 @@ def screen(member: "Member", zone: tzinfo) -> Iterator[str]:
     yield f"{member.phone}{name}   member {member.id}"
     debt = f", owes {member.debt:,}" if member.debt else ""
     yield f"  {member.balance:,} points{debt}; {member.visits:,} purchases of {member.spent:,} rial in all"
+    yield from _person(member, zone)
     if member.cards:
         yield f"  cards: {', '.join(member.cards)}"
     for line in member.history:
         what = "" if line.what == "purchase" else f"  {line.what}"
         rials = f"{line.amount:>15,} rial" if line.amount else " " * 20
         yield f"  {local(line.at, zone)}  {line.number:<10} {rials} {line.points:>8,} points{what}"
+
+
+def _person(member: "Member", zone: tzinfo) -> Iterator[str]:
+    """What the member told of themselves, and what nobody asked yet."""
+    told = [f"born on {member.birthday}"] if member.birthday else []
+    told += [f"messages welcome since {local(member.consent, zone)[:10]}"] if member.consent else []
+    told += [f"sent by member {member.referrer}"] if member.referrer else []
+    told += [f"answers also as {', '.join(member.also)}"] if member.also else []
+    if told:
+        yield f"  {'; '.join(told)}"
+    if member.unasked:
+        yield f"  not asked yet: {', '.join(member.unasked)}"

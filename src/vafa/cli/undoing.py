@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -50,8 +50,13 @@ def carry_out(question: "Undo | Adjust", again: str, config_path: Path, *, as_js
         for line in screen(answer):
             click.echo(line)
     if not answer.done:
-        click.echo(f"Nothing was changed. To do it:  {again}", err=True)
-        sys.exit(EXIT_NOT_SURE)
+        not_done(again)
+
+
+def not_done(again: str) -> NoReturn:
+    """It was only shown: say how it is done, exit 2."""
+    click.echo(f"Nothing was changed. To do it:  {again}", err=True)
+    sys.exit(EXIT_NOT_SURE)
 
 
 def screen(answer: "UndoneIs") -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from vafa.hub.schema import RULES, TABLES
+from vafa.hub.schema import PEOPLE, RULES, TABLES
 from vafa.model.errors import HubError
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -30,6 +30,10 @@ def _rules(connection: Connection) -> None:
     _run(connection, RULES)
 
 
+def _people(connection: Connection) -> None:
+    _run(connection, PEOPLE)
+
+
 def _run(connection: Connection, script: str) -> None:
     for statement in script.strip().split(";\n"):
         if statement.strip(" ;\n"):
@@ -37,7 +41,7 @@ def _run(connection: Connection, script: str) -> None:
 
 
 # Only ever added to: a step that ran somewhere is never changed.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules, _people)
 SCHEMA_VERSION = len(STEPS)
 
 

@@ -299,3 +299,16 @@ CREATE TABLE budget (
     PRIMARY KEY (merchant_id, device, line, programme)
 );
 """
+
+# The third step: what members told of themselves.
+PEOPLE = """
+CREATE TABLE person (
+    merchant_id text COLLATE "C" NOT NULL,
+    device bigint NOT NULL,
+    line bigint NOT NULL,
+    member bytea NOT NULL,
+    told bigint NOT NULL,
+    consent_at bigint,
+    PRIMARY KEY (merchant_id, device, line, member)
+);
+"""

@@ -17,6 +17,7 @@ from vafa.books.rows import (
     MemberRow,
     OfferRow,
     PaymentRow,
+    PersonRow,
     SaleRow,
     TokenRow,
 )
@@ -78,6 +79,13 @@ def _bind(event: events.Bind) -> Iterator[Touched]:
     yield MemberRow, (event.member,)
 
 
+def _forget(event: events.Forget) -> Iterator[Touched]:
+    yield MemberRow, (event.member,)
+    yield PersonRow, (event.member,)
+    for token in event.tokens:
+        yield TokenRow, (token, event.member)
+
+
 def _merge(event: events.Merge) -> Iterator[Touched]:
     yield AliasRow, (event.member,)
     yield AliasRow, (event.alias,)
@@ -89,7 +97,8 @@ _RULES: dict[type[events.Event], Callable[[Any], Iterator[Touched]]] = {
     events.PaymentSeen: lambda event: iter([_payment(event.paid.key)]),
     events.Award: _award,
     events.Enrol: lambda event: iter([(MemberRow, (event.member,))]),
-    events.Profile: lambda event: iter([(MemberRow, (event.member,))]),
+    events.Profile: lambda event: iter([(MemberRow, (event.member,)), (PersonRow, (event.member,))]),
+    events.Forget: _forget,
     events.TierChanged: lambda event: iter([(MemberRow, (event.member,))]),
     events.Bind: _bind,
     events.Claim: _claim,

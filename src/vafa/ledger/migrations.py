@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import SINCE_2, SINCE_3, TABLES
+from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, TABLES
 
 migrations = Migrations("vafa")
 
@@ -36,6 +36,13 @@ def m003_rules(db: Database) -> None:
     """Lots, tiers, stamps, holds, offers, budgets."""
     _run(db, SINCE_3)
     db.execute("PRAGMA user_version = 3")
+
+
+@migrations()
+def m004_people(db: Database) -> None:
+    """What members were asked and told of themselves."""
+    _run(db, SINCE_4)
+    db.execute("PRAGMA user_version = 4")
 
 
 def _run(db: Database, script: str) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import msgspec
 
 from vafa.books.rows import (
-    AliasRow,
     GapRow,
     MemberRow,
     PaymentRow,
@@ -129,21 +128,6 @@ def payment(connection: sqlite3.Connection, key: PaymentKey) -> PaymentRow | Non
 def holder(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
     """A holder of points: a member, or a card that points wait on."""
     return find_row(connection, MemberRow, (member,))
-
-
-def member_here(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
-    """The row of a member by their id, or by that of the member they answer as; None when unknown here.
-
-    At a merchant's later devices whoever joined before enrolment has their points under the id they had.
-    """
-    row = find_row(connection, MemberRow, (member,))
-    if row is not None:
-        return row
-    for alias in rows_where(connection, AliasRow, "member = ? ORDER BY seq", member):
-        row = find_row(connection, MemberRow, (alias.alias,))
-        if row is not None:
-            return row
-    return None
 
 
 def members_of_token(connection: sqlite3.Connection, token: bytes) -> list[bytes]:

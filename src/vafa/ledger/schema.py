@@ -8,7 +8,7 @@ every outcome asks for, and costs an award nothing.
 
 import sqlite3
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """
 CREATE TABLE journal (
@@ -147,7 +147,16 @@ CREATE TABLE budget (
 ) STRICT, WITHOUT ROWID;
 """
 
+# What members told of themselves, apart from the row that each award writes.
+SINCE_4 = """
+CREATE TABLE person (
+    member BLOB PRIMARY KEY,
+    told INTEGER NOT NULL,
+    consent_at INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
 
 def scratch_tables(connection: sqlite3.Connection) -> None:
     """Create the newest tables in a scratch database, such as the one verify rebuilds the books in."""
-    connection.executescript(TABLES + SINCE_2 + SINCE_3)
+    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4)

@@ -4,6 +4,7 @@ Within the years Vafa deals with (1210 to 1500, Gregorian 1831 to 2121) the Jala
 years, so the conversion is arithmetic on a day count. Tests compare every day with an independent library.
 """
 
+import re
 from datetime import UTC, date, datetime
 from enum import IntEnum
 from functools import cache
@@ -99,6 +100,28 @@ def to_jalali(day: date) -> tuple[int, int, int]:
         return JALALI_YEAR_MIN + index, month + 1, day_before + 1
     month, day_before = divmod(rest - 31 * _MONTHS_OF_31_DAYS, 30)
     return JALALI_YEAR_MIN + index, month + 1 + _MONTHS_OF_31_DAYS, day_before + 1
+
+
+_BIRTHDAY = re.compile(r"(?:(\d{4})[/.-])?(\d{1,2})[/.-](\d{1,2})")
+
+
+def birthday(text: str) -> tuple[int, int] | None:
+    """(month, day) of a birthday written day/month (31/06) or year/month/day (1370/06/31); None when it is no
+    Jalali day. 30 Esfand is one: who was born on it in a leap year has it."""
+    found = _BIRTHDAY.fullmatch(text.strip())
+    if found is None:
+        return None
+    year, first, second = (int(part) if part else 0 for part in found.groups())
+    month, day = (first, second) if year else (second, first)
+    if not 1 <= month <= 12:
+        return None
+    days = jalali_month_days(year, month) if year else 30 if month == 12 else jalali_month_days(1400, month)
+    return (month, day) if 1 <= day <= days else None
+
+
+def birthday_text(day: tuple[int, int]) -> str:
+    """(month, day) as people write it: 31/06."""
+    return f"{day[1]:02d}/{day[0]:02d}"
 
 
 def local_time(instant: int, zone: str) -> datetime:

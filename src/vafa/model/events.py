@@ -450,11 +450,15 @@ class Claim(Event, frozen=True):
 
 
 class Forget(Event, frozen=True):
-    """The ciphertext and its key are deleted on every holder; balances stay under the bare id."""
+    """The ciphertext and its key are deleted on every holder; balances stay under the bare id.
+
+    `tokens`: the cards that lead to the member no more.
+    """
 
     member: bytes
     by: str
     why: str
+    tokens: tuple[bytes, ...] = ()
 
 
 class TierChanged(Event, frozen=True):
@@ -601,7 +605,7 @@ KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
 # Fields of the first release; those appended since are left out while they and all after hold their default,
 # so a plain sale has the body it always had.
 _FIRST_FIELDS: dict[type[Event], int] = {
-    Award: 10, Reversal: 13, Refund: 13, Adjust: 8, Profile: 6, TierChanged: 5,
+    Award: 10, Reversal: 13, Refund: 13, Adjust: 8, Profile: 6, TierChanged: 5, Forget: 3,
 }  # fmt: skip
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Kind, msgspec.msgpack.Decoder[Any]] = {}

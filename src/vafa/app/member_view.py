@@ -1,0 +1,133 @@
+"""A member as people may see them: what the books tell, and what changed their points last.
+
+The phone and the name are put in by who may open them; here they are texts that are masked already.
+"""
+
+import sqlite3
+
+import msgspec
+
+from vafa.books.rows import MemberRow, PersonRow, TokenRow
+from vafa.ledger import people, reads
+from vafa.ledger.tables import find_row
+from vafa.model import events, standing
+from vafa.model.calendar import birthday_text
+from vafa.model.identity import TokenKind
+
+HISTORY_ROWS = 10
+_HISTORY = (
+    events.Kind.AWARD,
+    events.Kind.CLAIM,
+    events.Kind.REVERSAL,
+    events.Kind.REFUND,
+    events.Kind.ADJUST,
+)
+
+
+class MemberView(msgspec.Struct, frozen=True):
+    """A member as people may see them. `id` is the keyed id in hex; the phone is masked."""
+
+    id: str
+    phone: str
+    name: str
+    balance: int
+    debt: int
+    visits: int
+    spent: int
+    cards: tuple[str, ...]
+    history: tuple["HistoryLine", ...] = ()
+    created: bool = False
+    person: "PersonView | None" = None
+
+
+class PersonView(msgspec.Struct, frozen=True):
+    """What a member told of themselves beside the name.
+
+    birthday    Jalali day/month, '' when not given; referrer: a member id in hex, '' for none
+    consent_at  since when messages are welcome, UTC seconds; None: they are not
+    unasked     what nobody has asked this member yet, in the order to ask
+    also        other ids that answer as this member, in hex
+    """
+
+    birthday: str
+    consent_at: int | None
+    referrer: str
+    unasked: tuple[str, ...]
+    also: tuple[str, ...] = ()
+
+
+class HistoryLine(msgspec.Struct, frozen=True):
+    """What changed a member's points, and by how many. what: purchase, claim, void, refund or adjustment."""
+
+    number: str
+    at_ms: int
+    amount: int
+    points: int
+    what: str = "purchase"
+
+
+ASKED = {"name": 1, "birthday": 2, "consent": 4, "referrer": 8}  # bits of Profile.fields, as asked for
+
+
+def person_view(connection: sqlite3.Connection, row: MemberRow) -> PersonView:
+    """What the books know of the person behind a member row."""
+    told = find_row(connection, PersonRow, (row.id,)) or PersonRow(row.id)
+    known = standing.unpack(row.standing)
+    return PersonView(
+        birthday=birthday_text(known.birthday) if known.birthday else "",
+        consent_at=told.consent_at,
+        referrer=known.referrer.hex(),
+        unasked=tuple(name for name, bit in ASKED.items() if not told.told & bit),
+        also=tuple(each.id.hex() for each in people.owners(connection, row.id) if each.id != row.id),
+    )
+
+
+def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name: str) -> MemberView:
+    """A member row as people see it, with cards and what changed their points last, newest first."""
+    cards = tuple(card_text(token) for token in reads.tokens_of_member(connection, row.id))
+    device = reads.device(connection)
+    history = []
+    for each in reads.newest(connection, _HISTORY, reads.RECENT_ROWS_MAX):
+        change = _change_of(each.event, row.id)
+        if change is not None and device:
+            number = device.short_number(each.row.epoch, each.row.seq)
+            amount, points, what = change
+            history.append(HistoryLine(number, each.row.at, amount, points, what))
+            if len(history) == HISTORY_ROWS:
+                break
+    return MemberView(
+        row.id.hex(),
+        phone,
+        name,
+        row.balance,
+        row.debt,
+        row.visits,
+        row.spent,
+        cards,
+        tuple(history),
+        person=person_view(connection, row),
+    )
+
+
+def _change_of(event: events.Event, member: bytes) -> tuple[int, int, str] | None:
+    """(rials, points, what) where the event changed this member's points."""
+    match event:
+        case events.Award(holder=holder) if holder == member:
+            return event.paid.amount, event.points, "purchase"
+        case events.Claim() if event.member == member:
+            parts = event.parts
+            return sum(part.eligible for part in parts), sum(part.points_in for part in parts), "claim"
+        case events.Reversal(holder=holder) if holder == member:
+            return event.amount, -event.points, "void"
+        case events.Refund(holder=holder) if holder == member:
+            return event.amount, -event.points, "refund"
+        case events.Adjust(holder=holder) if holder == member:
+            return 0, event.points, "adjustment"
+        case _:
+            return None
+
+
+def card_text(token: TokenRow) -> str:
+    """How a bound card is called: its kind and four hex digits of its token, never a card number."""
+    kind = "card" if token.token[0] == TokenKind.CARD_HASH else "hint"
+    return f"{kind} {token.token[-2:].hex()}"

@@ -1,0 +1,38 @@
+"""What the control socket is asked about members as people, and answers. Types only, as in `questions`."""
+
+from vafa.app.question import Question, Reason, Reply, Text
+
+
+class MemberProfile(Question, frozen=True, tag="member profile"):
+    """Keep what a phone's member told. None: not asked now; '' (False for consent): asked, nothing said.
+
+    birthday  day/month; referrer: a phone; feedback: they gave their opinion just now
+    """
+
+    phone: Text
+    name: Text | None = None
+    birthday: Text | None = None
+    consent: bool | None = None
+    referrer: Text | None = None
+    feedback: bool = False
+
+
+class MemberForget(Question, frozen=True, tag="member forget"):
+    """Forget the person with this phone; `only_show` tells what would be forgotten."""
+
+    phone: Text
+    why: Reason
+    only_show: bool = False
+
+
+class ForgottenIs(Reply, frozen=True, tag="forgotten"):
+    """What was forgotten, or would be (`done` False): ids, cards unbound, the points that stay behind."""
+
+    ids: int
+    cards: int
+    points: int
+    debt: int
+    done: bool
+
+
+AnyPeopleQuestion = MemberProfile | MemberForget

@@ -1,0 +1,47 @@
+"""Who answers as whom: a person may have several ids here, each with what it owns.
+
+A merge is an alias: from then on the alias answers as the member, whose row gets what is earned; lots, debts
+and bonuses stay where they are, so that it can be undone. An enrolment makes aliases too: at a merchant's
+devices whoever joined before has their points under the id they had, and answers as the merchant's id for
+the phone.
+"""
+
+import sqlite3
+
+from vafa.books.rows import AliasRow, MemberRow, MemberState
+from vafa.ledger.tables import find_row, rows_where
+
+STEPS_MAX = 16  # a person of more phones than that is a mistake; it also ends what should never be a circle
+
+
+def root(connection: sqlite3.Connection, member: bytes) -> bytes:
+    """The id a member answers as: their own, or that of the one they were merged into."""
+    for _ in range(STEPS_MAX):
+        alias = find_row(connection, AliasRow, (member,))
+        if alias is None:
+            break
+        member = alias.member
+    return member
+
+
+def ids(connection: sqlite3.Connection, member: bytes) -> list[bytes]:
+    """Every id of the person, the one they answer as first, then in the order they were merged."""
+    found = [root(connection, member)]
+    for each in found:  # grows while it is walked: aliases of aliases
+        if len(found) > STEPS_MAX:
+            break
+        found += [row.alias for row in rows_where(connection, AliasRow, "member = ? ORDER BY seq", each)]
+    return found
+
+
+def owners(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
+    """The rows whose points the person has, the acting one first; what is spent is drawn from all of them."""
+    rows = (find_row(connection, MemberRow, (each,)) for each in ids(connection, member))
+    return sorted((row for row in rows if row is not None), key=lambda row: row.state != MemberState.ACTIVE)
+
+
+def acting(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
+    """The row that gets what the person earns; None when nobody is known by this id here."""
+    if not rows_where(connection, AliasRow, "alias = ? OR member = ? LIMIT 1", member, member):
+        return find_row(connection, MemberRow, (member,))  # nearly everybody
+    return next(iter(owners(connection, member)), None)
