@@ -5,6 +5,7 @@ nothing yet (Linux 5.7). httpx sets the options it is given after connecting, wh
 backend for its engine that differs in this one step.
 """
 
+import contextlib
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -33,7 +34,8 @@ class BoundBackend(httpcore.SyncBackend):
             for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
                 line = socket.socket(family, kind, protocol)
                 try:
-                    line.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface)
+                    with contextlib.suppress(PermissionError):  # before Linux 5.7: the kernel's route, then
+                        line.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface)
                     line.settimeout(timeout)
                     line.connect(address)
                     for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):

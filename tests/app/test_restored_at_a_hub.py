@@ -1,0 +1,76 @@
+"""A device restored from a backup that a real hub is ahead of: two branches, both kept, each payment once."""
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_device import Device
+from real_hub import RealHub
+
+PHONE = "09121236789"
+WITHIN_S = 60.0
+
+
+@pytest.fixture
+def hub() -> Iterator[RealHub]:
+    with tempfile.TemporaryDirectory(prefix="vafa-hub-") as directory:
+        Path(directory).chmod(0o755)  # as root, PostgreSQL runs as somebody else
+        made = RealHub(Path(directory))
+        with made.running():
+            yield made
+
+
+def all_sent(device: Device) -> dict[str, Any]:
+    ends_at = time.monotonic() + WITHIN_S
+    while True:
+        ran = device.vafa("sync", "now", "--json")
+        status: dict[str, Any] = json.loads(device.vafa("status", "--json").stdout)
+        if status["queue"]["waiting"] == 0:
+            return status
+        assert time.monotonic() < ends_at, ran.stdout + ran.stderr
+
+
+def test_a_restored_device_goes_on_in_a_new_epoch_and_the_hub_counts_each_payment_once(
+    tmp_path: Path, hub: RealHub
+) -> None:
+    device = Device(tmp_path / "device")
+    merchant = hub.vafa("merchant", "add", "Kafe Negin")["merchants"][0]["merchant"]
+    code = hub.vafa("code", "add", merchant)["code"]
+    backup = tmp_path / "b.vafa"
+    with device.running():
+        assert device.vafa("member", "add", PHONE).returncode == 0
+        device.enrol(code, "--hub", hub.address, "--ca", str(hub.authority.file))
+        before = device.pay("1", member=PHONE)
+        ran = device.vafa("backup", str(backup))
+        assert ran.returncode == 0, ran.stderr
+        (recovery,) = (line.split()[-1] for line in ran.stdout.splitlines() if line.startswith("RECOVERY"))
+        device.pay("2", member=PHONE)
+        device.pay("3", member=PHONE)
+        all_sent(device)
+    (tmp_path / "code").write_text(recovery)
+    ran = device.vafa("restore", str(backup), "--code-file", str(tmp_path / "code"), "--replace", "--yes")
+    assert ran.returncode == 0, ran.stderr
+    with device.running():
+        again = device.pay("3", member=PHONE)  # the terminal tells it again: it is new here
+        assert again["balance"] == before["balance"] + again["points"]
+        device.pay("4", member=PHONE)
+        status = all_sent(device)
+    assert (status["hub"]["state"], status["queue"]["suspense"]) == ("reachable", 0)
+    shown = hub.vafa("device", "show", merchant, "1")
+    (fork,) = shown["forks"]
+    assert (fork["rows_there"], fork["accepted"]) == (
+        3,
+        False,
+    )  # 2, 3, the hub's time
+    assert shown["books_agree"]
+    # 1 and 3 are in both branches and count once; 2 is in the one that was left, and is not lost
+    found = shown["payments"]
+    assert (found["count"], found["amount"], found["in_both"], found["only_left"]) == (4, 800_000, 2, 1)
+    assert [each["code"] for each in shown["trouble"]] == ["HUB-010"]
+    hub.vafa("device", "accept", merchant, "1", "--yes")
+    assert hub.vafa("device", "show", merchant, "1")["trouble"] == []
+    assert device.vafa("verify").returncode == 0
