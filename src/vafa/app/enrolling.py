@@ -15,6 +15,7 @@ from vafa.app.aside import enrolled_aside
 from vafa.app.config import Config
 from vafa.app.joining import merge_own_members, settle, tokens_of
 from vafa.keys import device_key
+from vafa.keys.pem import certificates
 from vafa.keys.seal import Sealer, Seals, wrapping_key
 from vafa.keys.sign import fingerprint
 from vafa.keys.tokens import Tokens
@@ -54,7 +55,7 @@ class Enrolling:
         """Enrols, enrols again, or changes keys. SyncError and EnrolmentFault say what to do."""
         before = enrolment.load(self._directory)
         self._judge_clock()
-        certificates = self._certificates(question, before)
+        authorities = self._certificates(question, before)
         address = question.hub or (before.hub if before is not None else "")
         if before is None and not question.code:
             fix = "vafa enrol CODE --hub URL"
@@ -65,8 +66,8 @@ class Enrolling:
                 fix="vafa enrol CODE --hub https://NAME",
                 code="ENR-012",
             )
-        wish = enrol.Wish(question.hub, question.code, certificates, question.new_hub)
-        place = str(self._directory / certificates) if certificates else ""
+        wish = enrol.Wish(question.hub, question.code, authorities, question.new_hub)
+        place = str(self._directory / authorities) if authorities else ""
         done = self._exchanged(Ask(str(self._directory), address, place, wish, self._told_of_ledger()))
         self._tokens.adopt(done.merchant_key or self._tokens.own_key)
         settle(self._ledger, self._tokens, done.enrolment)
@@ -106,7 +107,13 @@ class Enrolling:
         """The name of the file of authorities to trust, '' for the system's: those just named, else those of
         before where the hub is the same one. Named by what is in it: one in use is never written over."""
         if question.certificates:
-            text = question.certificates.encode()
+            text = certificates(question.certificates)
+            if not text:
+                raise EnrolmentFault(
+                    "that file holds no certificate",
+                    fix="it begins with -----BEGIN CERTIFICATE-----; ask whoever runs the hub for it",
+                    code="ENR-014",
+                )
             name = f"hub-ca-{blake2b(text, digest_size=4).hexdigest()}.pem"
             enrolment.write_durably(self._directory / name, text, 0o640)
             return name
