@@ -124,6 +124,7 @@ IMPOSSIBLE: list[tuple[list[Event], Event, str]] = [
     ([ENROL, award()], refund(points=4), "points are not the difference of the floor"),
     ([ENROL, award()], refund(debt=4), "a debt is part of what was to be taken"),
     ([ENROL, award()], refund(debt=1, balance=8), "not what the balance falls short of"),
+    ([ENROL, award()], refund(lots=((1, 3, 9),)), "the lots drawn from are not those the rules give"),
     ([ENROL, LOOSE], refund(holder=b""), "points that wait on their payment are all there"),
     ([ENROL, award()], refund(carry=(0, 1), points=4), "the carry is not the holder's"),
     ([ENROL, award()], refund(balance=8), "the balance is not the one before - points"),

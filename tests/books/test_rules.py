@@ -12,6 +12,7 @@ from vafa.books.rows import BudgetRow, MemberRow, row_digest
 from vafa.books.standing import counted_in
 from vafa.model import events, standing
 from vafa.model.events import Counted
+from vafa.model.lots import Lot
 from vafa.model.payment import PaymentKey, Scheme
 
 MEMBER = b"\1\2" + b"m" * 8
@@ -63,12 +64,12 @@ DIGEST_OF_THE_FIRST_RELEASE = "4723ab65657e7d6e"
 def test_awards_of_equal_dates_are_one_lot_and_undated_points_are_in_none() -> None:
     books = Books(ENROL, plain(1, 10, expires_at=2_000), plain(2, 21, carry=(1, 2), points=11))
     books.take(plain(3, 31, expires_at=2_000))
-    assert lots.unpack(member(books).lots) == [lots.Lot(2_000, 2, 20, 0, PROGRAMME)]
+    assert lots.unpack(member(books).lots) == [Lot(2_000, 2, 20, 0, PROGRAMME)]
     assert (member(books).balance, member(books).next_expiry) == (31, 2_000)
 
 
 def test_lots_are_drawn_nearest_expiry_first_then_oldest_never_expiring_last() -> None:
-    packed = lots.pack([lots.Lot(0, 1, 5, 9), lots.Lot(300, 2, 5), lots.Lot(200, 9, 5), lots.Lot(200, 3, 5)])
+    packed = lots.pack([Lot(0, 1, 5, 9), Lot(300, 2, 5), Lot(200, 9, 5), Lot(200, 3, 5)])
     assert [lot.seq for lot in lots.unpack(packed)] == [3, 9, 2, 1]
 
 

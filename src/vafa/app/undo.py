@@ -11,8 +11,9 @@ from fractions import Fraction
 import msgspec
 
 from vafa.app.counter import Counter
+from vafa.books import lots
 from vafa.books.effect import floor_sum, fraction_left, paying
-from vafa.books.rows import Carry, MemberState, PaymentRow, PaymentState
+from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
@@ -20,6 +21,7 @@ from vafa.model.chain import check_code
 from vafa.model.errors import NotFound, Refused
 from vafa.model.events import KnownBy
 from vafa.model.identity import MEMBER_ID_BYTES
+from vafa.model.lots import Dates, Draw, Taken, claw_back, debit
 from vafa.model.money import Currency
 from vafa.model.payment import PaymentKey
 
@@ -224,13 +226,30 @@ def _undoing(
     else:
         carry = fraction_left(ZERO, _pair(_contributed(award, row.amount - row.refunded)))
     points = -floor_sum(carry, (-taken[0], taken[1]))
-    balance = holder.balance if holder is not None else 0
-    debt = max(0, points - balance) if holder is not None else 0
+    own = _dates_of(award)
+    draw = _clawed_back(holder, points, own)
+    debt = points - draw.points if holder is not None else 0
     given = (
         row.key, wish.ref, part, part if programme else 0, row.holder, programme, taken, carry, points, debt,
-        wish.at, wish.by, balance - points + debt if holder is not None else 0,
+        wish.at, wish.by, holder.balance - draw.points if holder is not None else 0, draw.taken,
     )  # fmt: skip
-    return events.Reversal(*given) if wish.kind is Undoing.VOID else events.Refund(*given)
+    undoing = events.Reversal(*given) if wish.kind is Undoing.VOID else events.Refund(*given)
+    return msgspec.structs.replace(undoing, available_at=own.available_at, expires_at=own.expires_at)
+
+
+def _dates_of(award: events.Event) -> Dates:
+    """Of the lot a payment's award made."""
+    if not isinstance(award, events.Award):
+        return Dates(0, 0, b"")
+    return Dates(award.available_at, award.expires_at, award.programme)
+
+
+def _clawed_back(holder: MemberRow | None, points: int, own: Dates) -> Draw:
+    """What of `points` is there to be taken, and from which lots; what holds have set aside stays."""
+    if holder is None:
+        return Draw((), 0, ())
+    free = max(0, holder.balance - holder.held)
+    return claw_back(lots.unpack(holder.lots), holder.balance, min(points, free), own)
 
 
 def _adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjust:
@@ -239,12 +258,16 @@ def _adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjus
         raise NotFound("this phone belongs to no member here", fix="vafa member add PHONE")
     if wish.points == 0 or not wish.why.strip():
         raise Refused("an adjustment needs points and a reason")
+    taken: tuple[Taken, ...] = ()
     if wish.points > 0:
         debt, balance = 0, row.balance + wish.points - paying(row, wish.points)
     else:
-        debt = max(0, -wish.points - row.balance)
-        balance = row.balance + wish.points + debt
-    return events.Adjust(wish.member, wish.points, debt, None, wish.by, wish.why, wish.ref, balance)
+        there = min(-wish.points, row.balance - row.held)
+        debt, balance = -wish.points - there, row.balance - there
+        taken = debit(lots.unpack(row.lots), row.balance, there).taken
+    return events.Adjust(
+        wish.member, wish.points, debt, None, wish.by, wish.why, wish.ref, balance, lots=taken
+    )
 
 
 def _contributed(award: events.Event, amount: int) -> Fraction:

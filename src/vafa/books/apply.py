@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vafa.books import rules, undo
+from vafa.books import rules, undo, value
 from vafa.books.effect import (
     Change,
     Effect,
@@ -243,6 +243,12 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.Refund: undo.refund,
     events.RefundUnmatched: undo.refund_unmatched,
     events.Adjust: undo.adjust,
+    events.Hold: value.hold,
+    events.Redemption: value.redemption,
+    events.Release: value.release,
+    events.AwardRefund: value.award_refund,
+    events.RedemptionRefund: value.redemption_refund,
+    events.Expire: value.expire,
     events.GapDetected: _gap_detected,
     events.GapClosed: _gap_closed,
     events.Baseline: _baseline,

@@ -1,36 +1,15 @@
 """The dated lots of a holder, packed into the holder's row so that an award writes no row more.
 
-Points without dates are in no lot: what of a balance no lot holds is one lot that never expires, is usable
-and is drawn last. So a programme without expiry and pending keeps no lots at all, and rows of before need
-none. Lots with the same dates are one lot under its first journal row, so a customer's row stays small.
+Points without dates are in no lot (model.lots). So a programme without expiry and pending keeps no lots at
+all, and rows of before need none. Lots with the same dates are one lot under its first journal row, and a
+pending that is over is forgotten with the next credit, so a customer's row stays small.
 """
 
 from collections.abc import Iterable
 
 import msgspec
 
-
-class Lot(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """Points with dates. Ordered as they are drawn: nearest expiry first, then oldest.
-
-    expires_at    UTC second at which they lapse; 0: never
-    seq           journal row of the first credit in it
-    points        what remains of it
-    available_at  UTC second from which they can be used; 0: at once
-    programme     the version (first eight bytes of its hash) of that credit
-    """
-
-    expires_at: int
-    seq: int
-    points: int
-    available_at: int = 0
-    programme: bytes = b""
-
-    @property
-    def draw_order(self) -> tuple[bool, int, int]:
-        """Never-expiring last."""
-        return not self.expires_at, self.expires_at, self.seq
-
+from vafa.model.lots import Lot, Taken
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Lot])
@@ -47,16 +26,40 @@ def pack(lots: Iterable[Lot]) -> bytes:
     return _encoder.encode(kept) if kept else b""
 
 
-def added(packed: bytes, new: Lot) -> bytes:
-    """The packed lots with one more; it joins the lot that has its dates and programme."""
-    lots = unpack(packed)
+def added(packed: bytes, new: Lot, at: int = 0) -> bytes:
+    """The packed lots with one more; it joins the lot that has its dates and programme.
+
+    at  UTC second by which what was pending can be used: such lots lose that date, and without an expiry
+        they are no dated lots any more
+    """
+    lots: dict[tuple[int, int, bytes], Lot] = {}
+    for lot in _joined(unpack(packed), new):
+        available_at = lot.available_at if lot.available_at > at else 0
+        if not available_at and not lot.expires_at:
+            continue
+        dates = (lot.expires_at, available_at, lot.programme)
+        there = lots.get(dates)
+        lots[dates] = (
+            msgspec.structs.replace(there, points=there.points + lot.points)
+            if there
+            else msgspec.structs.replace(lot, available_at=available_at)
+        )
+    return pack(lots.values())
+
+
+def _joined(lots: list[Lot], new: Lot) -> list[Lot]:
+    """With the new one; points that come back to a lot which is still there join it, whatever its pending."""
     for place, lot in enumerate(lots):
-        if (lot.expires_at, lot.available_at, lot.programme) == (
-            new.expires_at, new.available_at, new.programme,
-        ):  # fmt: skip
+        if (lot.seq, lot.expires_at) == (new.seq, new.expires_at):
             lots[place] = msgspec.structs.replace(lot, points=lot.points + new.points)
-            return pack(lots)
-    return pack([*lots, new])
+            return lots
+    return [*lots, new]
+
+
+def find(lots: Iterable[Lot], taken: Taken) -> Lot:
+    """The lot that something was drawn from."""
+    seq, _, expires_at = taken
+    return next(lot for lot in lots if (lot.seq, lot.expires_at) == (seq, expires_at))
 
 
 def next_expiry(packed: bytes) -> int | None:

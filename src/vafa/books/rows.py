@@ -173,12 +173,14 @@ class HoldState(IntEnum):
     OPEN = 1
     CAPTURED = 2
     RELEASED = 3
+    RETURNED = 4  # captured, and all of it came back
 
 
 class HoldRow(BookRow, frozen=True):
     """Points set aside for a reward until `until` (UTC seconds). `seq` its Hold row, ended_seq 0 while open.
 
     points    held; captured: what was really taken; returned: what came back of that since
+    payment   the packed key of the sale it was captured for (books.value), b'' for none
     """
 
     hold: bytes
@@ -191,6 +193,7 @@ class HoldRow(BookRow, frozen=True):
     ended_seq: int = 0
     captured: int = 0
     returned: int = 0
+    payment: bytes = b""
 
 
 class OfferRow(BookRow, frozen=True):

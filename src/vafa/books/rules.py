@@ -14,6 +14,7 @@ from vafa.books.rows import BudgetRow, MemberRow, MemberState, OfferRow, PersonR
 from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model import standing as remembered_of
+from vafa.model.lots import Lot
 
 NAME, BIRTHDAY, CONSENT, REFERRER, FEEDBACK = 1, 2, 4, 8, 16  # bits of Profile.fields
 ASKED = NAME | BIRTHDAY | CONSENT | REFERRER
@@ -22,7 +23,8 @@ ASKED = NAME | BIRTHDAY | CONSENT | REFERRER
 def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> MemberRow:
     """The holder's row with what an award makes the rules remember; `points` are those left for a lot."""
     if event.available_at or event.expires_at:
-        row = with_lot(row, lots.Lot(event.expires_at, seq, points, event.available_at, event.programme))
+        lot = Lot(event.expires_at, seq, points, event.available_at, event.programme)
+        row = with_lot(row, lot, event.at)
     if not event.at:
         return row
     require(event.visits == row.visits, "the award's visits are not the member's")
@@ -35,11 +37,12 @@ def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> Me
     )
 
 
-def with_lot(row: MemberRow, lot: lots.Lot) -> MemberRow:
-    """The holder's row with a dated lot more; the balance is the caller's."""
+def with_lot(row: MemberRow, lot: Lot, at: int = 0) -> MemberRow:
+    """The holder's row with a dated lot more, and without pendings that are over at `at` (UTC seconds); the
+    balance is the caller's."""
     if lot.points <= 0:
         return row
-    packed = lots.added(row.lots, lot)
+    packed = lots.added(row.lots, lot, at)
     return msgspec.structs.replace(row, lots=packed, next_expiry=lots.next_expiry(packed))
 
 

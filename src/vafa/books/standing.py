@@ -6,7 +6,7 @@ from math import ceil
 import msgspec
 
 from vafa.model import events
-from vafa.model.standing import Fraction, Stamp, Window, pack, pack_window, unpack, unpack_window
+from vafa.model.standing import Fraction, Stamp, Standing, Window, pack, pack_window, unpack, unpack_window
 
 DENOMINATOR_MAX = 2**40  # of a day's points; a finer fraction counts as the whole point above it
 
@@ -58,6 +58,12 @@ def counted_in(packed: bytes, change: events.Counted | None) -> bytes:
     parts[change.period] = max(0, parts.get(change.period, 0) + change.value)
     kept = tuple(sorted((period, value) for period, value in parts.items() if period >= change.since))
     return pack_window(Window(change.metric, kept))
+
+
+def with_stamp(standing: Standing, stamp: Stamp) -> Standing:
+    """The standing with one stamp card as it is now."""
+    given = {each.id: each for each in standing.stamps} | {stamp.id: stamp}
+    return msgspec.structs.replace(standing, stamps=_sorted_stamps(given))
 
 
 def _sorted_stamps(given: dict[str, Stamp]) -> tuple[Stamp, ...]:

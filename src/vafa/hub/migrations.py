@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from vafa.hub.schema import PEOPLE, RULES, TABLES
+from vafa.hub.schema import PEOPLE, REDEEMING, RULES, TABLES
 from vafa.model.errors import HubError
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -34,6 +34,10 @@ def _people(connection: Connection) -> None:
     _run(connection, PEOPLE)
 
 
+def _redeeming(connection: Connection) -> None:
+    _run(connection, REDEEMING)
+
+
 def _run(connection: Connection, script: str) -> None:
     for statement in script.strip().split(";\n"):
         if statement.strip(" ;\n"):
@@ -41,7 +45,7 @@ def _run(connection: Connection, script: str) -> None:
 
 
 # Only ever added to: a step that ran somewhere is never changed.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules, _people)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules, _people, _redeeming)
 SCHEMA_VERSION = len(STEPS)
 
 

@@ -312,3 +312,8 @@ CREATE TABLE person (
     PRIMARY KEY (merchant_id, device, line, member)
 );
 """
+
+# The fourth step: which sale a hold paid for, as in ledger/schema.py.
+REDEEMING = """
+ALTER TABLE hold ADD COLUMN payment bytea NOT NULL DEFAULT '';
+"""

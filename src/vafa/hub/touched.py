@@ -12,8 +12,10 @@ from vafa.books.rows import (
     BookRow,
     BudgetRow,
     GapRow,
+    HoldRow,
     Key,
     LaneRow,
+    LotRow,
     MemberRow,
     OfferRow,
     PaymentRow,
@@ -91,6 +93,22 @@ def _merge(event: events.Merge) -> Iterator[Touched]:
     yield AliasRow, (event.alias,)
 
 
+def _of_hold(event: events.Hold | events.Redemption | events.Release) -> Iterator[Touched]:
+    yield HoldRow, (event.hold,)
+    yield MemberRow, (event.holder,)
+    for seq, _, expires_at in event.lots if isinstance(event, events.Redemption) else ():
+        yield LotRow, (event.holder, seq, expires_at)
+
+
+def _came_back(event: events.AwardRefund | events.RedemptionRefund) -> Iterator[Touched]:
+    yield HoldRow, (event.hold,)
+    yield MemberRow, (event.holder,)
+    for seq, _, expires_at, _ in event.lots:
+        yield LotRow, (event.holder, seq, expires_at)
+    if isinstance(event, events.RedemptionRefund) and event.ref is not None:
+        yield _payment(event.ref)
+
+
 _RULES: dict[type[events.Event], Callable[[Any], Iterator[Touched]]] = {
     events.SaleAsked: lambda event: iter([(SaleRow, (event.tid, event.request))]),
     events.SaleEnded: lambda event: iter([(SaleRow, event.sale)]),
@@ -106,6 +124,12 @@ _RULES: dict[type[events.Event], Callable[[Any], Iterator[Touched]]] = {
     events.Refund: _undone,
     events.RefundUnmatched: lambda event: iter([_payment(event.ref)]),
     events.Adjust: _adjust,
+    events.Hold: _of_hold,
+    events.Redemption: _of_hold,
+    events.Release: _of_hold,
+    events.AwardRefund: _came_back,
+    events.RedemptionRefund: _came_back,
+    events.Expire: lambda event: iter([(MemberRow, (event.holder,))]),
     events.Merge: _merge,
     events.Unmerge: lambda event: iter([(AliasRow, (event.alias,))]),
     events.GapClosed: lambda event: iter([(GapRow, (event.gap[1],))]),

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, TABLES
+from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, TABLES
 
 migrations = Migrations("vafa")
 
@@ -43,6 +43,13 @@ def m004_people(db: Database) -> None:
     """What members were asked and told of themselves."""
     _run(db, SINCE_4)
     db.execute("PRAGMA user_version = 4")
+
+
+@migrations()
+def m005_redeeming(db: Database) -> None:
+    """Holds by sale and member, the clock's attestations."""
+    _run(db, SINCE_5)
+    db.execute("PRAGMA user_version = 5")
 
 
 def _run(db: Database, script: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from vafa.model.lots import Given, Taken
 from vafa.model.payment import PaymentKey
 
 
@@ -258,7 +259,8 @@ class Reversal(Event, frozen=True):
     (not negative) what leaves, `debt` the part of them that was not there any more; `balance` the holder's
     balance after it (the paper may say so), 0 when points wait on the payment itself. `lots`: what was drawn
     from dated lots, (seq, points, expires_at); `counted`: what the tier's metric loses; the award's
-    `stamps` and `granted` go with it.
+    `stamps` and `granted` go with it. `available_at` and `expires_at` are the award's: its lot is drawn from
+    first. `forgiven`: the part that was not there and is more than the programme lets a member owe.
     """
 
     key: PaymentKey
@@ -274,10 +276,13 @@ class Reversal(Event, frozen=True):
     reversed_at: int | None
     by: str
     balance: int
-    lots: tuple[tuple[int, int, int], ...] = ()
+    lots: tuple[Taken, ...] = ()
     counted: Counted | None = None
     stamps: tuple[tuple[str, int], ...] = ()
     granted: tuple[tuple[str, int], ...] = ()
+    available_at: int = 0
+    expires_at: int = 0
+    forgiven: int = 0
 
 
 class Refund(Event, frozen=True):
@@ -296,8 +301,11 @@ class Refund(Event, frozen=True):
     refunded_at: int | None
     by: str
     balance: int
-    lots: tuple[tuple[int, int, int], ...] = ()
+    lots: tuple[Taken, ...] = ()
     counted: Counted | None = None
+    available_at: int = 0
+    expires_at: int = 0
+    forgiven: int = 0
 
 
 class RefundUnmatched(Event, frozen=True):
@@ -350,14 +358,20 @@ class AwardMoved(Event, frozen=True):
 
 
 class AwardRefund(Event, frozen=True):
-    """Points of a redemption that came back with a refund, to the lots they were drawn from."""
+    """Points of a redemption that came back with its sale's money (`key`); the rest as RedemptionRefund."""
 
     key: PaymentKey
     redemption: tuple[int, int]
     holder: bytes
     points: int
-    lots: tuple[tuple[int, int, int, int | None], ...]
+    lots: tuple[Given, ...]
     by: str
+    hold: bytes = b""
+    stamps: tuple[tuple[str, int], ...] = ()
+    debt: int = 0
+    drawn: tuple[Taken, ...] = ()
+    at: int = 0
+    ref: PaymentKey | None = None
 
 
 class ClawBack(Event, frozen=True):
@@ -383,7 +397,7 @@ class Adjust(Event, frozen=True):
     ref: PaymentKey
     balance: int
     available_at: int = 0
-    lots: tuple[tuple[int, int, int], ...] = ()
+    lots: tuple[Taken, ...] = ()
 
 
 class Baseline(Event, frozen=True):
@@ -490,38 +504,79 @@ class Unmerge(Event, frozen=True):
 
 
 class Hold(Event, frozen=True):
+    """Points set aside for a reward until the UTC second `until`; stamps (card, how many) leave their card.
+
+    request  its own identity, as its client named it; `bill` rial it was quoted for; `at` UTC seconds, what
+             could be used then; `programme` the version whose reward it is
+    """
+
     hold: bytes
     holder: bytes
     points: int
     reward: str
     until: int
     request: str
+    at: int = 0
+    stamps: tuple[tuple[str, int], ...] = ()
+    programme: bytes = b""
+    bill: int = 0
+    rials: int = 0
+    by: str = ""
 
 
 class Redemption(Event, frozen=True):
+    """Held points are spent. `amount`: rial that were really taken off; `lots`: what was drawn from dated
+    lots at the UTC second `at`; `key`: the payment it was for, if any; `balance` after it."""
+
     hold: bytes
     holder: bytes
     points: int
     reward: str
     amount: int
     currency: int
-    lots: tuple[tuple[int, int, int], ...]
+    lots: tuple[Taken, ...]
     key: PaymentKey | None
+    at: int = 0
+    balance: int = 0
+    programme: bytes = b""
+    by: str = ""
 
 
 class Release(Event, frozen=True):
+    """Held points are free again, all or (before a capture) a part; `stamps` are back on their card.
+
+    debt   points of them that pay what the member came to owe meanwhile, drawn from `lots`
+    """
+
     hold: bytes
     holder: bytes
     points: int
     why: str
+    stamps: tuple[tuple[str, int], ...] = ()
+    debt: int = 0
+    lots: tuple[Taken, ...] = ()
+    by: str = ""
 
 
 class RedemptionRefund(Event, frozen=True):
+    """Points of a redemption come back: `lots` says to which, what is in none goes to the undated points.
+
+    redemption  (epoch, seq) of its row; `at` UTC seconds, what had lapsed by then
+    debt        points of them that pay a debt, drawn from `drawn`; `stamps` are back on their card
+    ref         its own identity
+    """
+
     redemption: tuple[int, int]
     holder: bytes
     points: int
-    lots: tuple[tuple[int, int, int, int | None], ...]
+    lots: tuple[Given, ...]
     by: str
+    hold: bytes = b""
+    stamps: tuple[tuple[str, int], ...] = ()
+    debt: int = 0
+    drawn: tuple[Taken, ...] = ()
+    at: int = 0
+    ref: PaymentKey | None = None
 
 
 class Offer(Event, frozen=True):
@@ -534,9 +589,11 @@ class Offer(Event, frozen=True):
 
 
 class Expire(Event, frozen=True):
+    """Lots that lapsed by the attested UTC second `at`; what open holds need is left until they end."""
+
     holder: bytes
     points: int
-    lots: tuple[tuple[int, int, int], ...]
+    lots: tuple[Taken, ...]
     at: int
 
 
