@@ -93,6 +93,18 @@ def test_a_line_breaks_first_where_its_wording_says() -> None:
     assert SETTERS[384].wrap(Text(text), "fa") == ["۳۰ امتیاز فقط تا پایان ۳۱ خرداد", "۱۴۰۵ معتبر است"]
 
 
+def test_a_strong_line_a_little_too_long_is_set_a_little_smaller_rather_than_on_two_lines() -> None:
+    line = "۱۲۵ امتیاز بابت برگشت خرید کسر شد"
+    assert len(SETTERS[576].wrap(Text(line, Style.STRONG), "fa")) == 1
+    height = SETTERS[576].draw(Page("fa", (Text(line, Style.STRONG),))).height
+    assert height == SETTERS[576].draw(Page("fa", (Text("۱۲۵", Style.STRONG),))).height
+
+
+def test_a_wrapped_line_has_no_lonely_last_word() -> None:
+    lines = SETTERS[384].wrap(Text("۱۲۵ امتیاز بابت برگشت خرید کسر شد", Style.STRONG), "fa")
+    assert lines == ["۱۲۵ امتیاز بابت", "برگشت خرید کسر شد"]
+
+
 def test_a_slip_has_the_merchants_lines_around_it_and_a_code_only_for_what_it_says() -> None:
     shop = Shop("کافه نگین")
     head = Letterhead(header=("شعبه ونک",), footer=("سپاس",), code="https://negin.example/{claim}")

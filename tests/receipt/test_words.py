@@ -208,4 +208,8 @@ def test_every_step_the_club_can_give_has_words(lang: str) -> None:
 def test_numbers_in_a_merchants_own_lines_keep_their_order(theirs_text: str, kept: str) -> None:
     shown = theirs(theirs_text, "fa")
     assert shown == kept.replace("[", "\u2066").replace("]", "\u2069")
-    assert theirs(theirs_text, "en").strip("\u2068\u2069") == theirs_text
+    assert theirs(theirs_text, "en") == f"\u2068{shown}\u2069", "in their own order on an English slip too"
+
+
+def test_a_number_alone_needs_no_marks_on_an_english_slip() -> None:
+    assert theirs("Tel. 021-88776655", "en") == "Tel. 021-88776655"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vafa.cli.measure.figures import Measured
 
 EXIT_MISSED = 1
+PRINTED_SLIPS = 3
 SCHEMA = 1
 
 
@@ -27,12 +28,22 @@ class Size(msgspec.Struct, frozen=True):
     status_times: int
     settle_s: float
     lanes_s: float
+    slips: int
 
 
 FULL = Size(
-    awards=6_000, checkpoint_cycles=6, sales=300, starts=9, status_times=15, settle_s=3.0, lanes_s=24.0
+    awards=6_000,
+    checkpoint_cycles=6,
+    sales=300,
+    starts=9,
+    status_times=15,
+    settle_s=3.0,
+    lanes_s=24.0,
+    slips=100,
 )
-QUICK = Size(awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3, settle_s=1.0, lanes_s=6.0)
+QUICK = Size(
+    awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3, settle_s=1.0, lanes_s=6.0, slips=20
+)
 
 
 @click.command()
@@ -99,8 +110,10 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
     from vafa.cli.measure import running
     from vafa.cli.measure.lanes import measure_lanes
     from vafa.cli.measure.lines import measure_lines, terminal_line
+    from vafa.cli.measure.slips import measure_printing, measure_slip
 
-    found: list[Measured] = []
+    tell(f"a slip, {size.slips} times")
+    found = measure_slip(size.slips)
     tty = here / "tty"
     with terminal_line(tty) as line, tempfile.TemporaryDirectory(prefix="vafa-") as short:
         config = running.write_config(Path(short), here / "state", tty)
@@ -111,6 +124,8 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
             found += running.measure_memory("memory_at_rest", "memory_member", daemon, size.settle_s)
             tell(f"vafa status, {size.status_times} times")
             found.append(running.measure_status(config, size.status_times))
+        tell("the daemon at rest once it has printed")
+        found.append(measure_printing(config, PRINTED_SLIPS, size.settle_s))
         tell(f"8 lanes with 10 payments a second each, {size.lanes_s:g} seconds")
         found += measure_lanes(here, here / "state", size.lanes_s)
         tell(f"{size.starts} starts")

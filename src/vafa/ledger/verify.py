@@ -7,7 +7,6 @@ and inputs) comes in as `recheck`.
 """
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -95,6 +94,8 @@ def verify(
 
     scratch: where the rebuilt books go; None takes a temporary directory. Reads one consistent snapshot.
     """
+    import tempfile  # the daemon checks chains with this module and never rebuilds
+
     with tempfile.TemporaryDirectory(prefix="vafa-verify-", dir=scratch) as directory:
         books = sqlite3.connect(Path(directory) / "books.db", isolation_level=None)
         try:

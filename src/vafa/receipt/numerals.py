@@ -44,10 +44,11 @@ def theirs(text: str, lang: str) -> str:
     is each number or address in Persian text, which nobody writes with marks: 021-88776655 stays so.
     """
     clean = "".join(c if c.isprintable() or c == ZWNJ else " " for c in text)
-    if lang == "fa":
-        clean = _KEPT_IN_ORDER.sub(lambda run: isolated(run.group()), clean)
     strong = {unicodedata.bidirectional(c) for c in clean}
-    foreign = "L" in strong if lang == "fa" else not strong.isdisjoint({"R", "AL"})
+    persian_in_it = not strong.isdisjoint({"R", "AL"})
+    if lang == "fa" or persian_in_it:
+        clean = _KEPT_IN_ORDER.sub(lambda run: isolated(run.group()), clean)
+    foreign = "L" in strong if lang == "fa" else persian_in_it
     return f"{FSI}{clean}{PDI}" if foreign else clean
 
 

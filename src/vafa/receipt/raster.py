@@ -35,6 +35,8 @@ _SET: dict[Style, tuple[str, int, int]] = {
     Style.SMALL: ("regular", 21, 30),
 }
 _CENTRED = (Style.TITLE, Style.CODE)
+_TIGHTENED = (Style.TITLE, Style.STRONG, Style.CODE)  # a little smaller, where that saves them a second line
+_TIGHTER = (7, 8)
 _WIDER = (5, 4)
 
 
@@ -46,10 +48,13 @@ class Typesetter:
         self.width_px = width_px
         up, down = _WIDER if width_px > WIDTHS_PX[0] else (1, 1)
         self._fonts: dict[Style, ImageFont.FreeTypeFont] = {}
+        self._tighter: dict[Style, ImageFont.FreeTypeFont] = {}
         self._heights: dict[Style, int] = {}
         for style, (face, size, height) in _SET.items():
             self._fonts[style] = _font(face, size * up // down)
             self._heights[style] = height * up // down
+            if style in _TIGHTENED:
+                self._tighter[style] = _font(face, size * up * _TIGHTER[0] // (down * _TIGHTER[1]))
         _refuse_unjoined()
 
     def draw(self, page: Page) -> Bitmap:
@@ -74,9 +79,9 @@ class Typesetter:
 
     def _lines(self, block: Text, lang: str) -> Bitmap:
         """One line of a slip, wrapped to as many lines as it needs."""
-        font, height = self._fonts[block.style], self._heights[block.style]
+        height = self._heights[block.style]
         direction = _direction(block.text, lang)
-        wrapped = self.wrap(block, lang)
+        font, wrapped = self._placed(block, lang)
         image = Image.new("1", (self.width_px, height * len(wrapped)), 1)
         draw = ImageDraw.Draw(image)
         for at, line in enumerate(wrapped):
@@ -95,41 +100,20 @@ class Typesetter:
 
         What stands in isolates (a number, a phone) is kept whole as long as it fits on a line of its own.
         """
+        return self._placed(block, lang)[1]
+
+    def _placed(self, block: Text, lang: str) -> tuple[ImageFont.FreeTypeFont, list[str]]:
+        """The lines and their font: the style's, or the tighter one where all fits on one line in it."""
         whole = block.text.replace(BREAK, " ")
-        if self._fits(whole, block.style, lang):
-            return [whole]
-        lines = [""]
-        for part in block.text.split(BREAK):
-            for piece in (part,) if self._fits(part, block.style, lang) else _words(part):
-                longer = f"{lines[-1]} {piece}" if lines[-1] else piece
-                if self._fits(longer, block.style, lang):
-                    lines[-1] = longer
-                else:
-                    lines += self._cut(piece, block.style, lang)
-        return [line for line in lines if line]
-
-    def _fits(self, text: str, style: Style, lang: str) -> bool:
-        direction = _direction(text, lang)
-        room = self.width_px - 2 * MARGIN_PX
-        return self._fonts[style].getlength(text, direction=direction, language=lang) <= room
-
-    def _cut(self, word: str, style: Style, lang: str) -> list[str]:
-        """A word or isolate longer than a line, in pieces that fit: at a blank inside it, else anywhere."""
-        if self._fits(word, style, lang):
-            return [word]
-        opened, closed = (word[0], PDI) if word[0] in (LRI, FSI) else ("", "")
-        word = word.strip(LRI + FSI + PDI)
-        pieces: list[str] = []
-        while word:
-            fitting = (
-                n for n in range(len(word), 1, -1) if self._fits(opened + word[:n] + closed, style, lang)
-            )
-            length = next(fitting, 1)
-            if length < len(word) and (blank := word.rfind(" ", 0, length + 1)) > 0:
-                length = blank
-            pieces.append(opened + word[:length] + closed)
-            word = word[length:].lstrip(" ")
-        return pieces
+        font, room = self._fonts[block.style], self.width_px - 2 * MARGIN_PX
+        for each in (font, self._tighter.get(block.style)):
+            if each is not None and _length(whole, each, lang) <= room:
+                return each, [whole]
+        parts = block.text.split(BREAK)
+        if len(parts) > 1 and all(_length(part, font, lang) <= room for part in parts):
+            return font, _filled(parts, font, lang, room)
+        words = [word for part in parts for word in _words(part)]
+        return font, _evened(words, font, lang, room)
 
 
 def code_picture(text: str, width_px: int) -> Bitmap:
@@ -226,6 +210,61 @@ def _direction(text: str, lang: str) -> str:
     if lang == "fa":
         return "ltr" if strong == {"L"} else "rtl"
     return "rtl" if strong and "L" not in strong else "ltr"
+
+
+def _length(text: str, font: ImageFont.FreeTypeFont, lang: str) -> float:
+    return font.getlength(text, direction=_direction(text, lang), language=lang)
+
+
+def _filled(pieces: list[str], font: ImageFont.FreeTypeFont, lang: str, room: int) -> list[str]:
+    """The pieces one after another, on a new line where one does not fit any more."""
+    lines = [""]
+    for piece in pieces:
+        longer = f"{lines[-1]} {piece}" if lines[-1] else piece
+        if _length(longer, font, lang) <= room:
+            lines[-1] = longer
+        else:
+            lines += _cut(piece, font, lang, room)
+    return [line for line in lines if line]
+
+
+def _evened(pieces: list[str], font: ImageFont.FreeTypeFont, lang: str, room: int) -> list[str]:
+    """As `_filled`, and of nearly equal length: a last word alone on its line looks like a mistake."""
+    lines = _filled(pieces, font, lang, room)
+    if any(_length(piece, font, lang) > room for piece in pieces):
+        return lines
+    widest = max(_length(piece, font, lang) for piece in pieces)
+    narrow, wide = int(widest) + 1, room
+    while wide - narrow > _EVEN_PX:
+        middle = (narrow + wide) // 2
+        tried = _filled(pieces, font, lang, middle)
+        if len(tried) == len(lines):
+            lines, wide = tried, middle
+        else:
+            narrow = middle
+    return lines
+
+
+_EVEN_PX = 8
+
+
+def _cut(word: str, font: ImageFont.FreeTypeFont, lang: str, room: int) -> list[str]:
+    """A word or isolate longer than a line, in pieces that fit: at a blank inside it, else anywhere."""
+    if _length(word, font, lang) <= room:
+        return [word]
+    opened, closed = (word[0], PDI) if word[0] in (LRI, FSI) else ("", "")
+    word = word.strip(LRI + FSI + PDI)
+    pieces: list[str] = []
+    while word:
+        fitting = (
+            n for n in range(len(word), 1, -1) if _length(opened + word[:n] + closed, font, lang) <= room
+        )
+        length = next(fitting, 1)
+        if length < len(word) and (blank := word.rfind(" ", 0, length + 1)) > 0:
+            length = blank
+        pieces.append(opened + word[:length] + closed)
+        word = word[length:].lstrip(" ")
+    return pieces
 
 
 def _words(text: str) -> list[str]:

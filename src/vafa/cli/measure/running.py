@@ -73,6 +73,8 @@ def daemon(config: Path) -> Iterator[Running]:
         told.bind(str(place))
         environment = {**os.environ, "NOTIFY_SOCKET": str(place)}
         environment.pop("WATCHDOG_USEC", None)
+        # An installed Vafa was compiled when it was installed; compiling at each start doubles it.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         process = subprocess.Popen(
             [*vafa_command(), "run", "--config", str(config)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
