@@ -10,7 +10,9 @@ import pytest
 from device import CONFIG, NOW_MS, Device, Run
 from shop import Shop, payment
 
+from vafa.app.config import load
 from vafa.app.restoring import look
+from vafa.app.scheduled_backup import keep_keys, scheduled_backup
 from vafa.hub.hub_key import FILE as HUB_KEY
 from vafa.hub.hub_key import HubKey
 from vafa.keys.recovery import ALPHABET
@@ -273,3 +275,28 @@ def test_no_key_phone_or_name_stands_in_a_backup(device: Device, backup: tuple[P
         assert secret not in data
     with tarfile.open(backup[0]) as archive:
         assert archive.getnames() == ["about.json", "keys.json", "ledger.db"]
+
+
+def test_scheduled_copies_have_their_sealed_keys_beside_them_once_there_is_a_code(
+    device: Device, backup: tuple[Path, Path], vafa: Run, empty: Path
+) -> None:
+    config = load(device.config)
+    done = scheduled_backup(config, device.shop.ledger.path)
+    keys = done.path.with_name("keys.json")
+    before = keys.read_bytes()
+    assert (b"k" * 32).hex().encode() not in before
+    assert not keep_keys(config)  # nothing changed: not sealed again
+    assert keys.read_bytes() == before
+    enrolment.save(device.config.parent, Enrolment("https://h", "m", 1, "00" * 32, "09" * 32, "0102"))
+    assert keep_keys(config)
+    ran = vafa("restore", str(done.path), "--code-file", str(backup[1]), "--yes")
+    assert ran.code == 0, ran.err
+    assert (empty / "device.key").read_text().strip() == (b"k" * 32).hex()
+    restored = Shop(empty, NOW_MS)
+    assert [view.balance for view in restored.members.find(PHONE)] == [10]
+    restored.ledger.close()
+
+
+def test_before_there_is_a_code_scheduled_copies_go_without_keys(device: Device) -> None:
+    done = scheduled_backup(load(device.config), device.shop.ledger.path)
+    assert [path.name for path in done.path.parent.iterdir()] == ["ledger-000001.db"]

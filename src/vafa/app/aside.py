@@ -21,6 +21,7 @@ from vafa.keys.sealing import Ask, Done
 from vafa.model.errors import LedgerError, SealingFailed, SyncError
 
 if TYPE_CHECKING:
+    from vafa.keys import recovery
     from vafa.sync import enrol_once
 
 SEALING_WITHIN_S = 8.0  # waiting for one's turn counted; a verb waits 10 s for its answer
@@ -101,6 +102,20 @@ def enrolled_aside(ask: "enrol_once.Ask") -> "enrol_once.Done":
             f"the enrolment was cut off ({failure})", fix="enrol again: the code stays good for this device"
         ) from failure
     return done
+
+
+def keys_sealed_aside(ask: "recovery.Ask") -> "recovery.SealedKeys":
+    """The keys sealed for a backup. SealingFailed."""
+    from vafa.keys import recovery
+
+    try:
+        given = msgspec.msgpack.encode(ask)
+        answer = run_aside("vafa.keys.recovery", given=given, within_s=SEALING_WITHIN_S)
+        return msgspec.msgpack.decode(answer, type=recovery.SealedKeys)
+    except (Failed, msgspec.DecodeError) as failure:
+        raise SealingFailed(
+            f"the keys could not be sealed for the backup ({failure})", fix="journalctl -u vafa -n 50"
+        ) from failure
 
 
 def _not_sealed(why: str) -> SealingFailed:

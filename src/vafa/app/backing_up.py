@@ -57,9 +57,9 @@ def back_up(config: Config, target: Path, now_ms: int, *, new_code: bool) -> Mad
         raise LedgerError(f"{target} is there already", fix="give the backup a name of its own")
     directory = config.ledger_directory
     files = key_files.held(config)
-    known = directory / key_files.RECOVERY
-    code = recovery.new_code() if new_code or not known.exists() else ""
-    public = recovery.key_of(code).public if code else bytes.fromhex(known.read_text("ascii").strip())
+    known = None if new_code else key_files.recovery_public(directory)
+    code = "" if known is not None else recovery.new_code()
+    public = known if known is not None else recovery.key_of(code).public
     draft = target.with_name(f".{target.name}.new")
     try:
         with tempfile.TemporaryDirectory(prefix=".vafa-", dir=target.parent) as scratch:

@@ -204,14 +204,15 @@ class Daemon:
     def _start_jobs(self) -> None:
         """Upkeep of the ledger; the scheduler is loaded here, after READY."""
         from vafa.app.jobs import Jobs, ledger_jobs
+        from vafa.app.scheduled_backup import scheduled_backup
         from vafa.ledger import upkeep
 
-        settings, path, backups = self._config.jobs, self.ledger.path, self._config.backup_directory
+        settings, path = self._config.jobs, self.ledger.path
         jobs = ledger_jobs(
             settings,
             checkpoint=lambda: upkeep.checkpoint(path),
             check_integrity=lambda: upkeep.check_integrity(path, chain_faults),
-            backup=lambda: upkeep.backup(path, backups, settings.backups_kept, chain_faults),
+            backup=lambda: scheduled_backup(self._config, path),
         )
         self._jobs = Jobs(jobs, self._clock)
         self._jobs.start()

@@ -20,6 +20,19 @@ def device_key_path(config: Config) -> Path:
     return CREDENTIAL if not path.exists() and CREDENTIAL.exists() else path
 
 
+def recovery_public(directory: Path) -> bytes | None:
+    """The public half of the recovery code, None before there is one. KeyFileError when it cannot be read."""
+    path = directory / RECOVERY
+    try:
+        return bytes.fromhex(path.read_text("ascii").strip())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise KeyFileError(
+            f"{path} cannot be read ({error})", fix="vafa backup FILE --new-code makes a new one"
+        ) from error
+
+
 def held(config: Config) -> dict[str, bytes]:
     """Name -> content of each that is there. KeyFileError when the device's own key cannot be read."""
     directory = config.ledger_directory

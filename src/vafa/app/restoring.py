@@ -21,6 +21,7 @@ import msgspec
 from vafa.app import key_files
 from vafa.app.backing_up import ABOUT, KEYS, LEDGER, About, digest_of
 from vafa.app.config import Config
+from vafa.app.scheduled_backup import KEYS as SCHEDULED_KEYS
 from vafa.app.status import iso
 from vafa.keys import device_key, recovery
 from vafa.keys.recovery import SealedKeys
@@ -45,7 +46,11 @@ Unlock = Callable[[SealedKeys], bytes]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a backup holds, looked at without opening it. `sealed` None: a scheduled copy, without keys."""
+    """What a backup holds, looked at without opening it.
+
+    about   None: a scheduled copy of a ledger
+    sealed  its keys; a scheduled copy's lie beside it, and None says that they do not
+    """
 
     about: About | None
     sealed: SealedKeys | None
@@ -69,7 +74,9 @@ def look(source: Path) -> Found:
     try:
         with source.open("rb") as file:
             if file.read(len(_SQLITE)) == _SQLITE:
-                return Found(None, None, source.stat().st_size)
+                beside = source.with_name(SCHEDULED_KEYS)
+                sealed = recovery.read(beside.read_bytes()) if beside.exists() else None
+                return Found(None, sealed, source.stat().st_size)
         with tarfile.open(source, "r:") as archive:
             about = _decoded(_text(archive, ABOUT), About)
             sealed = recovery.read(_text(archive, KEYS))
@@ -90,7 +97,9 @@ def restore(
     """Puts the backup in the place of the ledger. KeyFileError without its keys; LedgerBusy while a daemon
     runs; Refused where a ledger is there and is not to be replaced."""
     found = look(source)
-    files = {} if found.sealed is None else recovery.open_keys(found.sealed, unlock(found.sealed))
+    has_keys = found.about is None and key_files.device_key_path(config).exists()  # then nobody need be asked
+    sealed = None if has_keys else found.sealed
+    files = {} if sealed is None else recovery.open_keys(sealed, unlock(sealed))
     directory = config.ledger_directory
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     path = ledger_path(directory.absolute())

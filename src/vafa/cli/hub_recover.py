@@ -21,12 +21,16 @@ def command(file: Path, state: Path, as_json: bool) -> None:
     from vafa.model.errors import Malformed
 
     found = look(file)
-    if found.sealed is None or found.about is None:
-        raise Malformed(f"{file} has no keys inside", fix="give a file of vafa backup")
+    if found.sealed is None:
+        raise Malformed(
+            f"{file} has no keys", fix="give a file of vafa backup, or keys.json beside a copy too"
+        )
     once = unlocked_by_hub(found.sealed, known_key(state).sealing)
     if as_json:
-        ledger = {"device": found.about.device, "ledger": found.about.ledger_id}
+        about = found.about
+        ledger = {} if about is None else {"device": about.device, "ledger": about.ledger_id}
         print_json({"schema": 1, **ledger, "unlock": once.hex()})
         return
-    click.echo(f"device {found.about.device}, ledger {found.about.ledger_id}")
+    if found.about is not None:
+        click.echo(f"device {found.about.device}, ledger {found.about.ledger_id}")
     click.echo(once.hex())

@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Restore the ledger and its keys from FILE, with the daemon stopped. Run it with sudo.
 
-    FILE is of `vafa backup`: then its recovery code is asked for. A scheduled copy (ledger-*.db) has no keys
-    inside and needs them to be here. What is there is never thrown away. A new epoch begins.
+    FILE is of `vafa backup`, or a scheduled copy (ledger-*.db) with its keys.json beside it: its recovery
+    code is asked for, unless the keys are here. What is there is never thrown away. A new epoch begins.
     """
     from vafa.app.restoring import look, restore
 
@@ -76,9 +76,10 @@ def _unlocked(sealed: "SealedKeys", code_file: Path | None, unlock: str) -> byte
 def _show(found: "Found", file: Path) -> None:
     from vafa.app.status import iso
 
-    if found.about is None or found.sealed is None:
-        click.echo(f"{file}: a scheduled copy of a ledger, {found.size_bytes:,} bytes, without keys")
-    else:
+    if found.about is None:
+        keys = "its sealed keys lie beside it" if found.sealed else "without keys"
+        click.echo(f"{file}: a scheduled copy of a ledger, {found.size_bytes:,} bytes, {keys}")
+    elif found.sealed is not None:
         about = found.about
         click.echo(f"{file}: device {about.device}, {about.head[1]:,} rows, made {iso(about.made_at_ms)}")
         by = f", or by the hub {found.sealed.hub} (there: vafa hub recover)" if found.sealed.hub else ""

@@ -9,6 +9,7 @@ phone or name.
 
 import os
 import secrets
+import sys
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -133,3 +134,25 @@ def _cipher(key: bytes) -> "ChaCha20Poly1305":
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     return ChaCha20Poly1305(key)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Seal these files. Never shown: it holds the keys."""
+
+    files: dict[str, bytes]
+    about: str
+    recovery: bytes
+    hub: tuple[str, bytes] | None
+
+    def __repr__(self) -> str:
+        return "Ask(...)"
+
+
+def main() -> None:
+    """One question on stdin, one answer on stdout: so that a daemon never loads the cipher (`app.aside`)."""
+    ask = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Ask)
+    sys.stdout.buffer.write(msgspec.msgpack.encode(seal_keys(ask.files, ask.about, ask.recovery, ask.hub)))
+
+
+if __name__ == "__main__":
+    main()
