@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +88,22 @@ def test_a_used_and_a_wrong_code_are_refused_with_what_to_do(
             assert f"[{expected}]" in ran.stderr, ran.stderr
     assert enrolment.load(second.state) is None
     assert json.loads((first.state / enrolment.FILE).read_text())["merchant"] == merchant
+
+
+def test_a_device_the_hub_took_off_syncs_again_at_once_after_a_new_code(
+    tmp_path: Path, hub: RealHub, merchant: str
+) -> None:
+    device = Device(tmp_path / "device")
+    with device.running():
+        number = enrolled(device, hub, merchant)["device"]
+        assert device.vafa("sync", "now").returncode == 0
+        hub.vafa("device", "revoke", merchant, str(number), "--yes")
+        device.pay("1")
+        assert device.vafa("sync", "now").returncode != 0
+        status = json.loads(device.vafa("status", "--json").stdout)
+        assert (status["hub"]["state"], status["trouble"][0]["code"]) == ("refused", "SYN-013")
+        assert enrolled(device, hub, merchant)["device"] == number
+        ends_at = time.monotonic() + 30
+        while (status := json.loads(device.vafa("status", "--json").stdout))["queue"]["waiting"]:
+            assert time.monotonic() < ends_at, status
+        assert (status["hub"]["state"], status["trouble"]) == ("reachable", [])

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
+import structlog
+
 from vafa.app import hub_questions
 from vafa.app.aside import enrolled_aside
 from vafa.app.config import Config
@@ -22,12 +24,14 @@ from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
 from vafa.ledger.storage import ledger_path
-from vafa.model.errors import LedgerError
+from vafa.model.errors import LedgerError, SyncError
 from vafa.ports.clock import Clock, SystemClock
-from vafa.sync import enrol, enrolment
+from vafa.sync import enrol, enrolment, kept
 from vafa.sync.enrol_once import Ask, Done
 from vafa.sync.enrolment import SYNC_KEY, Enrolment, EnrolmentFault
 from vafa.wire.messages import MARK_HASH_BYTES, Mark
+
+log = structlog.get_logger()
 
 EARLIEST_MS = 1_735_689_600_000  # 2025: a clock before it was never set
 BEHIND_MS_MAX = 3_600_000
@@ -137,10 +141,25 @@ def enrolled_alone(config: Config, question: hub_questions.Enrol) -> hub_questio
     ledger = Ledger(directory, clock.wall_ms)
     try:
         sealer = Sealer(wrapping_key(key))
-        return Enrolling(ledger, tokens_of(directory, key), sealer, clock).answer(question)
+        before = enrolment.load(directory)
+        done = Enrolling(ledger, tokens_of(directory, key), sealer, clock).answer(question)
+        go_on_with_sync(directory, before)
+        return done
     finally:
         ledger.close()
         _give_to_owner(directory)
+
+
+def go_on_with_sync(directory: Path, before: Enrolment | None) -> None:
+    """No sync process runs: what it keeps is made to fit the enrolment that is there now."""
+    now = enrolment.load(directory)
+    assert now is not None
+    who = (now.hub_key, now.merchant, now.device)
+    same = before is not None and (before.hub_key, before.merchant, before.device) == who
+    try:
+        kept.renewed(directory, same_hub=same)
+    except SyncError as error:  # it is begun anew by the next sync
+        log.warning("what the sync keeps", reason=str(error))
 
 
 def _give_to_owner(directory: Path) -> None:

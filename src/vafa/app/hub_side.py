@@ -68,12 +68,14 @@ class HubSide:
 
     def enrol(self, question: hub_questions.Enrol, by: str) -> hub_questions.EnrolIs:
         """Answer `vafa enrol`, then begin anew."""
-        from vafa.app.enrolling import Enrolling
+        from vafa.app.enrolling import Enrolling, go_on_with_sync
 
         with self._changing:
+            before = self._enrolled()
             done = Enrolling(self._ledger, self._tokens, self._sealer, self._clock).answer(question)
             log.info("enrolled", hub=done.host, merchant=done.merchant, device=done.device, by=by)
             self._end()
+            go_on_with_sync(self._ledger.path.parent, before)
             self._begin()
         return done
 

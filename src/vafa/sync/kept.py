@@ -225,6 +225,25 @@ def _take_message(connection: sqlite3.Connection, message: ReceiptMessage) -> No
         connection.execute("REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
+def renewed(directory: Path, *, same_hub: bool) -> None:
+    """After an enrolment: what the hub's last no stopped goes on. Of another hub, merchant or number nothing
+    that was kept is true any more. SyncError when it cannot be written."""
+    if not path_in(directory).exists():
+        return
+    store = Store(path_in(directory))
+    try:
+        if same_hub:
+            store.keep(
+                msgspec.structs.replace(
+                    store.kept, final=None, trouble=None, failures=0, held=False, retry_at_s=0.0
+                )
+            )
+        else:
+            store.forget()
+    finally:
+        store.close()
+
+
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     """A read-only connection, None where no sync ever kept anything. SyncError when it cannot be read."""
