@@ -25,6 +25,13 @@ with tempfile.TemporaryDirectory() as directory:
 there = SealerAside(b"w" * 32)
 sealed = there.sealed(b"member", Person("+989121236789", "Sara"))
 print([person.name for person in there.opened([(b"member", sealed)])])
+from vafa.app.sync_process import goes_last
+from vafa.keys.device_key import DeviceKey
+from vafa.keys.sign import SigningKey, is_signed
+from vafa.sync.tls import context
+key = SigningKey(DeviceKey(b"k" * 32))
+context("", trusts_clock=False)
+print("a sync can be signed", goes_last(), is_signed(key.public, key.sign(b"x"), b"x"))
 """
 
 
@@ -35,4 +42,9 @@ def test_a_ledger_is_made_and_a_phone_sealed_under_the_unit_s_system_call_filter
     ran = subprocess.run(
         [sys.executable, str(CONFINED), PROGRAM], capture_output=True, text=True, check=False
     )
-    assert ran.stdout.splitlines() == ["confined", "a ledger was made", "['Sara']"], ran.stderr
+    assert ran.stdout.splitlines() == [
+        "confined",
+        "a ledger was made",
+        "['Sara']",
+        "a sync can be signed True True",
+    ], ran.stderr

@@ -20,7 +20,11 @@ from pathlib import Path
 from random import SystemRandom
 
 import msgspec
-import structlog
+
+from vafa.app.without_asyncio import asyncio_kept_out
+
+with asyncio_kept_out():
+    import structlog
 
 from vafa.app.logs import set_up
 from vafa.app.sync_boot import boot_id
@@ -54,7 +58,6 @@ LOCK = "lock"
 TAKEN_WITHIN_S = 30.0
 NOT_SOON_S = 10.0  # a try that fails keeps no connection warm: there is nothing to stay for
 LOOK_EVERY_S = 60.0
-NICE = 10
 
 log = structlog.get_logger()
 
@@ -210,17 +213,29 @@ def tell(out: int, message: Synced | Ending | Activate | Attest) -> None:
         raise DaemonGone from error
 
 
+def goes_last() -> bool:
+    """From here on this process computes when nobody else wants to, so that a sale never waits for it: a
+    merely nice process still delays who wakes up by milliseconds. False where the system refuses."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except PermissionError:
+        return False
+    return True
+
+
 def main() -> int:
     """Until the end of it; 0 unless something broke that is not the world's fault."""
     signal.pthread_sigmask(
         signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT}
     )  # the daemon's threads hold them
-    os.nice(NICE)  # a sale goes first
+    is_idle = goes_last()
     lines, out = Lines(sys.stdin.fileno()), os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints, prints to the log
     try:
         begin = lines.begin()
         set_up(begin.log_format, begin.log_level)  # type: ignore[arg-type]  # the daemon's own setting
+        if not is_idle:
+            log.warning("the sync process may not make itself less urgent than sales")
         tell(out, _run(begin, lines, out))
     except DaemonGone:
         return 0

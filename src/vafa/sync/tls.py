@@ -7,10 +7,12 @@ time the dates of the whole chain are checked. There is no way here to a connect
 """
 
 import ssl
+from pathlib import Path
 from typing import Any
 
 from vafa.keys.certificates import validity
 from vafa.model.errors import SyncError
+from vafa.sync.lean_httpx import lean_httpx
 
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL (x509_vfy.h): dates are left to `check_dates`, all else is checked.
 _NO_CHECK_TIME = 0x200000
@@ -29,17 +31,18 @@ def context(ca_file: str, *, trusts_clock: bool) -> ssl.SSLContext:
 
     ca_file  PEM certificates of the authorities to trust and no others; '' for the system's and Mozilla's
     """
-    import httpx  # brings Mozilla's list of authorities: minimal systems come without any
-
     try:
         if ca_file:
             made = ssl.SSLContext(
                 ssl.PROTOCOL_TLS_CLIENT
             )  # CERT_REQUIRED and check_hostname are its defaults
             made.load_verify_locations(ca_file)
+        elif _system_has_authorities():
+            made = ssl.create_default_context()
         else:
-            made = httpx.create_ssl_context(trust_env=False)
-            made.load_default_certs()
+            made = lean_httpx().create_ssl_context(
+                trust_env=False
+            )  # Mozilla's list: minimal systems have none
         made.minimum_version = ssl.TLSVersion.TLSv1_2
     except (OSError, ssl.SSLError) as error:
         raise CertificateFault(
@@ -51,6 +54,12 @@ def context(ca_file: str, *, trusts_clock: bool) -> ssl.SSLContext:
     assert made.verify_mode is ssl.CERT_REQUIRED
     assert made.check_hostname
     return made
+
+
+def _system_has_authorities() -> bool:
+    paths = ssl.get_default_verify_paths()
+    found = Path(paths.capath).glob("*.0") if paths.capath else iter(())
+    return paths.cafile is not None or next(found, None) is not None
 
 
 def chain_of(line: Any) -> list[bytes]:

@@ -16,6 +16,7 @@ import msgspec
 
 from vafa.model.errors import Malformed, SyncError
 from vafa.sync import tls
+from vafa.sync.lean_httpx import lean_httpx
 from vafa.wire import limits
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ class HttpTransport:
 
     def post(self, path: str, body: bytes, *, trusts_clock: bool) -> Reply:
         """One request and its answer."""
-        import httpx
-
+        httpx = lean_httpx()
         client = self._client_for((trusts_clock, self._bind_to()))
         request = httpx.Request("POST", self._url + path, content=body)
         line_before = self._line
@@ -133,8 +133,7 @@ class HttpTransport:
     def _client_for(self, wanted: tuple[bool, str]) -> "httpx.Client":
         """A client for (own clock trusted?, interface). An open connection stays when the clock comes to be
         trusted: its certificates are judged already."""
-        import httpx
-
+        httpx = lean_httpx()
         differs = self._made_for[1] != wanted[1] or (self._line is None and self._made_for != wanted)
         if self._client is None or differs:
             self.close()
@@ -206,14 +205,13 @@ def _retry_after_s(headers: "httpx.Headers") -> int | None:
 
 def _explained(error: "httpx.HTTPError", host: str, spent: int) -> SyncError:
     """What happened, for people. The cause of a failed handshake is inside httpcore's error."""
-    import httpx
-
+    httpx = lean_httpx()
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return tls.not_verified(cause, host)
         cause = cause.__cause__ or cause.__context__
-    kinds: dict[type[httpx.HTTPError], str] = {
+    kinds = {
         httpx.ConnectTimeout: "does not answer",
         httpx.ConnectError: "cannot be reached",
         httpx.ReadTimeout: "took the request and does not answer",

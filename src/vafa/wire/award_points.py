@@ -7,18 +7,22 @@ nothing else.
 
 from collections.abc import Sequence
 from math import gcd
+from typing import Any
 
 import msgspec
 
 from vafa.model import events
 from vafa.model.errors import Malformed
 from vafa.model.events import Kind
+from vafa.wire.bodies import parts_of
 from vafa.wire.columns import Reader, Writer, unzigzag, zigzag
 
 Fraction = tuple[int, int]
 NUMBER_MAX = 2**53
 NO_CARRY: Fraction = (0, 1)
 _TEXT_CHARS_MAX = 200
+FIELDS = 10  # of an award in columns; what was appended since travels as it is written
+_encoder = msgspec.msgpack.Encoder()
 _OF_RATE, _OWN = 0, 1  # a told carry is so many parts of the rate's denominator, or has its own
 
 
@@ -33,17 +37,33 @@ class Bare(msgspec.Struct, frozen=True):
     known_by: int
 
 
-def modelled(kind: int, body: bytes) -> events.Award | None:
+class Modelled(msgspec.Struct, frozen=True):
+    """An award the columns carry exactly, and the fields behind `known_by` that they do not, as written."""
+
+    award: events.Award
+    more: list[Any]
+
+
+def modelled(kind: int, body: bytes) -> Modelled | None:
     """The award in a row's body when the columns carry it exactly; None: the body travels as it is."""
     if kind != Kind.AWARD:
         return None
+    parts = parts_of(body)
+    if parts is None or len(parts) < FIELDS:
+        return None
+    more = parts[FIELDS:]
     try:
-        award = events.decode(kind, body)
+        award = events.decode(kind, _encoder.encode(parts[:FIELDS]))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(award, events.Award) or events.encode(award) != body or events.has_grown(award):
+    if not isinstance(award, events.Award) or body_of(award, more) != body:
         return None
-    return award if _fits(award) else None
+    return Modelled(award, more) if _fits(award) else None
+
+
+def body_of(award: events.Award, more: list[Any]) -> bytes:
+    """The body again."""
+    return _encoder.encode([*msgspec.structs.astuple(award)[:FIELDS], *more])
 
 
 def _fits(award: events.Award) -> bool:
@@ -117,36 +137,41 @@ def read(bare: Sequence[Bare], into: Reader) -> list[events.Award]:
 
 
 def _write_rates(awards: Sequence[events.Award], out: Writer) -> None:
+    """0: as the programme's last award. Else a place in the list of rates told, which may be a new one."""
     rate_of: dict[bytes, Fraction] = {}
-    failed, told = [], list[int]()
+    places: dict[Fraction, int] = {}
+    numbers, told = [], list[int]()
     for award in awards:
         if not award.eligible:
             continue
         rate = _rate(award)
-        failed.append(int(rate_of.get(award.programme) != rate))
-        if failed[-1]:
+        if rate_of.get(award.programme) == rate:
+            numbers.append(0)
+            continue
+        if rate not in places:
+            places[rate] = len(places)
             told += rate
+        numbers.append(places[rate] + 1)
         rate_of[award.programme] = rate
-    out.small(failed)
+    out.small(numbers)
     out.small(told)
 
 
 def _read_rates(bare: Sequence[Bare], into: Reader) -> list[Fraction]:
+    numbers = iter(into.small(sum(one.eligible != 0 for one in bare)))
+    ordered = [next(numbers) if one.eligible else 0 for one in bare]
+    parts = into.small(2 * max(ordered, default=0))
+    told = list(zip(parts[::2], parts[1::2], strict=True))
+    if any(not 0 < den <= NUMBER_MAX * NUMBER_MAX for _, den in told):
+        raise Malformed("a rate has no denominator")
     rate_of: dict[bytes, Fraction] = {}
-    failed = iter(into.small(sum(one.eligible != 0 for one in bare)))
-    rates, changed = [], []
-    for one in bare:
-        changed.append(bool(one.eligible and next(failed)))
-    told = iter(into.small(2 * sum(changed)))
-    for one, change in zip(bare, changed, strict=True):
+    rates = []
+    for one, number in zip(bare, ordered, strict=True):
         if not one.eligible:
             rates.append(NO_CARRY)
             continue
-        if change:
-            num, den = next(told), next(told)
-            if not 0 < den <= NUMBER_MAX * NUMBER_MAX:
-                raise Malformed("a rate has no denominator")
-            rate_of[one.programme] = (num, den)
+        if number:
+            rate_of[one.programme] = told[number - 1]
         if one.programme not in rate_of:
             raise Malformed("an award's rate was not told")
         rates.append(rate_of[one.programme])

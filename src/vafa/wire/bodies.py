@@ -3,7 +3,7 @@
 A kind this Vafa does not know travels the same way: nothing here looks at what a body means.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -43,14 +43,8 @@ def write(body: bytes, parts: Any, told: TokensTold, out: Writer) -> None:
         out.blob(body)
         return
 
-    def named(leaf: Any) -> Any:
-        if not _is_token(leaf):
-            return leaf
-        number = told.number(leaf)
-        return Ext(_NEW, b"\0") if number is None else Ext(_SEEN, varint(number))
-
     out.small((0,))
-    out.blob(_encoder.encode(_each(parts, named)))
+    out.blob(_encoder.encode(_named(parts, told)))
 
 
 def read(heard: TokensHeard, into: Reader) -> bytes:
@@ -58,6 +52,20 @@ def read(heard: TokensHeard, into: Reader) -> bytes:
     if into.small(1)[0]:
         return into.blob(limits.ROW_BODY_BYTES_MAX)
 
+    return _encoder.encode(_unnamed(into, heard))
+
+
+def _named(parts: list[Any], told: TokensTold) -> Any:
+    def named(leaf: Any) -> Any:
+        if not _is_token(leaf):
+            return leaf
+        number = told.number(leaf)
+        return Ext(_NEW, b"\0") if number is None else Ext(_SEEN, varint(number))
+
+    return _each(parts, named)
+
+
+def _unnamed(into: Reader, heard: TokensHeard) -> list[Any]:
     def unnamed(leaf: Any) -> Any:
         if not _is_ext(leaf):
             return leaf
@@ -67,7 +75,23 @@ def read(heard: TokensHeard, into: Reader) -> bytes:
         parts = _decoder.decode(into.blob(limits.ROW_BODY_BYTES_MAX))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Malformed(f"a row's body is no MessagePack ({error})") from error
-    return _encoder.encode(_each(parts, unnamed))
+    if not isinstance(parts, list):
+        raise Malformed("a row's body is no array")
+    found: list[Any] = _each(parts, unnamed)
+    return found
+
+
+def write_more(mores: Sequence[list[Any]], told: TokensTold, out: Writer) -> None:
+    """The last parts of many bodies; most have none."""
+    out.small(int(bool(more)) for more in mores)
+    for more in mores:
+        if more:
+            out.blob(_encoder.encode(_named(more, told)))
+
+
+def read_more(count: int, heard: TokensHeard, into: Reader) -> list[list[Any]]:
+    """Those parts again."""
+    return [_unnamed(into, heard) if has_more else [] for has_more in into.small(count)]
 
 
 def _is_token(leaf: Any) -> bool:

@@ -23,6 +23,7 @@ _WORTH_PACKING_BYTES = 160
 _SEGMENT_BYTES, _DMER_BYTES = 200, 8  # of zstd's COVER: tried, the fewest bytes for a lone event
 _LAST_COMPRESSED = 0b101  # a block header's lowest bits: the last one, of type compressed
 _WHOLE_FRAME = 0xFF
+_USUAL_BYTES = 64 * 1024
 
 
 class Form(IntEnum):
@@ -47,6 +48,7 @@ def _compressor(form: Form) -> "zstandard.ZstdCompressor":
 
     parameters = zstandard.ZstdCompressionParameters.from_level(
         LEVEL,
+        source_size=_USUAL_BYTES,  # tables for texts of this size: larger ones would only take memory
         write_content_size=False,
         write_checksum=False,
         write_dict_id=False,

@@ -16,7 +16,6 @@ from itertools import chain, pairwise
 
 import msgspec
 
-from vafa.model import events
 from vafa.model.chain import Row
 from vafa.model.errors import Malformed
 from vafa.model.events import Kind
@@ -60,13 +59,18 @@ def streams(rows: Sequence[Row | WireRow], *, whole: bool = False) -> tuple[byte
     out.wide([zigzag(row.at - before.at) for before, row in pairwise(rows)])
     out.small(row.kind for row in rows)
     found = [(row, award_points.modelled(row.kind, row.body)) for row in rows]
-    out.small(int(award is None) for row, award in found if row.kind == Kind.AWARD)
-    award_list = [award for _, award in found if award is not None]
-    others = [(row.body, bodies.parts_of(row.body)) for row, award in found if award is None]
-    named = chain(awards.tokens_of(award_list), *(bodies.tokens_of(parts) for _, parts in others))
+    out.small(int(model is None) for row, model in found if row.kind == Kind.AWARD)
+    award_list = [model.award for _, model in found if model is not None]
+    mores = [model.more for _, model in found if model is not None]
+    others = [(row.body, bodies.parts_of(row.body)) for row, model in found if model is None]
+    named = chain(
+        awards.tokens_of(award_list),
+        *(bodies.tokens_of(parts) for parts in (*mores, *(parts for _, parts in others))),
+    )
     told = TokensTold(named, out)
     if award_list:
-        awards.write([row.at for row, award in found if award is not None], award_list, told, out)
+        awards.write([row.at for row, model in found if model is not None], award_list, told, out)
+        bodies.write_more(mores, told, out)
     for body, parts in others:
         bodies.write(body, parts, told, out)
     if whole:
@@ -118,7 +122,9 @@ def _read(into: Reader) -> list[WireRow]:
     found: list[bytes] = []
     if any(in_columns):
         in_ats = [at for at, is_in in zip(ats, in_columns, strict=True) if is_in]
-        found = [events.encode(award) for award in awards.read(in_ats, heard, into)]
+        read = awards.read(in_ats, heard, into)
+        mores = bodies.read_more(len(read), heard, into)
+        found = [award_points.body_of(*pair) for pair in zip(read, mores, strict=True)]
     taken = iter(found)
     row_bodies = _within([next(taken) if is_in else bodies.read(heard, into) for is_in in in_columns])
     tills: list[tuple[bytes | None, bytes | None]] = [(None, None)] * count
