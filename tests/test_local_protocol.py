@@ -18,6 +18,8 @@ from vafa.app import messages
 from vafa.app.desk import IDENTIFIED_MAX, IDENTIFIED_S, refusal
 from vafa.app.local_lines import PORT_LIMITS
 from vafa.app.selling import QUEUE_MAX, RESOLVE_WAIT_S
+from vafa.model import events
+from vafa.model.pan import card_hint
 from vafa.ports.line_server import Limits
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -25,6 +27,7 @@ PAGE, SCHEMA = DOCS / "local-protocol.md", DOCS / "local-protocol.schema.json"
 EXCHANGE = re.compile(r"^> (.*)\n< (.*)$", re.MULTILINE)
 # What the terminal does at these sales of the examples.
 DECLINED, LOST = '"bill-1043"', '"bill-1044"'
+FAMILY = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"  # the card of two members
 
 
 def rewritten(page: str, directory: Path) -> str:
@@ -41,8 +44,18 @@ def rewritten(page: str, directory: Path) -> str:
 def _exchanged(desk: DeskBench, request: str) -> str:
     if DECLINED in request:
         desk.terminal.next("decline", code="51", text="موجودی کافی نیست")
+    if FAMILY in request:
+        share(desk)
     desk.terminal.fault("silence-after-request", int(LOST in request))
     return f"> {request}\n< {desk.desk.answer(request.encode()).decode()}"
+
+
+def share(desk: DeskBench) -> None:
+    """Two members have the family's card, as `vafa member bind --shared` makes it."""
+    for phone, name in (("09121236789", ""), ("09351112233", "رضا رضایی")):
+        member = bytes.fromhex(desk.shop.members.add(phone, name, "test").id)
+        token = desk.shop.tokens.card_tokens(card_hint("", bytes.fromhex(FAMILY)))[0]
+        desk.shop.ledger.write(lambda tx, m=member: tx.post(events.Bind(m, token, "test")))  # type: ignore[misc]  # noqa: B023
 
 
 def exchanges() -> Iterator[tuple[Any, Any]]:

@@ -417,3 +417,39 @@ def test_card_numbers_in_an_undoing_s_ids_are_tokens_and_stay_distinct(desk: Des
     assert desk.ask(op="refund", terminal=LOCAL_TID, ref=other, amount=10, request=other)["points"] == 1
     assert PAN not in str(undone)
     assert PAN.encode() not in desk.shop.ledger.path.read_bytes()
+
+
+def test_a_family_s_card_is_resolved_by_the_cashier(desk: DeskBench) -> None:
+    card = {"mask": "621986******3864", "sha256": "ab" * 32}
+    for phone, name in ((PHONE, "مینا رضایی"), ("09351112233", "")):
+        desk.ask(op="member", member=phone, name=name)
+    number = desk.pay("p-1", member=PHONE, card=card)["number"]
+    for phone in (PHONE, "09351112233"):
+        member = desk.shop.members.known_id(phone)
+        desk.shop.members.bind(member, number, "test", shared=True)
+    told = desk.ask(op="identify", card=card)
+    assert told["answer"] == "candidates"
+    assert [each["phone"] for each in told["candidates"]] == ["0912•••6789", "0935•••2233"]
+    assert told["candidates"][0]["name"] == "م… ر…"
+    paid = desk.pay("p-2", identified=told["candidates"][1]["identified"], card=card)
+    assert (paid["result"], paid["balance"]) == ("earned", 125)
+    assert desk.ask(op="identify", card={"mask": "621986******3864"})["code"] == "ASK-002"
+    assert desk.ask(op="identify")["code"] == "ASK-002"
+    assert desk.ask(op="identify", member=PHONE, card=card)["code"] == "ASK-002"
+
+
+def test_a_card_of_one_member_identifies_them(desk: DeskBench) -> None:
+    card = {"sha256": "cd" * 32}
+    desk.ask(op="member", member=PHONE)
+    number = desk.pay("p-1", member=PHONE, card=card)["number"]
+    desk.shop.members.bind(desk.shop.members.known_id(PHONE), number, "test")
+    told = desk.ask(op="identify", card=card)
+    assert (told["answer"], told["phone"], bool(told["identified"])) == ("known", "0912•••6789", True)
+
+
+def test_a_profile_is_told_over_the_protocol(desk: DeskBench) -> None:
+    created = desk.ask(op="member", member=PHONE)
+    assert created["unasked"] == ["name", "birthday", "consent", "referrer"]
+    told = desk.ask(op="profile", member=PHONE, name="", birthday="۳۱/۰۶", consent=False)
+    assert told["unasked"] == ["referrer"]
+    assert desk.ask(op="profile", member=PHONE, birthday="31/07")["code"] == "ASK-002"

@@ -41,3 +41,20 @@ def test_forgetting_is_shown_first_and_done_with_yes(device: Device, vafa: Run) 
     assert "would be forgotten: 1 id(s)" in shown.out
     assert "vafa member forget PHONE" in shown.err
     assert json.loads(done.out.splitlines()[-1])["done"] is True
+
+
+def test_two_phones_are_merged_with_yes_and_apart_again(device: Device, vafa: Run) -> None:
+    with device.up():
+        vafa("member", "add", PHONE)
+        vafa("member", "add", OTHER)
+        shown = vafa("member", "merge", PHONE, OTHER, "--why", "same person")
+        before = vafa("member", "show", OTHER).out
+        done = vafa("member", "merge", PHONE, OTHER, "--why", "same person", "--yes")
+        after = vafa("member", "show", OTHER).out
+        again = vafa("member", "merge", PHONE, OTHER, "--why", "same person", "--yes")
+        apart = vafa("member", "unmerge", OTHER, "--why", "sisters", "--yes")
+    assert (shown.code, done.code, apart.code) == (2, 0, 0)
+    assert "answers also as" not in before
+    assert "answers also as" in after
+    assert "one member already" in again.out
+    assert "stands alone again" in apart.out

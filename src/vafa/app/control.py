@@ -109,7 +109,7 @@ class Control:
             questions.GapList: self._gap_list,
             questions.GapClose: self._gap_close,
             questions.Record: self._record,
-            **PeopleDesk(members).handlers,
+            **PeopleDesk(members, counter.tokens).handlers,
             **also,
         }
 
@@ -191,7 +191,7 @@ class Control:
             sales = find(connection, question.sale, self._zone, self._clock.wall_ms())
         if len(sales) > 1:
             return several(sales)
-        view = self._members.bind(member, sales[0].number, by)
+        view = self._members.bind(member, sales[0].number, by, shared=question.shared)
         return questions.MemberIs(member=with_masked_name(in_words(view)))
 
     def _claim(self, question: questions.Claim, by: str) -> questions.Reply:

@@ -17,7 +17,7 @@ from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow
 from vafa.club.earn import Earned, earn
 from vafa.club.programme import Programme
 from vafa.keys.tokens import Tokens
-from vafa.ledger import reads
+from vafa.ledger import people, reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
 from vafa.model.calendar import WallTime
@@ -120,15 +120,25 @@ class Counter:
         tokens = [CardToken(card)] if is_strong(card) else []
         tokens += [token for token in self.tokens.card_tokens(hint) if token not in tokens]
         best = tokens[0] if tokens else NO_CARD
-        row = tx.find(MemberRow, (member,)) if member else None
+        row = self._acting(tx, member) if member else None
         if row is not None and row.state == MemberState.ACTIVE:
-            return Holder(member, best, row, KnownBy.PHONE)
+            return Holder(row.id, best, row, KnownBy.PHONE)
         for token in tokens:
-            owners = reads.members_of_token(tx.connection, token)
-            if len(owners) == 1:
+            rows = [self._acting(tx, each) for each in reads.members_of_token(tx.connection, token)]
+            owners = {row.id: row for row in rows if row is not None}
+            if len(owners) == 1:  # of a family's card the cashier says whose it is
                 known_by = KnownBy.CARD if is_strong(token) else KnownBy.HINT
-                return Holder(owners[0], best, tx.find(MemberRow, (owners[0],)), known_by)
+                ((owner, owner_row),) = owners.items()
+                return Holder(owner, best, owner_row, known_by)
         return self._waiting(tx, [token for token in tokens if is_strong(token)], best)
+
+    @staticmethod
+    def _acting(tx: Transaction, member: bytes) -> MemberRow | None:
+        """The row that gets what a member earns; of somebody merged that of the one they answer as."""
+        if people.stands_alone(tx.connection, member):
+            return tx.find(MemberRow, (member,))
+        row = people.acting(tx.connection, member)
+        return tx.find(MemberRow, (row.id,)) if row else None
 
     @staticmethod
     def _waiting(tx: Transaction, strong: list[CardToken], best: CardToken) -> Holder:
@@ -182,6 +192,7 @@ class Counter:
             points=earned.points,
             balance=holder.balance_with(earned.points),
             known_by=holder.known_by,
+            beside=0 if waits else people.beside(tx.connection, holder.id),
         )
 
     def _instant(self, payment: Payment) -> int | None:

@@ -180,16 +180,38 @@ class Desk:
         return undone_in_words(undone, name, self._paper, request.lang)
 
     def _identify(self, request: messages.Identify) -> messages.Answer:
-        member = self._members.id_of(request.member)
-        view = self._members.show(member, request.member)
+        if (request.member is None) == (request.card is None):
+            raise Refused("identify a customer by phone or by card", fix="send member, or card")
+        if request.member is not None:
+            view = self._members.show(self._members.id_of(request.member), request.member)
+            return self._identified_as(view)
+        assert request.card is not None
+        views = self._members.of_card(_hint(request.card))
+        if len(views) == 1:
+            return self._identified_as(views[0])
+        return messages.Candidates(
+            candidates=tuple(
+                messages.Candidate(
+                    phone=view.phone, name=masked_name(view.name), identified=self._ticket(view)
+                )
+                for view in views
+            ),
+            valid_s=IDENTIFIED_S,
+        )
+
+    def _identified_as(self, view: MemberView) -> messages.Answer:
+        return msgspec.structs.replace(known(view), identified=self._ticket(view), valid_s=IDENTIFIED_S)
+
+    def _ticket(self, view: MemberView) -> str:
+        """A ticket for this member, good for one payment."""
         ticket = secrets.token_hex(8)
         with self._identified_lock:
             now = self._clock.monotonic()
             self._identified = {k: v for k, v in self._identified.items() if v.until > now}
             if len(self._identified) >= IDENTIFIED_MAX:
                 raise Refused("too many customers are identified and not served", fix="wait five minutes")
-            self._identified[ticket] = Ticket(member, now + IDENTIFIED_S)
-        return msgspec.structs.replace(known(view), identified=ticket, valid_s=IDENTIFIED_S)
+            self._identified[ticket] = Ticket(bytes.fromhex(view.id), now + IDENTIFIED_S)
+        return ticket
 
     def _member(self, request: messages.Member) -> messages.Answer:
         return known(self._members.add(request.member, mask_pans(request.name), by="local protocol"))

@@ -83,12 +83,14 @@ def person_view(connection: sqlite3.Connection, row: MemberRow) -> PersonView:
 
 
 def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name: str) -> MemberView:
-    """A member row as people see it, with cards and what changed their points last, newest first."""
-    cards = tuple(card_text(token) for token in reads.tokens_of_member(connection, row.id))
+    """A person as people see them, over all their ids: points, cards, what changed last, newest first."""
+    ids = people.ids(connection, row.id)
+    cards = tuple(card_text(token) for each in ids for token in reads.tokens_of_member(connection, each))
+    owned = people.owners(connection, row.id)
     device = reads.device(connection)
     history = []
     for each in reads.newest(connection, _HISTORY, reads.RECENT_ROWS_MAX):
-        change = _change_of(each.event, row.id)
+        change = _change_of(each.event, ids)
         if change is not None and device:
             number = device.short_number(each.row.epoch, each.row.seq)
             amount, points, what = change
@@ -99,29 +101,29 @@ def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name
         row.id.hex(),
         phone,
         name,
-        row.balance,
-        row.debt,
-        row.visits,
-        row.spent,
+        sum(each.balance for each in owned),
+        sum(each.debt for each in owned),
+        sum(each.visits for each in owned),
+        sum(each.spent for each in owned),
         cards,
         tuple(history),
         person=person_view(connection, row),
     )
 
 
-def _change_of(event: events.Event, member: bytes) -> tuple[int, int, str] | None:
-    """(rials, points, what) where the event changed this member's points."""
+def _change_of(event: events.Event, ids: list[bytes]) -> tuple[int, int, str] | None:
+    """(rials, points, what) where the event changed the points of one of these ids."""
     match event:
-        case events.Award(holder=holder) if holder == member:
+        case events.Award(holder=holder) if holder in ids:
             return event.paid.amount, event.points, "purchase"
-        case events.Claim() if event.member == member:
+        case events.Claim() if event.member in ids:
             parts = event.parts
             return sum(part.eligible for part in parts), sum(part.points_in for part in parts), "claim"
-        case events.Reversal(holder=holder) if holder == member:
+        case events.Reversal(holder=holder) if holder in ids:
             return event.amount, -event.points, "void"
-        case events.Refund(holder=holder) if holder == member:
+        case events.Refund(holder=holder) if holder in ids:
             return event.amount, -event.points, "refund"
-        case events.Adjust(holder=holder) if holder == member:
+        case events.Adjust(holder=holder) if holder in ids:
             return 0, event.points, "adjustment"
         case _:
             return None

@@ -22,6 +22,7 @@ from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused, SealingFailed
 from vafa.model.identity import ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
+from vafa.model.pan import CardHint
 
 _SEAL_ROW = "INSERT OR REPLACE INTO secret (member, wrapped_key, phone, name) VALUES (?, ?, ?, ?)"
 _SEALED = "SELECT wrapped_key, phone, name FROM secret WHERE member = ?"
@@ -116,8 +117,11 @@ class Members:
         there = [row.id for row in found if row is not None and row.state == MemberState.ACTIVE]
         return self._opened([self.ledger.read(lambda c, i=each: _closed(c, i)) for each in there])  # type: ignore[misc]
 
-    def bind(self, member: bytes, payment: str, by: str) -> MemberView:
-        """Bind the card of a sale (by any of its numbers) to a member. Binding it again changes nothing."""
+    def bind(self, member: bytes, payment: str, by: str, *, shared: bool = False) -> MemberView:
+        """Bind the card of a sale (by any of its numbers) to a member. Binding it again changes nothing.
+
+        shared  the card is a family's: it may have other members too, and the cashier says who pays
+        """
 
         def decide(tx: Transaction) -> None:
             _active(tx.connection, member)
@@ -128,17 +132,37 @@ class Members:
             owners = reads.members_of_token(tx.connection, token)
             if member in owners:
                 return
-            if owners:
+            if owners and not shared:
                 raise Refused(
                     "this card belongs to another member already",
-                    fix="ask for the phone at each sale; cards with several members come with identification",
+                    fix="for a family's card: vafa member bind PHONE ID --shared, and say who pays",
                 )
             tx.post(events.Bind(member, token, by))
 
         self.ledger.write(decide)
         return self.show(member)
 
-    def claim(self, code: str, member: bytes, by: str) -> Claimed:
+    def of_card(self, hint: CardHint) -> list[MemberView]:
+        """The members a card belongs to, for the cashier to ask which of them pays. NotFound for nobody's.
+
+        Refused for first six and last four digits alone: those show nobody's name.
+        """
+        strong = [token for token in self._tokens.card_tokens(hint) if is_strong(token)]
+        if not strong:
+            raise Refused("six and four digits of a card are only a hint", fix="ask for the phone")
+
+        def question(connection: sqlite3.Connection) -> list[Closed]:
+            ids = (each for token in strong for each in reads.members_of_token(connection, token))
+            rows = (people.acting(connection, each) for each in ids)
+            found = {row.id: row for row in rows if row is not None and row.state == MemberState.ACTIVE}
+            return [_closed(connection, each) for each in found]
+
+        closed = self.ledger.read(question)
+        if not closed:
+            raise NotFound("this card belongs to no member here", fix="ask for the phone")
+        return self._opened(closed)
+
+    def claim(self, code: str, who: bytes, by: str) -> Claimed:
         """Give the points that wait under `code` to a member: as if they had enrolled before.
 
         The code claims its own payment, and the others waiting on the card only when the terminal gave the
@@ -147,16 +171,17 @@ class Members:
         wanted = ascii_digits(code).replace(" ", "")
 
         def decide(tx: Transaction) -> tuple[int, int, bool]:
-            _active(tx.connection, member)
+            member = _active(tx.connection, who).id
+            theirs = people.ids(tx.connection, member)
             row = reads.payment_of_claim(tx.connection, wanted)
             if row is None:
                 raise NotFound(
                     "no points wait under this code", fix="read it again from the paper, digit by digit"
                 )
-            if row.state == PaymentState.REVERSED and row.holder != member:
+            if row.state == PaymentState.REVERSED and row.holder not in theirs:
                 raise Refused("this purchase was undone: no points wait", fix="vafa why " + row.ref)
             if row.state != PaymentState.WAITING:
-                if row.holder != member:
+                if row.holder not in theirs:
                     raise Refused("these points were claimed by another member", fix="vafa why " + row.ref)
                 return 0, 0, True
             rows = reads.waiting_payments(tx.connection, row.holder) if row.holder else [row]
@@ -166,7 +191,7 @@ class Members:
             return len(rows), sum(part.points_in for part in parts), False
 
         payments, points, again = self.ledger.write(decide)
-        return Claimed(self.show(member), payments, points, again)
+        return Claimed(self.show(who), payments, points, again)
 
     @staticmethod
     def _bind_strong(tx: Transaction, member: bytes, row: PaymentRow, by: str) -> None:

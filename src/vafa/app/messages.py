@@ -118,9 +118,13 @@ class Refund(Request, frozen=True, tag="refund"):
 
 
 class Identify(Request, frozen=True, tag="identify"):
-    """Who is the customer? The answer's `identified` is good for one payment or sale within five minutes."""
+    """Who is the customer, by phone or by card? `identified` is good for one payment within five minutes.
 
-    member: Phone
+    card  only with the terminal's hash; a family's card is answered with `candidates`
+    """
+
+    member: Phone | None = None
+    card: Card | None = None
 
 
 class Member(Request, frozen=True, tag="member"):
@@ -263,7 +267,22 @@ class Known(Answer, frozen=True, kw_only=True, tag="known"):
     unasked: tuple[str, ...] = ()
 
 
-AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Undone | Known
+class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of the members a card belongs to. Ask which of them pays, then use that one's `identified`."""
+
+    phone: str
+    name: str
+    identified: str
+
+
+class Candidates(Answer, frozen=True, kw_only=True, tag="candidates"):
+    """The card is a family's: each member masked, with a ticket of their own; the cashier resolves it."""
+
+    candidates: tuple[Candidate, ...]
+    valid_s: int
+
+
+AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Undone | Known | Candidates
 
 
 def schema() -> bytes:

@@ -95,7 +95,7 @@ def outcome_of(device: int, entry: Entry) -> Outcome:
         "earned" if owned else "waiting",
         *known,
         points=event.points,
-        balance=event.balance if shown else None,
+        balance=event.balance + event.beside if shown else None,
         claim="" if owned else event.claim,
         programme=event.programme,
         known_by=KnownBy(event.known_by),

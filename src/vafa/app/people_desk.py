@@ -1,4 +1,4 @@
-"""Answers the control socket's questions about members as people: profiles, forgetting."""
+"""Answers the control socket's questions about members as people: profiles, forgetting, merging."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import structlog
 
 from vafa.app import people_questions
+from vafa.app.joined_people import JoinedPeople
 from vafa.app.member_reads import in_words
 from vafa.app.members import Members
 from vafa.app.profiles import Forgotten, Profiles, Telling
 from vafa.app.question import Reply
 from vafa.app.questions import MemberIs
+from vafa.keys.tokens import Tokens
 from vafa.model.identity import without_phones
 from vafa.model.pan import mask_pans
 
@@ -20,12 +22,14 @@ log = structlog.get_logger()
 class PeopleDesk:
     """`handlers`: question -> who answers it, as Control wants them."""
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: Members, tokens: Tokens) -> None:
         self._members = members
         self._profiles = Profiles(members)
+        self._joined = JoinedPeople(members.ledger, tokens)
         self.handlers: dict[type[Any], Callable[[Any, str], Reply]] = {
             people_questions.MemberProfile: self._profile,
             people_questions.MemberForget: self._forget,
+            people_questions.MemberMerge: self._merge,
         }
 
     def _profile(self, question: people_questions.MemberProfile, by: str) -> Reply:
@@ -47,6 +51,26 @@ class PeopleDesk:
         done = self._profiles.forget(member, why, by)
         log.info("a person was forgotten", ids=done.ids, by=by)
         return _forgotten(done, done=True)
+
+    def _merge(self, question: people_questions.MemberMerge, by: str) -> Reply:
+        why, phone = f"{by}: {without_phones(mask_pans(question.why))}", question.phone
+        if question.only_show:
+            joined = self._joined.foreseen(phone, question.other)
+        elif phone:
+            joined = self._joined.merge(phone, question.other, why)
+        else:
+            joined = self._joined.unmerge(question.other, why)
+        return people_questions.JoinedIs(
+            member=joined.member.hex(),
+            alias=joined.alias.hex(),
+            balance=joined.balance,
+            debt=joined.debt,
+            other_balance=joined.other_balance,
+            other_debt=joined.other_debt,
+            merged=bool(phone),
+            done=not question.only_show,
+            seen_before=joined.seen_before,
+        )
 
 
 def _forgotten(done_or_not: Forgotten, *, done: bool) -> Reply:

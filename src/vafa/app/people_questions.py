@@ -35,4 +35,30 @@ class ForgottenIs(Reply, frozen=True, tag="forgotten"):
     done: bool
 
 
-AnyPeopleQuestion = MemberProfile | MemberForget
+class MemberMerge(Question, frozen=True, tag="member merge"):
+    """The phone `other` answers as the member with `phone` from now on; '' drops the alias `other` again."""
+
+    other: Text
+    why: Reason
+    phone: Text = ""
+    only_show: bool = False
+
+
+class JoinedIs(Reply, frozen=True, tag="joined"):
+    """Who answers as whom, or would. Ids in hex; points and debts stay where they are.
+
+    merged  whether they are, or would be, one; seen_before: they were already
+    """
+
+    member: str
+    alias: str
+    balance: int
+    debt: int
+    other_balance: int
+    other_debt: int
+    merged: bool
+    done: bool
+    seen_before: bool = False
+
+
+AnyPeopleQuestion = MemberProfile | MemberForget | MemberMerge

@@ -71,10 +71,11 @@ class MemberFind(Question, frozen=True, tag="member find"):
 
 
 class MemberBind(Question, frozen=True, tag="member bind"):
-    """Bind the card of a sale to a phone's member."""
+    """Bind the card of a sale to a phone's member; `shared`: it may have other members too."""
 
     phone: Text
     sale: Text
+    shared: bool = False
 
 
 class Claim(Question, frozen=True, tag="claim"):
@@ -380,7 +381,7 @@ class RecordIs(Reply, frozen=True, tag="recorded"):
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
     | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
-    | people_questions.ForgottenIs
+    | people_questions.ForgottenIs | people_questions.JoinedIs
     | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
 )  # fmt: skip
 

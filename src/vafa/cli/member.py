@@ -92,14 +92,20 @@ def find(text: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
 @command.command("bind")
 @click.argument("phone")
 @click.argument("sale", metavar="ID")
+@click.option("--shared", is_flag=True, help="A family's card: it may have other members too.")
 @config_option
 @json_option
-def bind(phone: str, sale: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
-    """Make the card of a sale the member's: its next purchases earn for them. ID as for `vafa why`."""
+def bind(phone: str, sale: str, shared: bool, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Make the card of a sale the member's: its next purchases earn for them. ID as for `vafa why`.
+
+    With a --shared card the cashier says at each sale who pays; otherwise the points wait for a claim code.
+    """
     from vafa.app import questions
 
     answer = one_sale(
-        asked(config_path, questions.MemberBind(phone=phone, sale=sale)), config_path, as_json=as_json
+        asked(config_path, questions.MemberBind(phone=phone, sale=sale, shared=shared)),
+        config_path,
+        as_json=as_json,
     )
     assert isinstance(answer, questions.MemberIs)
     if as_json:
@@ -169,6 +175,57 @@ def forget(phone: str, why: str, yes: bool, config_path: Path, as_json: bool) ->
         click.echo(f"{head}: {answer.ids} id(s), {answer.cards} card(s); {answer.points:,} points stay{owes}")
     if not answer.done:
         not_done("vafa member forget PHONE --why TEXT --yes")
+
+
+@command.command("merge")
+@click.argument("phone")
+@click.argument("other", metavar="OTHER-PHONE")
+@click.option("--why", required=True, metavar="TEXT", callback=reason, help="The reason; it is journalled.")
+@yes_option
+@config_option
+@json_option
+def merge(phone: str, other: str, why: str, yes: bool, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """OTHER-PHONE is the same person: it answers as the member with PHONE from now on.
+
+    Nothing moves: points and debts stay with the phone they came by, and are spent together. `vafa member
+    unmerge` undoes it. Without --yes it is only shown (exit 2).
+    """
+    again = "vafa member merge PHONE OTHER-PHONE --why TEXT --yes"
+    _join(config_path, other, why, phone, again, yes=yes, as_json=as_json)
+
+
+@command.command("unmerge")
+@click.argument("other", metavar="OTHER-PHONE")
+@click.option("--why", required=True, metavar="TEXT", callback=reason, help="The reason; it is journalled.")
+@yes_option
+@config_option
+@json_option
+def unmerge(other: str, why: str, yes: bool, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """OTHER-PHONE was merged into another member and stands alone again, with what it owns.
+
+    What was earned since the merge stays with the other one. Without --yes it is only shown (exit 2).
+    """
+    again = "vafa member unmerge OTHER-PHONE --why TEXT --yes"
+    _join(config_path, other, why, "", again, yes=yes, as_json=as_json)
+
+
+def _join(
+    config_path: Path, other: str, why: str, phone: str, again: str, *, yes: bool, as_json: bool
+) -> None:
+    from vafa.app import people_questions
+
+    question = people_questions.MemberMerge(other=other, why=why, phone=phone, only_show=not yes)
+    answer = ask(config_path, question, people_questions.JoinedIs)
+    if as_json:
+        print_json(answer)
+    else:
+        if answer.seen_before:
+            click.echo("they are one member already; nothing changed")
+        verb = "answers as" if answer.merged else "stands alone again, no more as"
+        click.echo(f"member {answer.alias} {verb} member {answer.member}")
+        click.echo(f"  {answer.other_balance:,} points and {answer.balance:,} points, each stays where it is")
+    if not answer.done:
+        not_done(again)
 
 
 def _tell(members: "list[Member]", zone: tzinfo) -> None:

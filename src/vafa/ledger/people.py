@@ -40,8 +40,20 @@ def owners(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
     return sorted((row for row in rows if row is not None), key=lambda row: row.state != MemberState.ACTIVE)
 
 
+def stands_alone(connection: sqlite3.Connection, member: bytes) -> bool:
+    """True for nearly everybody: no other id answers as this one, nor this one as another."""
+    return not rows_where(connection, AliasRow, "alias = ? OR member = ? LIMIT 1", member, member)
+
+
 def acting(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
     """The row that gets what the person earns; None when nobody is known by this id here."""
-    if not rows_where(connection, AliasRow, "alias = ? OR member = ? LIMIT 1", member, member):
-        return find_row(connection, MemberRow, (member,))  # nearly everybody
+    if stands_alone(connection, member):
+        return find_row(connection, MemberRow, (member,))
     return next(iter(owners(connection, member)), None)
+
+
+def beside(connection: sqlite3.Connection, member: bytes) -> int:
+    """The points of the person that lie under other ids than this one."""
+    if stands_alone(connection, member):
+        return 0
+    return sum(row.balance for row in owners(connection, member) if row.id != member)

@@ -222,6 +222,7 @@ class Award(Event, frozen=True):
     visits, tier, standing   of the holder before it, as the rules saw them (model.standing)
     day           the local day (date ordinal) whose cap it counts for, 0 none
     stamps        (rule, how many) given; granted: (rule, period) rights used; offers: ids spent
+    beside        points of the same person under other ids (merged phones); the paper adds them
     counted       what the tier's metric gains; budget: the programme's points before it, where it has one
     """
 
@@ -250,6 +251,7 @@ class Award(Event, frozen=True):
     counted: Counted | None = None
     budget: tuple[int, int] | None = None
     offers: tuple[bytes, ...] = ()
+    beside: int = 0
 
 
 class Reversal(Event, frozen=True):

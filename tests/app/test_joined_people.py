@@ -1,0 +1,142 @@
+"""Two phones of one person, several cards, a family's card: who gets what, and apart again."""
+
+import pytest
+from shop import HASHED, TID, Shop, payment
+
+from vafa.app.joined_people import JoinedPeople
+from vafa.app.profiles import Profiles
+from vafa.app.undo import Adjustment, Undo
+from vafa.model.errors import NotFound, Refused
+from vafa.model.pan import CardHint
+from vafa.model.payment import PaymentKey, Scheme
+
+ONE, TWO, THREE = "09121236789", "09351112233", "09361112233"
+OTHER_CARD = CardHint("603799", "1111", b"o" * 32)
+
+
+def joined(shop: Shop, phone: str) -> bytes:
+    return bytes.fromhex(shop.members.add(phone, "", "test").id)
+
+
+def people(shop: Shop) -> JoinedPeople:
+    return JoinedPeople(shop.ledger, shop.tokens)
+
+
+def buy(shop: Shop, number: int, phone: str, amount: int = 105) -> int | None:
+    member = shop.members.known_id(phone)
+    return shop.counter.post(payment(number, amount, card=CardHint()), member).balance
+
+
+def test_a_merge_moves_nothing_and_both_phones_earn_for_one(shop: Shop) -> None:
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    assert [buy(shop, 1, ONE), buy(shop, 2, TWO)] == [10, 10]
+    merged = people(shop).merge(ONE, TWO, "same person")
+    assert (merged.member, merged.alias, merged.balance, merged.other_balance) == (one, two, 10, 10)
+    assert shop.balances() == [10, 10]
+    assert buy(shop, 3, TWO) == 31  # one's 21 (a carry of its own) and the 10 that stayed with two
+    assert shop.balances() == [21, 10]
+    for phone in (ONE, TWO):
+        view = shop.members.show(shop.members.id_of(phone))
+        assert (view.id, view.balance, view.visits) == (one.hex(), 31, 3)
+    assert shop.verified().bad == ()
+
+
+def test_apart_again_each_has_what_came_by_it(shop: Shop) -> None:
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    buy(shop, 1, TWO)
+    people(shop).merge(ONE, TWO, "same person")
+    buy(shop, 2, TWO)
+    apart = people(shop).unmerge(TWO, "they are sisters")
+    assert (apart.member, apart.alias) == (one, two)
+    assert shop.balances() == [10, 10]
+    assert buy(shop, 3, TWO) == 21
+    with pytest.raises(NotFound, match="nobody else"):
+        people(shop).unmerge(TWO, "again")
+    people(shop).merge(ONE, TWO, "the same after all")
+    assert buy(shop, 4, ONE, 10) == 11 + 21
+    assert shop.verified().bad == ()
+
+
+def test_merging_again_changes_nothing_and_three_phones_are_one(shop: Shop) -> None:
+    for phone in (ONE, TWO, THREE):
+        joined(shop, phone)
+    people(shop).merge(ONE, TWO, "x")
+    head = shop.ledger.head.seq
+    assert people(shop).merge(TWO, ONE, "x").seen_before
+    assert shop.ledger.head.seq == head
+    people(shop).merge(THREE, TWO, "x")  # with all who answer as one
+    assert {shop.members.known_id(phone) for phone in (ONE, TWO, THREE)} == {shop.members.id_of(THREE)}
+    with pytest.raises(Refused, match="one phone already"):
+        people(shop).merge(ONE, "+98 912 123 6789", "x")
+    with pytest.raises(NotFound):
+        people(shop).merge(ONE, "09370000000", "x")
+    assert shop.verified().bad == ()
+
+
+def test_debts_stay_with_their_owner(shop: Shop) -> None:
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    Undo(shop.counter).adjust(Adjustment(two, -7, "x", PaymentKey(Scheme.REQUEST, TID, "a"), "test"))
+    people(shop).merge(ONE, TWO, "x")
+    buy(shop, 1, TWO)
+    view = shop.members.show(one)
+    assert (view.balance, view.debt) == (10, 7)
+
+
+def test_a_member_s_cards_and_an_alias_s_cards_earn_for_one(shop: Shop) -> None:
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    for number, member, card in ((1, one, HASHED), (2, two, OTHER_CARD)):
+        outcome = shop.counter.post(payment(number, card=card), member)
+        shop.members.bind(member, outcome.number, "test")
+    people(shop).merge(ONE, TWO, "x")
+    found = {shop.counter.post(payment(n, card=c)).member for n, c in ((3, HASHED), (4, OTHER_CARD))}
+    assert found == {one}
+    assert len(shop.members.show(one).cards) == 2
+
+
+def test_a_family_s_card_waits_until_the_cashier_says_who_pays(shop: Shop) -> None:
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    first = shop.counter.post(payment(1, card=HASHED), one)
+    shop.members.bind(one, first.number, "test")
+    with pytest.raises(Refused, match="another member"):
+        shop.members.bind(two, first.number, "test")
+    shop.members.bind(two, first.number, "test", shared=True)
+    assert [view.id for view in shop.members.of_card(HASHED)] == [one.hex(), two.hex()]
+    waiting = shop.counter.post(payment(2, card=HASHED))
+    assert (waiting.result, waiting.balance) == ("waiting", None)
+    assert shop.counter.post(payment(3, card=HASHED), two).member == two
+    assert shop.members.claim(waiting.claim, one, "test").points == 11
+    people(shop).merge(ONE, TWO, "x")
+    assert shop.counter.post(payment(4, card=HASHED)).member == one  # no family any more
+    assert shop.verified().bad == ()
+
+
+def test_a_hint_names_nobody(shop: Shop) -> None:
+    member = joined(shop, ONE)
+    outcome = shop.counter.post(payment(1), member)
+    shop.members.bind(member, outcome.number, "test")
+    with pytest.raises(Refused, match="only a hint"):
+        shop.members.of_card(CardHint("621986", "3864"))
+    with pytest.raises(NotFound):
+        shop.members.of_card(OTHER_CARD)
+
+
+def test_a_claim_by_either_phone_is_the_same_person_s(shop: Shop) -> None:
+    for phone in (ONE, TWO):
+        joined(shop, phone)
+    waiting = shop.counter.post(payment(1, card=HASHED))
+    shop.members.claim(waiting.claim, shop.members.known_id(TWO), "test")
+    people(shop).merge(ONE, TWO, "x")
+    assert shop.members.claim(waiting.claim, shop.members.known_id(ONE), "test").seen_before
+
+
+def test_forgetting_forgets_every_phone_of_the_person(shop: Shop) -> None:
+    one = joined(shop, ONE)
+    joined(shop, TWO)
+    buy(shop, 1, TWO)
+    people(shop).merge(ONE, TWO, "x")
+    assert Profiles(shop.members).forget(one, "x", "test").ids == 2
+    for phone in (ONE, TWO):
+        with pytest.raises(NotFound):
+            shop.members.known_id(phone)
+    assert shop.members.add(TWO, "", "test").balance == 10
+    assert shop.verified().bad == ()
