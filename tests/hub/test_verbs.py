@@ -10,13 +10,16 @@ import pytest
 from device import Ran, Run
 from hub.device_rows import busy, copied, journal, sold
 from hub.served import Hub, Till
+from hub.test_intake import agrees_with
 from shop import PROGRAMME, Shop
 
+from vafa.books import apply
 from vafa.cli.hub import PARTS
 from vafa.cli.main import main
 from vafa.hub import contact, fleet, merchants
 from vafa.hub.hub_key import HubKey
-from vafa.wire.messages import Facts
+from vafa.model import events
+from vafa.wire.messages import SYNC_PATH, Facts, SyncAnswer
 
 HOUR_MS = 3_600_000
 
@@ -325,6 +328,29 @@ def test_a_fork_that_is_accepted_is_reported_no_more_and_both_branches_stay(
     assert vafa("fleet").code == 0
     assert "no fork" in vafa("device", "accept", till.merchant, "1", "--yes").out
     assert said(vafa("device", "show", till.merchant, "1", "--json"))["payments"]["count"] == 6
+
+
+def test_after_an_update_rows_in_suspense_find_their_place(
+    hub: Hub, vafa: Run, till: Till, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older hub, which knows no adjustments, gets a day with two of them; then it is updated."""
+    busy(shop)
+    rows = journal(shop)
+    with monkeypatch.context() as older:
+        without: dict[Any, Any] = {k: v for k, v in apply._RULES.items() if k is not events.Adjust}
+        older.setattr(apply, "_RULES", without)
+        whole = till.ask(SYNC_PATH, till.request(rows, None, whole=True)).content
+        assert isinstance(whole, SyncAnswer)
+        assert (whole.suspense > 0, whole.whole_rows) == (True, True)
+        assert vafa("fleet").code == 20
+    assert "nothing was done" in vafa("device", "rebuild", till.merchant, "1").out
+    assert "the books are the device's" in vafa("device", "rebuild", till.merchant, "1", "--yes").out
+    agrees_with(hub.database, shop, till.merchant)
+    assert vafa("fleet").code == 0
+    till.sent = rows[-1]
+    sold(shop, 1, 320062690000)
+    assert till.sync(shop).whole_rows is False
+    agrees_with(hub.database, shop, till.merchant)
 
 
 def test_without_a_database_the_verbs_say_so_and_end_with_three(

@@ -21,6 +21,7 @@ from vafa.hub import devices, forks, merchants, suspense
 from vafa.hub.database import Connection
 from vafa.hub.devices import Device
 from vafa.hub.fleet import fleet
+from vafa.hub.heal import heal
 from vafa.keys.sign import fingerprint
 
 device_argument = click.argument("device", type=click.IntRange(1))
@@ -29,7 +30,7 @@ SHOWN_MAX = 20
 
 @click.group("device")
 def command() -> None:
-    """List, show, revoke devices; accept a fork."""
+    """List, show, revoke devices; accept a fork; rebuild books."""
 
 
 @command.command("list")
@@ -153,6 +154,29 @@ def accept(merchant: str, device: int, yes: bool, dsn: str, state: Path, as_json
         click.echo("there is no fork that was not accepted")
     elif not unless_yes(yes, f"accept {len(fresh)} branches of device {device} of {found.name}"):
         click.echo(f"{len(fresh)} branches accepted")
+
+
+@command.command("rebuild")
+@merchant_argument
+@device_argument
+@yes_option
+@hub_options
+@json_option
+def rebuild(merchant: str, device: int, yes: bool, dsn: str, state: Path, as_json: bool) -> None:
+    """Make the hub's books of the device again from its journal: after an update, suspense may clear."""
+    with transaction(dsn, state) as connection:
+        found = merchants.merchant(connection, merchant)
+        devices.known(connection, found.merchant, device)
+        if unless_yes(yes, f"rebuild the books of device {device} of {found.name}; its syncs wait meanwhile"):
+            return
+        done = heal(connection, found.merchant, device, now_ms())
+    if as_json:
+        print_json({"schema": 1, **_fields(done)})
+        return
+    click.echo(f"{done.rows:,} rows; in suspense {done.suspense_before:,} before, {done.suspense:,} now")
+    click.echo(
+        "the books are the device's" if done.books_agree else "the books still differ from the device's"
+    )
 
 
 def _accepted(connection: Connection, merchant: str, device: int, *, yes: bool) -> list[forks.Fork]:

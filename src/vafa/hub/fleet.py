@@ -131,7 +131,12 @@ def _trouble(d: DeviceFacts, enrolled_s: int) -> Iterator[Trouble]:
         yield Trouble("broken", text, "Do not switch it off; free its disk: vafa status there.", "HUB-012")
     if d.suspense:
         text = f"{d.suspense} of its rows could not be applied and wait in suspense."
-        yield Trouble("degraded", text, f"{show} names them; is the hub older than the device?", "HUB-013")
+        yield Trouble(
+            "degraded",
+            text,
+            f"{show} names them. Is the hub older? Update it, then: vafa hub device rebuild",
+            "HUB-013",
+        )
     yield from _of_its_contact(d, enrolled_s)
     if d.gaps_open:
         text = f"{d.gaps_open} gaps are open: sales may be missing."

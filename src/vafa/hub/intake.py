@@ -165,12 +165,11 @@ class _Taking:
         """A new line that leaves `parent` after row `left_seq`: its books are what they were there."""
         number = self._lines[-1].line + 1
         place = Place(self._sender.merchant, self._sender.device, number)
-        books, spot = replay.rebuild(self._connection, place, replay.path(self._lines, parent, left_seq))
+        made = replay.rebuild(self._connection, place, replay.path(self._lines, parent, left_seq))
         note_batches(self._connection, self._place(parent), left_seq + 1, parent.seq, self._at_ms)
-        state = books.state.to_bytes(STATE_BYTES, "big")
-        return Line(
-            number, parent.line, left_seq, spot.epoch, spot.seq, spot.hash, tills.pack(books.till), state
-        )
+        spot, till = made.spot, tills.pack(made.books.till)
+        state = made.books.state.to_bytes(STATE_BYTES, "big")
+        return Line(number, parent.line, left_seq, spot.epoch, spot.seq, spot.hash, till, state)
 
     def _append(self, line: Line, rows: Sequence[WireRow], head: bytes, *, opens: bool) -> tuple[Line, int]:
         place = self._place(line)

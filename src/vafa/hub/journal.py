@@ -55,7 +55,7 @@ def append(connection: Connection, place: Place, rows: Sequence[Row]) -> None:
     copy_rows(connection, _APPEND, place, _APPEND_TYPES, map(msgspec.structs.astuple, rows))
 
 
-def suspend(connection: Connection, place: Place, rows: Sequence[tuple[Row, str]], at_ms: int) -> None:
+def suspend(connection: Connection, place: Place, rows: Sequence[tuple[Row | Held, str]], at_ms: int) -> None:
     """Name the rows that are kept and could not be applied, with the reason of each."""
     whose = msgspec.structs.astuple(place)
     for row, reason in rows:

@@ -11,7 +11,7 @@ from vafa.books.rows import TABLES
 from vafa.books.till import TillSums
 from vafa.hub.database import Connection
 from vafa.hub.device_books import DeviceBooks
-from vafa.hub.journal import held
+from vafa.hub.journal import Held, held
 from vafa.hub.lines import Line, Spot
 from vafa.hub.tables import Place
 from vafa.model import events
@@ -46,24 +46,35 @@ def path(lines: Sequence[Line], line: Line, last_seq: int) -> list[Part]:
         line = by_number[line.parent]
 
 
-def rebuild(connection: Connection, place: Place, parts: Sequence[Part]) -> tuple[DeviceBooks, Spot]:
-    """The books of line `place` after these rows, written; and the last of them. Replaces what was there."""
+class Rebuilt(msgspec.Struct, frozen=True):
+    """A line's books after a path, where the path ends, and the rows that could not be applied, with why."""
+
+    books: DeviceBooks
+    spot: Spot
+    failed: tuple[tuple[int, Held, str], ...]
+
+
+def rebuild(connection: Connection, place: Place, parts: Sequence[Part]) -> Rebuilt:
+    """Make the books of line `place` from these rows and write them. Replaces what was there."""
     for statement in _CLEAR.values():
         connection.execute(statement.encode(), msgspec.structs.astuple(place))
     books = DeviceBooks(connection, place, TillSums(), 0)
     spot = Spot(0, 0, NO_HASH)
+    failed: list[tuple[int, Held, str]] = []
     for part in parts:
         source = Place(place.merchant, place.device, part.line)
         for first in range(part.first_seq, part.last_seq + 1, SLICE_ROWS):
             rows = held(connection, source, first, min(first + SLICE_ROWS - 1, part.last_seq))
-            found = [(row.seq, event_of(row.kind, row.body)) for row in rows]
+            found = [(row, event_of(row.kind, row.body)) for row in rows]
             books = DeviceBooks(connection, place, books.till, books.state)
             books.load(event for _, event in found if event is not None)
-            for seq, event in found:
-                _take(books, event, seq)
+            for row, event in found:
+                reason = _refused(books, event, row.seq)
+                if reason:
+                    failed.append((part.line, row, reason))
             books.write()
             spot = Spot(rows[-1].epoch, rows[-1].seq, rows[-1].hash) if rows else spot
-    return books, spot
+    return Rebuilt(books, spot, tuple(failed))
 
 
 def event_of(kind: int, body: bytes) -> events.Event | None:
@@ -74,12 +85,12 @@ def event_of(kind: int, body: bytes) -> events.Event | None:
         return None  # in suspense, where it stays named
 
 
-def _take(books: DeviceBooks, event: events.Event | None, seq: int) -> bool:
-    """Apply a row again. False for one that cannot be: it is in suspense already."""
+def _refused(books: DeviceBooks, event: events.Event | None, seq: int) -> str:
+    """Apply a row again; why that cannot be, or ''."""
     if event is None:
-        return False
+        return "it cannot be read"
     try:
         books.take(event, seq)
-    except (ValueError, ArithmeticError):
-        return False
-    return True
+    except (ValueError, ArithmeticError) as error:
+        return f"it cannot follow what is before it: {error}"
+    return ""

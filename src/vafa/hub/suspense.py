@@ -8,6 +8,7 @@ from vafa.model.events import Kind
 _ROWS = """SELECT line, epoch, seq, kind, reason, at FROM suspense
 WHERE merchant_id = %s AND device = %s ORDER BY line DESC, seq LIMIT %s"""
 
+_CLEAR = "DELETE FROM suspense WHERE merchant_id = %s AND device = %s AND line = %s"
 _COUNT = "SELECT count(*) FROM suspense WHERE merchant_id = %s AND device = %s AND line = %s"
 
 
@@ -38,3 +39,8 @@ def count(connection: Connection, merchant: str, device: int, line: int) -> int:
     assert found is not None
     number: int = found[0]
     return number
+
+
+def clear(connection: Connection, merchant: str, device: int, line: int) -> None:
+    """Forget which rows of a line wait: they were looked at anew. The rows themselves stay in the journal."""
+    connection.execute(_CLEAR, (merchant, device, line))
