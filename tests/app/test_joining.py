@@ -16,6 +16,7 @@ from vafa.ledger.storage import connect_reader
 from vafa.ledger.verify import Verified
 from vafa.model import events
 from vafa.model.events import Kind
+from vafa.model.pan import CardHint
 
 MERCHANT_KEY = b"m" * 32
 PHONE, OTHER_PHONE = "09121236789", "09351112233"
@@ -179,3 +180,38 @@ def test_ids_of_two_devices_of_one_merchant_are_the_same() -> None:
     other = Tokens(DeviceKey(b"2" * 32), Tokens(first).own_key)
     assert other.member_id("+989121236789") == Tokens(first).member_id("+989121236789")
     assert other.card_tokens(HASHED)[0] == Tokens(first).card_tokens(HASHED)[0]
+
+
+def tokens_of(shop: Shop, member: bytes) -> list[bytes]:
+    return shop.ledger.read(lambda c: [row.token for row in reads.tokens_of_member(c, member)])
+
+
+@pytest.mark.parametrize("card", [HASHED, HINTED])
+def test_a_card_of_before_gets_the_merchant_s_token_when_it_is_seen_again_and_once(
+    shop: Shop, card: CardHint
+) -> None:
+    member = bytes.fromhex(shop.members.add(PHONE, "", "test").id)
+    first = shop.counter.post(payment(1, card=card))
+    shop.members.bind(member, first.number, "test")
+    (own,) = tokens_of(shop, member)
+    join(shop)
+    rows = []
+    for number in (2, 3):
+        before = shop.ledger.head.seq
+        assert shop.counter.post(payment(number, card=card)).member == member
+        rows.append(shop.ledger.head.seq - before)
+    assert rows == [2, 1]  # the award and the binding, then the award alone
+    assert tokens_of(shop, member) == [own, shop.tokens.card_tokens(card)[0]]
+    sound(shop)
+
+
+def test_a_card_that_belongs_to_somebody_else_by_the_merchant_s_key_is_not_bound_again(shop: Shop) -> None:
+    member = bytes.fromhex(shop.members.add(PHONE, "", "test").id)
+    first = shop.counter.post(payment(1, card=HASHED))
+    shop.members.bind(member, first.number, "test")
+    join(shop)
+    other = bytes.fromhex(shop.members.add(OTHER_PHONE, "", "test").id)
+    merchant = shop.tokens.card_tokens(HASHED)[0]
+    shop.ledger.write(lambda tx: tx.post(events.Bind(other, merchant, "test")))
+    shop.counter.post(payment(2, card=HASHED))
+    assert merchant not in tokens_of(shop, member)

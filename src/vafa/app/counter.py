@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import msgspec
 
+from vafa.app.joining import bind_again
 from vafa.app.outcome import Outcome, outcome_at, outcome_of
 from vafa.app.programmes import Programmes
 from vafa.books.effect import paying
@@ -108,7 +109,10 @@ class Counter:
             device = reads.device(tx.connection)
             assert device is not None
             self._device_of = (tx.head.epoch, device.device)
-        return outcome_of(self._device_of[1], reads.Entry(tx.post(event), event))
+        posted = reads.Entry(tx.post(event), event)
+        if self.tokens.are_two and isinstance(event, events.Award):
+            bind_again(tx, self.tokens, payment.card, event.holder)
+        return outcome_of(self._device_of[1], posted)
 
     def baseline_within(self, tx: Transaction, payment: Payment) -> None:
         """Record a payment that is older than the club at this terminal: known from now on, never awarded."""

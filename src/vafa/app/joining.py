@@ -16,6 +16,8 @@ from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
 from vafa.model.errors import KeyFileError
+from vafa.model.identity import MEMBER_ID_BYTES
+from vafa.model.pan import CardHint
 from vafa.sync.enrolment import Enrolment, merchant_key
 
 SLICE_MEMBERS = 50  # a sale waits no longer than it takes to merge so many
@@ -58,6 +60,21 @@ def open_epoch_as(ledger: Ledger, device: int, key_id: bytes, why: str) -> bool:
         return True
 
     return ledger.write(decide)
+
+
+def bind_again(tx: Transaction, tokens: Tokens, hint: CardHint, holder: bytes) -> None:
+    """A card that was bound before enrolment is known by its token under the device's own key, which says
+    nothing to other devices. When it is seen again it gets the merchant's too: once, in the award's own
+    commit."""
+    if len(holder) != MEMBER_ID_BYTES:
+        return
+    of_kind: dict[int, bytes] = {}
+    for token in tokens.card_tokens(hint):  # of each kind the merchant's comes first
+        merchant = of_kind.setdefault(token[0], token)
+        if merchant is token or reads.members_of_token(tx.connection, merchant):
+            continue
+        if reads.members_of_token(tx.connection, token) == [holder]:
+            tx.post(events.Bind(holder, merchant, WHY))
 
 
 def merge_own_members(ledger: Ledger, tokens: Tokens, sealer: Seals) -> tuple[int, int]:

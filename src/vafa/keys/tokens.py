@@ -44,6 +44,11 @@ class Tokens:
         """Of the device's own key."""
         return self._own.key_id
 
+    @property
+    def are_two(self) -> bool:
+        """True at a merchant's later devices: ids of before are under another key than new ones."""
+        return len(self._sets) > 1
+
     def member_id(self, phone: str) -> MemberId:
         """The member id of an E.164 phone: one phone is one member at every device of the merchant."""
         return self._sets[0].member_id(phone)
