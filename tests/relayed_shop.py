@@ -52,7 +52,7 @@ class Books:
     def whole(self) -> bool:
         connection = connect_reader(self._path)
         try:
-            return verify(connection, lambda _event: "").bad == ()
+            return verify(connection, lambda *_: "").bad == ()
         finally:
             connection.close()
 

@@ -63,7 +63,7 @@ class Shop:
     def verified(self) -> Verified:
         connection = connect_reader(self.ledger.path)
         try:
-            return verify(connection, lambda _event: "")
+            return verify(connection, lambda *_: "")
         finally:
             connection.close()
 

@@ -79,7 +79,7 @@ def local(tmp_path: Path) -> Iterator[Daemon]:
 def rows(directory: Path) -> int:
     connection = connect_reader(directory / "state/ledger.db")
     try:
-        found = verify(connection, lambda _event: "")
+        found = verify(connection, lambda *_: "")
     finally:
         connection.close()
     assert found.bad == ()

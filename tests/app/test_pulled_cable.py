@@ -105,7 +105,7 @@ class Shop:
         """The reference numbers of what earned, in order."""
         connection = connect_reader(self.directory / "state/ledger.db")
         try:
-            assert verify(connection, lambda _event: "").bad == ()
+            assert verify(connection, lambda *_: "").bad == ()
             found = reads.entries(connection, 0, (Kind.AWARD,))
             return [reads.paid_of(each.event).key.ref for each in found]
         finally:

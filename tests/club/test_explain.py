@@ -9,14 +9,23 @@ from hypothesis import strategies as st
 from vafa.club.earn import NO_CARRY, Earned, earn
 from vafa.club.explain import Code, Mismatch, Step, explain, explain_nothing
 from vafa.club.programme import Programme
+from vafa.model import events
 from vafa.model.events import Nothing
+from vafa.model.payment import PaymentKey, Scheme
 
 RULES = Programme("کافه نگین", 1, 10, minimum=50)
 HALF = Fraction(1, 2)
 
 
+def award(paid: int, eligible: int, carry: Fraction, stored: Fraction, points: int) -> events.Award:
+    return events.Award(
+        events.Paid(PaymentKey(Scheme.RRN, "40217736", "1"), paid, 0, None, 1),
+        b"m" * 10, "", RULES.id, eligible, stored.as_integer_ratio(), carry.as_integer_ratio(), points, 0, 1,
+    )  # fmt: skip
+
+
 def test_an_award_is_explained_from_the_amount_to_the_points() -> None:
-    assert explain(RULES, 105, 105, HALF, Fraction(21, 2), 11) == (
+    assert explain(RULES, award(105, 105, HALF, Fraction(21, 2), 11)) == (
         Step(Code.PAID, (105,)),
         Step(Code.RATE, (1, 10)),
         Step(Code.CONTRIBUTION, (105, 1, 10, Fraction(21, 2))),
@@ -26,7 +35,7 @@ def test_an_award_is_explained_from_the_amount_to_the_points() -> None:
 
 
 def test_without_a_carry_there_is_no_sum_and_the_rest_is_told() -> None:
-    steps = explain(RULES, 105, 105, NO_CARRY, Fraction(21, 2), 10)
+    steps = explain(RULES, award(105, 105, NO_CARRY, Fraction(21, 2), 10))
     assert isinstance(steps, tuple)
     assert [step.code for step in steps] == [
         Code.PAID,
@@ -53,7 +62,7 @@ def test_without_a_carry_there_is_no_sum_and_the_rest_is_told() -> None:
 def test_an_altered_number_is_named(
     paid: int, eligible: int, carry: Fraction, stored: Fraction, points: int, what: str
 ) -> None:
-    wrong = explain(RULES, paid, eligible, carry, stored, points)
+    wrong = explain(RULES, award(paid, eligible, carry, stored, points))
     assert isinstance(wrong, Mismatch)
     assert wrong.what == what
 
@@ -63,7 +72,7 @@ def test_what_was_earned_is_always_explained(amount: int, tenths: int) -> None:
     carry = Fraction(tenths, 10)
     earned = earn(RULES, amount, 0, True, carry)
     assert isinstance(earned, Earned)
-    steps = explain(RULES, amount, earned.eligible, carry, earned.contribution, earned.points)
+    steps = explain(RULES, award(amount, earned.eligible, carry, earned.contribution, earned.points))
     assert isinstance(steps, tuple)
     assert Step(Code.POINTS, (earned.points,)) in steps
 

@@ -107,9 +107,7 @@ def _altered(ledger: Ledger) -> str:
     """Chain, till sums, state hashes and every row of the books, recomputed."""
     reader = connect_reader(ledger.path)
     try:
-        return "; ".join(
-            str(bad) for bad in verify(reader, lambda _event: "", scratch=ledger.path.parent).bad
-        )
+        return "; ".join(str(bad) for bad in verify(reader, lambda *_: "", scratch=ledger.path.parent).bad)
     finally:
         reader.close()
 

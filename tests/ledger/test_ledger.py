@@ -54,7 +54,7 @@ def test_who_may_not_read_the_ledger_is_told_so(ledger: Ledger, monkeypatch: pyt
 def verified(ledger: Ledger) -> Verified:
     connection = connect_reader(ledger.path)
     try:
-        return verify(connection, lambda _event: "")
+        return verify(connection, lambda *_: "")
     finally:
         connection.close()
 

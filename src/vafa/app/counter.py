@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import msgspec
 
+from vafa.app import earning
 from vafa.app.joining import bind_again
 from vafa.app.outcome import Outcome, outcome_at, outcome_of
 from vafa.app.programmes import Programmes
@@ -110,8 +111,12 @@ class Counter:
             assert device is not None
             self._device_of = (tx.head.epoch, device.device)
         posted = reads.Entry(tx.post(event), event)
-        if self.tokens.are_two and isinstance(event, events.Award):
-            bind_again(tx, self.tokens, payment.card, event.holder)
+        if isinstance(event, events.Award):
+            if self.tokens.are_two:
+                bind_again(tx, self.tokens, payment.card, event.holder)
+            if event.at:
+                for following in earning.following(tx, self.programmes.by_id(event.programme), event):
+                    tx.post(following)
         return outcome_of(self._device_of[1], posted)
 
     def baseline_within(self, tx: Transaction, payment: Payment) -> None:
@@ -181,11 +186,13 @@ class Counter:
         if programme is None:
             return events.PaymentSeen(paid, Nothing.NO_PROGRAMME)
         carry = holder.carry(programme)
-        earned = earn(programme, payment.amount, payment.currency, payment.is_sale, carry)
+        at = paid.paid_at if paid.paid_at is not None else tx.at_ms // 1000
+        around = earning.circumstances(tx, programme, holder.id, holder.row, at, payment.less)
+        earned = earn(programme, payment.amount, payment.currency, payment.is_sale, carry, around)
         if not isinstance(earned, Earned):
             return events.PaymentSeen(paid, earned, programme.id)
         waits = holder.known_by is KnownBy.NOBODY
-        return events.Award(
+        award = events.Award(
             paid=paid,
             holder=holder.id,
             claim=(claim or self.draw_claim(tx)) if waits else "",
@@ -197,7 +204,11 @@ class Counter:
             balance=holder.balance_with(earned.points),
             known_by=holder.known_by,
             beside=0 if waits else people.beside(tx.connection, holder.id),
+            less=payment.less,
         )
+        if programme.is_plain:
+            return award
+        return earning.with_rules(award, programme, earned, around, holder.row)
 
     def _instant(self, payment: Payment) -> int | None:
         """When the terminal says it was paid, UTC seconds; None when it told no possible time."""

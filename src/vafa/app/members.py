@@ -12,6 +12,7 @@ from fractions import Fraction
 import msgspec
 import structlog
 
+from vafa.app import earning
 from vafa.app.member_view import MemberView, member_view
 from vafa.books.effect import floor_sum
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
@@ -212,16 +213,15 @@ class Members:
             groups.setdefault(award.programme, []).append((row, award))
         parts = []
         for programme, members in groups.items():
-            left = [Fraction(row.amount - row.refunded, row.amount or 1) for row, _ in members]
-            parts_left = (Fraction(*award.contribution) for _, award in members)
-            total = sum((c * part for c, part in zip(parts_left, left, strict=True)), Fraction(0))
+            left = [earning.left(award, row.amount - row.refunded) for row, award in members]
+            total = sum((each.contribution for each in left), Fraction(0))
             contribution = (total.numerator, total.denominator)
             before = carry.of(programme)
             parts.append(
                 events.Claimed(
                     programme,
                     tuple(row.key for row, _ in members),
-                    sum(int(a.eligible * part) for (_, a), part in zip(members, left, strict=True)),
+                    sum(each.eligible for each in left),
                     contribution,
                     before,
                     floor_sum((0, 1), contribution),

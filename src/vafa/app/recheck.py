@@ -10,9 +10,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import gcd
 
+from vafa.app import earning
 from vafa.app.programmes import covering
+from vafa.books.effect import State
+from vafa.books.rows import MemberRow
+from vafa.club import tiers
 from vafa.club.explain import Mismatch, Step, explain, explain_nothing
-from vafa.club.programme import CURRENCIES, Programme, document, parse
+from vafa.club.programme import Programme, document, parse
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.seal import SealedPerson, Sealer, unopened, wrapping_key
 from vafa.keys.tokens import KEY_ID_BYTES, Tokens
@@ -22,6 +26,7 @@ from vafa.model import events
 from vafa.model.errors import VafaError
 from vafa.model.events import Nothing
 from vafa.model.payment import PaymentKey
+from vafa.model.standing import unpack, unpack_window
 
 Arithmetic = tuple[Step, ...] | str
 
@@ -46,18 +51,13 @@ def _of_award(event: events.Award, programme: Programme | None) -> tuple[Step, .
     for name in ("contribution", "carry"):
         if not _proper(getattr(event, name)):
             return f"the {name} {getattr(event, name)} is no fraction in lowest terms"
-    if event.paid.currency != CURRENCIES[programme.currency]:
+    if programme.rate_in(event.paid.currency) is None:
         return f"the programme has no rate for currency {event.paid.currency}"
     if not event.holder and (event.carry != (0, 1) or event.balance):
         return "points that wait on their payment have no carry and no balance"
-    return explain(
-        programme,
-        event.paid.amount,
-        event.eligible,
-        Fraction(*event.carry),
-        Fraction(*event.contribution),
-        event.points,
-    )
+    if event.at and event.paid.paid_at not in {None, event.at}:
+        return f"the rules went by {event.at}, the payment was made at {event.paid.paid_at}"
+    return explain(programme, event)
 
 
 def _of_nothing(event: events.PaymentSeen, programme: Programme | None) -> tuple[Step, ...] | Mismatch | str:
@@ -67,7 +67,7 @@ def _of_nothing(event: events.PaymentSeen, programme: Programme | None) -> tuple
         return f"it earned nothing for a reason this Vafa does not know ({event.why})"
     if why is Nothing.BELOW_MINIMUM and programme is None:
         return "it was below the minimum of no programme"
-    rated = programme is not None and event.paid.currency == CURRENCIES[programme.currency]
+    rated = programme is not None and programme.rate_in(event.paid.currency) is not None
     if why is Nothing.NO_PROGRAMME and rated:
         return "it earned nothing although its programme has a rate"
     return explain_nothing(programme, event.paid.amount, why)
@@ -85,16 +85,23 @@ class Recheck:
         self._programmes: dict[bytes, Programme] = {}
         self._versions: list[tuple[bytes, int | None]] = []
         self._undone: dict[PaymentKey, tuple[int, int]] = {}  # key -> rials and points that went back
+        self._tier_since: dict[bytes, int] = {}
+        self._last: events.Event | None = None  # the newest payment
 
-    def __call__(self, event: events.Event) -> str:
-        """What is wrong with the row, '' when nothing is."""
+    def __call__(self, event: events.Event, books: State) -> str:  # noqa: PLR0911 - a table
+        """What is wrong with the row, '' when nothing is. `books`: after it."""
         match event:
             case events.ProgrammeActivated():
                 return self._activated(event)
             case events.Award() | events.PaymentSeen():
                 found = arithmetic(event, self._programme)
                 fault = found if isinstance(found, str) else self._wrong_version(event)
+                self._last = event
                 return f"payment {event.paid.key}: {fault}" if fault else ""
+            case events.TierChanged():
+                return self._tier_changed(event, books)
+            case events.Adjust() if event.by == earning.RULE:
+                return self._by_rule(event)
             case events.Claim():
                 faults = (self._claimed(event.token, part) for part in event.parts)
                 return next((fault for fault in faults if fault), "")
@@ -132,6 +139,34 @@ class Recheck:
             return ""
         return f"programme {event.programme.hex()} did not cover the time of the payment"
 
+    def _tier_changed(self, event: events.TierChanged, books: State) -> str:
+        """A step between tiers is what the metric in the books and the tiers of its programme give."""
+        row = books.find(MemberRow, (event.member,))
+        if event.programme not in self._programmes or row is None:
+            return "a tier changed under no programme"
+        programme, window = self._programmes[event.programme], unpack_window(row.metric)
+        last = self._last
+        if isinstance(last, events.Award) and (last.holder, last.at) == (event.member, event.at):
+            step = tiers.upgrade(programme, event.tier_before, window, event.at)
+        else:
+            since, seen = self._tier_since.get(event.member, 0), unpack(row.standing).last_at
+            step = tiers.evaluated(programme, event.tier_before, since, window, seen, event.at)
+        self._tier_since[event.member] = event.at
+        told = tiers.Step(event.tier_before, event.tier, event.metric, event.why)
+        return "" if step == told else f"tier: stored {told}, the rules give {step}"
+
+    def _by_rule(self, event: events.Adjust) -> str:
+        """Points that a rule gave follow the award of a customer whom their holder sent."""
+        last = self._last
+        if not isinstance(last, events.Award) or last.programme not in self._programmes:
+            return "points of a rule follow no award"
+        owed = earning.owed_to_referrer(self._programmes[last.programme], last)
+        referrer = unpack(last.standing).referrer
+        due = {(referrer, f"bonus {bonus}", points) for bonus, points in owed}
+        if (event.holder, event.why, event.points) in due:
+            return ""
+        return f"adjustment: {event.points} points of a rule are not due ({event.why})"
+
     def _undoing(self, event: events.Reversal | events.Refund) -> str:
         """What goes back is the undone part of what the payment's award brought, under its programme."""
         row = reads.payment(self._connection, event.key)
@@ -141,8 +176,9 @@ class Recheck:
         amount = award.paid.amount
         undone, taken = self._undone.get(event.key, (0, 0))
         self._undone[event.key] = (undone + event.amount, taken + event.points)
-        earned = Fraction(*award.contribution) if isinstance(award, events.Award) else Fraction(0)
-        gone = earned * Fraction(event.amount, amount or 1)
+        before = earning.left(award, amount - undone)
+        after = earning.left(award, amount - undone - event.amount)
+        gone = before.contribution - after.contribution
         stored: dict[str, object] = {
             "programme": event.programme.hex(),
             "eligible": event.eligible,
@@ -150,14 +186,17 @@ class Recheck:
         }
         computed: dict[str, object] = {
             "programme": award.programme.hex() if isinstance(award, events.Award) else "",
-            "eligible": event.amount if isinstance(award, events.Award) else 0,
+            "eligible": before.eligible - after.eligible,
             "contribution": (gone.numerator, gone.denominator),
         }
         if not event.holder:  # the books know the carry of every other holder
-            left = earned * Fraction(amount - undone, amount or 1) % 1
+            left = before.contribution % 1
             stored["carry"], computed["carry"] = event.carry, (left.numerator, left.denominator)
         if isinstance(event, events.Reversal):
             stored["amount"], computed["amount"] = event.amount, amount - undone
+        ruled = earning.with_undone_rules(event, award)
+        for name in ("counted", "stamps", "granted"):
+            stored[name], computed[name] = getattr(event, name, None), getattr(ruled, name, None)
         for name, is_so in computed.items():
             if stored[name] != is_so:
                 return f"{name}: stored {stored[name]}, its award gives {is_so}"
@@ -174,9 +213,9 @@ class Recheck:
             if (award.programme, award.holder) != (part.programme, token):
                 return f"claim: payment {key} did not wait there under this programme"
             undone, taken = self._undone.get(key, (0, 0))
-            left = Fraction(award.paid.amount - undone, award.paid.amount or 1)
-            total += Fraction(*award.contribution) * left
-            eligible += int(award.eligible * left)
+            left = earning.left(award, award.paid.amount - undone)
+            total += left.contribution
+            eligible += left.eligible
             points += award.points - taken
         stored = (part.contribution, part.eligible, part.points_out)
         computed = ((total.numerator, total.denominator), eligible, points)

@@ -9,6 +9,7 @@ import sqlite3
 import msgspec
 
 from vafa.app.counter import Counter
+from vafa.app.earning import circumstances
 from vafa.app.outcome import Outcome, outcome_at
 from vafa.books.rows import SaleRow
 from vafa.club.earn import Earned, earn
@@ -153,7 +154,8 @@ class Sales:
         promised = 0
         if programme is not None:
             carry = holder.carry(programme)
-            earned = earn(programme, amount, Currency.RIAL_CURRENT, is_sale=True, carry=carry)
+            around = circumstances(tx, programme, holder.id, holder.row, tx.at_ms // 1000)
+            earned = earn(programme, amount, Currency.RIAL_CURRENT, True, carry, around)  # noqa: FBT003
             promised = earned.points if isinstance(earned, Earned) else 0
         known = holder.known_by is not KnownBy.NOBODY
         event = events.SaleAsked(

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import msgspec
 
+from vafa.app import earning
 from vafa.app.counter import Counter
 from vafa.books import lots
 from vafa.books.effect import floor_sum, fraction_left, paying
@@ -220,20 +221,24 @@ def _undoing(
     award = reads.entry(connection, row.seq).event
     programme = award.programme if isinstance(award, events.Award) else b""
     holder = reads.holder(connection, row.holder) if row.holder else None
-    taken = _pair(_contributed(award, part))
+    left = row.amount - row.refunded
+    before, after = earning.left(award, left), earning.left(award, left - part)
+    taken = _pair(before.contribution - after.contribution)
     if holder is not None:
         carry = Carry(holder.carry).of(programme)
     else:
-        carry = fraction_left(ZERO, _pair(_contributed(award, row.amount - row.refunded)))
+        carry = fraction_left(ZERO, _pair(before.contribution))
     points = -floor_sum(carry, (-taken[0], taken[1]))
     own = _dates_of(award)
     draw = _clawed_back(holder, points, own)
     debt = points - draw.points if holder is not None else 0
+    eligible = before.eligible - after.eligible
     given = (
-        row.key, wish.ref, part, part if programme else 0, row.holder, programme, taken, carry, points, debt,
+        row.key, wish.ref, part, eligible, row.holder, programme, taken, carry, points, debt,
         wish.at, wish.by, holder.balance - draw.points if holder is not None else 0, draw.taken,
     )  # fmt: skip
     undoing = events.Reversal(*given) if wish.kind is Undoing.VOID else events.Refund(*given)
+    undoing = earning.with_undone_rules(undoing, award)
     return msgspec.structs.replace(undoing, available_at=own.available_at, expires_at=own.expires_at)
 
 
@@ -268,13 +273,6 @@ def _adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjus
     return events.Adjust(
         wish.member, wish.points, debt, None, wish.by, wish.why, wish.ref, balance, lots=taken
     )
-
-
-def _contributed(award: events.Event, amount: int) -> Fraction:
-    """What `amount` rials of a payment contributed, exactly; 0 when it earned nothing."""
-    if not isinstance(award, events.Award):
-        return Fraction(0)
-    return Fraction(*award.contribution) * Fraction(amount, award.paid.amount)
 
 
 def undone_at(connection: sqlite3.Connection, entry: reads.Entry) -> Undone:

@@ -67,6 +67,15 @@ def applying(programme: Programme, at: int, eligible: int, customer: Customer) -
     return found
 
 
+def sent_by(programme: Programme, at: int, eligible: int, customer: Customer) -> list[tuple[str, int]]:
+    """(bonus, points) that whoever sent this customer gets for this sale, however its own gains stack."""
+    if not any(bonus.referrer_points for bonus in programme.bonuses) or customer.visits:
+        return []
+    paying = {bonus.id: bonus.referrer_points for bonus in programme.bonuses if bonus.referrer_points}
+    gains = applying(programme, at, eligible, customer)
+    return [(gain.id, paying[gain.id]) for gain in gains if gain.id in paying]
+
+
 def stacked(stacking: str, base: Fraction, gains: list[Gain]) -> Stacked:
     """How gains on a base of so many points stack."""
     ordered = sorted(gains, key=lambda gain: (-gain.priority, gain.id))

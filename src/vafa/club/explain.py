@@ -1,79 +1,129 @@
 """How a stored number came about, derived anew from the stored inputs.
 
-Steps are never stored, hashed or sent (LOYALTY.md §6): they are computed from the programme, the eligible
-amount and the carry, and must reach the stored contribution and points. Where they do not, the answer is a
+Steps are never stored, hashed or sent (LOYALTY.md §6): they are computed from the programme and what the
+award says it looked at, and must reach everything it says it gave. Where they do not, the answer is a
 `Mismatch` that names the first value that differs; `verify` reports it, nobody rounds it away.
 
-A step is a code and its numbers. The words, Persian and English, stand in receipt/explained.py.
+A step is a code and its values. The words, Persian and English, stand in receipt/wording.py.
 """
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from fractions import Fraction
 
 from msgspec import Struct
 
-from vafa.club.earn import Earned, contribution, earn
-from vafa.club.programme import CURRENCIES, Programme
-from vafa.model.events import Nothing
+from vafa.club import tiers
+from vafa.club.bonuses import Customer, Gain
+from vafa.club.earn import Circumstances, Earned, contribution, earn, not_eligible
+from vafa.club.programme import Programme
+from vafa.club.windows import local, split
+from vafa.model import events
+from vafa.model.events import Cap, Less, Nothing
+from vafa.model.standing import unpack
 
 
 class Code(StrEnum):
     """What a step says; `values` below it, in order. Never rename: the words are looked up by it."""
 
     PAID = "paid"  # amount
+    LESS_CASHBACK = "less_cashback"  # amount
+    LESS_TIP = "less_tip"  # amount
+    LESS_DELIVERY = "less_delivery"  # amount
+    LESS_VAT = "less_vat"  # amount
+    LESS_POINTS = "less_points"  # amount
     ELIGIBLE = "eligible"  # eligible amount
+    TIER = "tier"  # the tier's id
     RATE = "rate"  # points, per
     CONTRIBUTION = "contribution"  # eligible, points, per, contribution
+    BONUS = "bonus"  # the bonus's id, percent
+    BONUS_POINTS = "bonus_points"  # the bonus's id, points
+    TOGETHER = "together"  # base, multiplier, fixed points, result
+    CAP_PAYMENT = "cap_payment"  # points it took, points it left
+    CAP_DAY = "cap_day"  # the same
+    CAP_BUDGET = "cap_budget"  # the same
     SUM = "sum"  # carry before, contribution, their sum
     POINTS = "points"  # points
     CARRY_AFTER = "carry_after"  # carry after
+    STAMP = "stamp"  # the card's id, how many
+    AVAILABLE = "available"  # the first day they can be used
+    LAST_DAY = "last_day"  # the last day they can be used
     NOT_A_SALE = "not_a_sale"
     BELOW_MINIMUM = "below_minimum"  # minimum
     BASELINE = "baseline"
     NO_PROGRAMME = "no_programme"
 
 
+Value = int | Fraction | str
+_LESS = {
+    Less.CASHBACK: Code.LESS_CASHBACK,
+    Less.TIP: Code.LESS_TIP,
+    Less.DELIVERY: Code.LESS_DELIVERY,
+    Less.VAT: Code.LESS_VAT,
+    Less.POINTS: Code.LESS_POINTS,
+}
+_CAPS = {Cap.PAYMENT: Code.CAP_PAYMENT, Cap.DAY: Code.CAP_DAY, Cap.BUDGET: Code.CAP_BUDGET}
+
+
 class Step(Struct, frozen=True):
     code: Code
-    values: tuple[int | Fraction, ...] = ()
+    values: tuple[Value, ...] = ()
 
 
 class Mismatch(Struct, frozen=True):
     """The stored value is not what the rules give for the stored inputs."""
 
     what: str
-    stored: int | Fraction
-    computed: int | Fraction
+    stored: object
+    computed: object
 
     def __str__(self) -> str:
         return f"{self.what}: stored {self.stored}, the rules give {self.computed}"
 
 
 def explain(
-    programme: Programme, paid: int, eligible: int, carry: Fraction, stored: Fraction, points: int
+    programme: Programme, award: events.Award, offers: Sequence[Gain] = ()
 ) -> tuple[Step, ...] | Mismatch:
-    """The arithmetic of an award, from `paid` minor units to `points`; `stored` is its contribution."""
+    """The arithmetic of an award, from what was paid to its points. `offers`: the gains of those it spent."""
+    carry = Fraction(*award.carry)
     if not 0 <= carry < 1:
         return Mismatch("carry", carry, carry - carry.__floor__())
-    result = earn(programme, paid, CURRENCIES[programme.currency], True, carry)  # noqa: FBT003
+    result = again(programme, award, offers)
     if isinstance(result, Nothing):
-        return Mismatch("points", points, 0)
-    wrong = _first_difference(result, eligible, stored, points)
-    if wrong:
-        return wrong
-    steps = [
-        Step(Code.PAID, (paid,)),
-        Step(Code.RATE, (programme.points, programme.per)),
-        Step(Code.CONTRIBUTION, (eligible, programme.points, programme.per, result.contribution)),
-    ]
-    if eligible != paid:
-        steps.insert(1, Step(Code.ELIGIBLE, (eligible,)))
-    if carry:
-        steps.append(Step(Code.SUM, (carry, result.contribution, carry + result.contribution)))
-    steps.append(Step(Code.POINTS, (result.points,)))
-    if result.carry_after:
-        steps.append(Step(Code.CARRY_AFTER, (result.carry_after,)))
-    return tuple(steps)
+        return Mismatch("points", award.points, 0)
+    wrong = _first_difference(programme, result, award)
+    return wrong if wrong else tuple(_steps(programme, result, award, carry))
+
+
+def again(programme: Programme, award: events.Award, offers: Sequence[Gain] = ()) -> Earned | Nothing:
+    """What the rules give for an award's stored inputs."""
+    around = Circumstances(
+        award.at,
+        award.less,
+        Customer(bool(award.holder), award.visits, award.tier, unpack(award.standing)),
+        Fraction(*award.budget) if award.budget else Fraction(0),
+        tuple(offers),
+    )
+    paid, is_sale = award.paid, True  # only sales have awards
+    return earn(programme, paid.amount, paid.currency, is_sale, Fraction(*award.carry), around)
+
+
+def stored_parts(earned: Earned) -> dict[str, object]:
+    """The fields of events.Award that a sale's result gives, as they are stored."""
+    return {
+        "eligible": earned.eligible,
+        "contribution": earned.contribution.as_integer_ratio(),
+        "points": earned.points,
+        "fixed": earned.fixed,
+        "clipped": tuple((int(cap), *taken.as_integer_ratio()) for cap, taken in earned.clipped),
+        "available_at": earned.available_at,
+        "expires_at": earned.expires_at,
+        "day": earned.day,
+        "stamps": earned.stamps,
+        "granted": earned.granted,
+        "counted": earned.counted,
+        "offers": earned.offers,
+    }
 
 
 def explain_nothing(programme: Programme | None, paid: int, why: Nothing) -> tuple[Step, ...] | Mismatch:
@@ -94,11 +144,74 @@ def explain_nothing(programme: Programme | None, paid: int, why: Nothing) -> tup
     return (*steps, Step(Code.POINTS, (0,)))
 
 
-def _first_difference(result: Earned, eligible: int, stored: Fraction, points: int) -> Mismatch | None:
-    if eligible != result.eligible:
-        return Mismatch("eligible", eligible, result.eligible)
-    if stored != result.contribution:
-        return Mismatch("contribution", stored, result.contribution)
-    if points != result.points:
-        return Mismatch("points", points, result.points)
+def _first_difference(programme: Programme, result: Earned, award: events.Award) -> Mismatch | None:
+    for name, computed in stored_parts(result).items():
+        stored = getattr(award, name)
+        if stored != computed:
+            if name == "contribution":
+                return Mismatch(name, Fraction(*award.contribution), result.contribution)
+            return Mismatch(name, stored, computed)
+    if bool(award.at) == programme.is_plain:
+        return Mismatch("at", award.at, "no instant" if programme.is_plain else "an instant")
+    if (award.budget is not None) != bool(programme.budget):
+        return Mismatch("budget", award.budget, "none" if award.budget else "one")
     return None
+
+
+def _steps(programme: Programme, result: Earned, award: events.Award, carry: Fraction) -> Iterator[Step]:
+    yield Step(Code.PAID, (award.paid.amount,))
+    for part, amount in award.less:
+        if not_eligible(programme, ((part, amount),)):
+            yield Step(_LESS[Less(part)], (amount,))
+    if result.eligible != award.paid.amount:
+        yield Step(Code.ELIGIBLE, (result.eligible,))
+    rate = programme.rate_in(award.paid.currency)
+    assert rate is not None, "an award has a rate"
+    points, per = programme.points, programme.per
+    if not programme.is_plain and result.rate != programme.rate:
+        points, per = result.rate.as_integer_ratio()
+    tier = tiers.tier_of(programme, award.tier) if award.holder else None
+    if tier is not None:
+        yield Step(Code.TIER, (tier.id,))
+    yield Step(Code.RATE, (points, per))
+    base = Fraction(result.eligible * points, per)
+    yield Step(Code.CONTRIBUTION, (result.eligible, points, per, base))
+    yield from _gains(result, base)
+    left = base * result.multiplier + result.fixed
+    for cap, taken in result.clipped:
+        left -= taken
+        yield Step(_CAPS[cap], (taken, left))
+    if carry:
+        yield Step(Code.SUM, (carry, result.contribution, carry + result.contribution))
+    yield Step(Code.POINTS, (result.points,))
+    if result.carry_after:
+        yield Step(Code.CARRY_AFTER, (result.carry_after,))
+    for card, count in result.stamps:
+        yield Step(Code.STAMP, (card, count))
+    yield from _dates(programme, result)
+
+
+def _gains(result: Earned, base: Fraction) -> Iterator[Step]:
+    for gain in result.gains:
+        if gain.extra:
+            yield Step(Code.BONUS, (gain.id, gain.extra * 100))
+        if gain.fixed:
+            yield Step(Code.BONUS_POINTS, (gain.id, gain.fixed))
+    if result.gains:
+        total = base * result.multiplier + result.fixed
+        yield Step(Code.TOGETHER, (base, result.multiplier, result.fixed, total))
+
+
+def _dates(programme: Programme, result: Earned) -> Iterator[Step]:
+    """The days, in the programme's calendar, between which the points can be used."""
+    if result.points <= 0:
+        return
+    if result.available_at:
+        yield Step(Code.AVAILABLE, (_day(programme, result.available_at),))
+    if result.expires_at:
+        yield Step(Code.LAST_DAY, (_day(programme, result.expires_at - 1),))
+
+
+def _day(programme: Programme, at: int) -> str:
+    year, month, day = split(local(at, programme.zone).date(), programme.calendar)
+    return f"{year}/{month:02d}/{day:02d}"

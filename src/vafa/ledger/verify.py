@@ -15,6 +15,7 @@ import msgspec
 
 from vafa.books import till as tills
 from vafa.books.apply import apply, state_hash_after
+from vafa.books.effect import State
 from vafa.books.rows import TABLES, BookRow, Key, R
 from vafa.books.till import TillSums
 from vafa.ledger.schema import scratch_tables
@@ -25,7 +26,7 @@ from vafa.model.chain import NO_HASH, Row, chain_hash
 _ROWS = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal ORDER BY seq"
 PROGRESS_EVERY_ROWS = 5_000
 
-Recheck = Callable[[events.Event], str]
+Recheck = Callable[[events.Event, State], str]  # an event, and the books after it
 
 
 class Bad(msgspec.Struct, frozen=True):
@@ -147,7 +148,7 @@ def _row_fault(row: Row, before: bytes, count: int, rebuild: Rebuild, recheck: R
         return f"the till sums are not what the events give: {rebuild.till}"
     if rebuild.state.to_bytes(32, "big") != row.state:
         return "the state hash is not what the events give"
-    return recheck(event)
+    return recheck(event, rebuild)
 
 
 def _chain_fault(row: Row, before: bytes, count: int) -> str:

@@ -53,6 +53,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     order_id    what the cash register called the sale, '' when none
     processing  the protocol's processing or row type code, e.g. Sadad '000000' or '04'
     is_sale     False for a bill payment, top-up or balance inquiry: recorded, earns nothing
+    less        (events.Less, minor units): parts of the amount that may not earn, where somebody told them
     """
 
     key: PaymentKey
@@ -65,3 +66,4 @@ class Payment(Struct, frozen=True, kw_only=True):
     order_id: str = ""
     processing: str = ""
     is_sale: bool = True
+    less: tuple[tuple[int, int], ...] = ()

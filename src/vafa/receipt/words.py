@@ -29,9 +29,10 @@ def wording(line: AnyLine, lang: str, zone: str) -> tuple[str, ...]:
     return wordings.lines(line, lang, zone)
 
 
-def step(code: str, values: Sequence[int | Fraction], lang: str) -> str:
+def step(code: str, values: Sequence[int | Fraction | str], lang: str) -> str:
     """One step of an explanation (club.explain.Step's code and values) in words. KeyError: unknown code."""
-    return say(lang, wordings.STEPS[code], *(exact(value, lang) for value in values))
+    shown = (identifier(each, lang) if isinstance(each, str) else exact(each, lang) for each in values)
+    return say(lang, wordings.STEPS[code], *shown)
 
 
 def mask(masked: str, lang: str) -> str:

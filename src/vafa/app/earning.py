@@ -1,0 +1,120 @@
+"""What rules beyond a rate look at when a sale is posted, what its award then says, and what follows it.
+
+A plain programme passes through here untouched: nothing is read for it that a sale did not read before.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import msgspec
+
+from vafa.books.effect import paying
+from vafa.books.rows import BudgetRow, MemberRow, MemberState
+from vafa.club import tiers
+from vafa.club.bonuses import Customer, sent_by
+from vafa.club.earn import Circumstances, Earned, Left, left_of, lot_dates
+from vafa.club.explain import stored_parts
+from vafa.club.programme import Programme
+from vafa.ledger.ledger import Transaction
+from vafa.model import events
+from vafa.model.payment import PaymentKey, Scheme
+from vafa.model.standing import unpack, unpack_window
+
+RULE = "rule"  # `by` of what the programme itself gave
+_NOTHING = Left(0, Fraction(0))
+
+
+def circumstances(
+    tx: Transaction,
+    programme: Programme,
+    holder: bytes,
+    row: MemberRow | None,
+    at: int,
+    less: tuple[tuple[int, int], ...] = (),
+) -> Circumstances:
+    """What the programme's rules look at for a sale of this holder at a UTC second."""
+    if programme.is_plain:
+        return Circumstances(less=less)
+    customer = Customer(bool(holder))
+    if row is not None:
+        customer = Customer(bool(holder), row.visits, row.tier, unpack(row.standing))
+    used = tx.find(BudgetRow, (programme.id,)) if programme.budget else None
+    budget = Fraction(used.numerator, used.denominator) if used else Fraction(0)
+    return Circumstances(at, less, customer, budget)
+
+
+def with_rules(
+    award: events.Award, programme: Programme, earned: Earned, around: Circumstances, row: MemberRow | None
+) -> events.Award:
+    """The award with what its rules looked at and gave."""
+    return msgspec.structs.replace(
+        award,
+        **stored_parts(earned),
+        at=around.at,
+        visits=around.customer.visits,
+        tier=around.customer.tier,
+        standing=row.standing if row is not None else b"",
+        budget=around.budget.as_integer_ratio() if programme.budget else None,
+    )
+
+
+def following(tx: Transaction, programme: Programme, award: events.Award) -> Iterator[events.Event]:
+    """What a posted award brings with it: a tier reached at once, points for who sent the customer."""
+    if not award.holder:
+        return
+    row = tx.find(MemberRow, (award.holder,))
+    assert row is not None, "an award has made its holder's row"
+    if programme.tiers:
+        step = tiers.upgrade(programme, row.tier, unpack_window(row.metric), award.at)
+        if step is not None:
+            yield tier_changed(award.holder, step, award.at, programme)
+    for bonus, points in owed_to_referrer(programme, award):
+        referrer = tx.find(MemberRow, (unpack(award.standing).referrer,))
+        if referrer is not None and referrer.state == MemberState.ACTIVE:
+            yield _thanked(referrer, bonus, points, programme, award)
+
+
+def owed_to_referrer(programme: Programme, award: events.Award) -> list[tuple[str, int]]:
+    """(bonus, points) that whoever sent an award's customer gets for it."""
+    customer = Customer(bool(award.holder), award.visits, award.tier, unpack(award.standing))
+    comparable = tiers.in_rial(award.eligible, award.paid.currency)
+    return sent_by(programme, award.at, comparable, customer)
+
+
+def tier_changed(member: bytes, step: tiers.Step, at: int, programme: Programme) -> events.TierChanged:
+    """The event of a step between tiers."""
+    return events.TierChanged(member, step.before, step.after, step.metric, step.why, at, programme.id)
+
+
+def _thanked(
+    row: MemberRow, bonus: str, points: int, programme: Programme, award: events.Award
+) -> events.Adjust:
+    """Points for whoever sent a customer, once for that customer's first purchase."""
+    available_at, expires_at = lot_dates(programme, award.at)
+    key = award.paid.key
+    ref = PaymentKey(Scheme.REQUEST, key.tid, f"{bonus} {key.scheme:d}/{key.ref}", key.reuse)
+    balance = row.balance + points - paying(row, points)
+    why = f"bonus {bonus}"
+    return events.Adjust(row.id, points, 0, expires_at or None, RULE, why, ref, balance, available_at)
+
+
+def left(award: events.Event, amount_left: int) -> Left:
+    """What a payment contributes when so much of it is left; nothing where it earned nothing."""
+    if not isinstance(award, events.Award):
+        return _NOTHING
+    contributed = Fraction(*award.contribution)
+    return left_of(award.paid.amount, award.eligible, contributed, award.fixed, award.clipped, amount_left)
+
+
+def with_undone_rules(
+    undoing: events.Reversal | events.Refund, award: events.Event
+) -> events.Reversal | events.Refund:
+    """The undoing with what goes of the tier's metric, and of a whole sale its stamps and rights."""
+    if not isinstance(award, events.Award) or not award.at or not undoing.holder:
+        return undoing
+    eligible = tiers.in_rial(undoing.eligible, award.paid.currency)
+    if isinstance(undoing, events.Refund):
+        taken = tiers.taken_out(award.counted, eligible, undoing.points, 0)
+        return msgspec.structs.replace(undoing, counted=taken)
+    taken = tiers.taken_out(award.counted, eligible, undoing.points, 1)
+    return msgspec.structs.replace(undoing, counted=taken, stamps=award.stamps, granted=award.granted)
