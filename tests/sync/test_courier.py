@@ -311,6 +311,7 @@ def test_a_journal_that_is_not_the_hub_s_is_seen_and_nothing_of_it_is_sent(bench
     bench.sell(3)
     bench.settle()
     marks = bench.hub.books.marks
+    sent = len([request for request in bench.hub.requests if request.rows])
     marks[-1] = msgspec.structs.replace(marks[-1], hash=b"another!")
     bench.now += HEARTBEAT_S
     bench.run()
@@ -318,6 +319,7 @@ def test_a_journal_that_is_not_the_hub_s_is_seen_and_nothing_of_it_is_sent(bench
     marks.append(Mark(1, 99, b"ahead..."))
     bench.run()
     assert bench.kept.trouble.code == "SYN-009"
+    assert len([request for request in bench.hub.requests if request.rows]) == sent
 
 
 def test_a_device_that_was_restored_goes_on_from_its_new_epoch(bench: Bench) -> None:
@@ -328,11 +330,18 @@ def test_a_device_that_was_restored_goes_on_from_its_new_epoch(bench: Bench) -> 
     bench.sell(3, 10)
     for seq in (head.seq + 1, head.seq + 2, head.seq + 50):
         lost = Mark(1, seq, b"lost....")
-        assert placed(bench.journal, lost) == mark_at(bench.journal, head.seq)
+        assert placed(bench.journal, lost, Mark()) == mark_at(bench.journal, head.seq)
     with pytest.raises(SyncError, match="otherwise"):
-        placed(bench.journal, Mark(1, head.seq - 1, b"another!"))
+        placed(bench.journal, Mark(1, head.seq - 1, b"another!"), Mark())
     with pytest.raises(SyncError, match="otherwise"):
-        placed(bench.journal, Mark(2, head.seq + 50, b"ahead..."))
+        placed(bench.journal, Mark(2, head.seq + 50, b"ahead..."), Mark())
+
+
+def test_a_hub_that_looks_for_where_the_branches_part_is_followed_back(bench: Bench) -> None:
+    bench.sell(9)
+    newest = mark_at(bench.journal, bench.shop.ledger.head.seq)
+    there = Mark(1, newest.seq // 2, b"another!")
+    assert placed(bench.journal, there, newest) == mark_at(bench.journal, there.seq)
 
 
 @pytest.mark.parametrize("reason", [Reason.UNKNOWN_DEVICE, Reason.REVOKED, Reason.FORK, Reason.NOT_YOURS])

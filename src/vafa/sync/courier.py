@@ -219,7 +219,7 @@ class Courier:
 
     def _answered(self, request: SyncRequest, answer: SyncAnswer, spent: Sync, now: float) -> None:
         kept = self._store.kept
-        received = placed(self._journal, answer.received)
+        received = placed(self._journal, answer.received, request.before)
         if received.seq < kept.received.seq:
             log.warning("the hub has fewer rows than before", ours=kept.received.seq, its=received.seq)
         elif request.rows and received == kept.received and (kept.whole or not answer.whole_rows):

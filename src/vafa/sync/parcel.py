@@ -56,17 +56,20 @@ def mark_at(journal: Journal, seq: int) -> Mark:
     return Mark() if row is None else Mark(row.epoch, row.seq, row.hash[:MARK_HASH_BYTES])
 
 
-def placed(journal: Journal, mark: Mark) -> Mark:
-    """The hub's mark in our journal. SyncError where the hub's branch is another than ours.
+def placed(journal: Journal, mark: Mark, before: Mark) -> Mark:
+    """The hub's mark in our journal, after a request whose rows followed `before`. SyncError for none.
 
-    A device that was restored opens an epoch at a row the hub has of the epoch before: then our rows begin
-    there, whatever the hub has above.
+    A hub that does not hold `before` looks for where our branches part: it names rows further and further
+    back until one is in both, and takes the rows from there as a branch of their own. A device that was
+    restored opens an epoch at a row the hub has of the epoch before: then our rows begin there.
     """
     if mark.seq == 0:
         return Mark()
     row = journal.row(mark.seq)
     if row is not None and row.epoch == mark.epoch and row.hash.startswith(mark.hash):
         return mark_at(journal, mark.seq)
+    if row is not None and mark.seq < before.seq:
+        return mark_at(journal, mark.seq)  # not in our branch: further back, then
     begins = journal.epoch_begins(mark.epoch)
     if begins is not None and begins <= mark.seq + 1:
         return mark_at(journal, begins - 1)
