@@ -13,8 +13,11 @@ CONFINED = Path(__file__).with_name("confined.py")
 PROGRAM = """
 import os, pathlib, sys, tempfile
 from vafa.app.aside import SealerAside, migrate_aside
+from vafa.app.printers import set_aside
 from vafa.keys.seal import Person
 from vafa.ledger.ledger import Ledger
+from vafa.receipt.page import page
+from vafa.receipt.slip import sample
 try:
     os.sched_setaffinity(0, {0})
 except PermissionError:
@@ -25,6 +28,7 @@ with tempfile.TemporaryDirectory() as directory:
 there = SealerAside(b"w" * 32)
 sealed = there.sealed(b"member", Person("+989121236789", "Sara"))
 print([person.name for person in there.opened([(b"member", sealed)])])
+print(len(set_aside(page(sample(0), "fa"), "escpos-58").pieces) > 3, "a slip was set")
 from vafa.app.sync_process import goes_last
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey, is_signed
@@ -35,7 +39,7 @@ print("a sync can be signed", goes_last(), is_signed(key.public, key.sign(b"x"),
 """
 
 
-def test_a_ledger_is_made_and_a_phone_sealed_under_the_unit_s_system_call_filter() -> None:
+def test_ledger_phone_slip_and_sync_are_made_under_the_unit_s_system_call_filter() -> None:
     if shutil.which("systemd-analyze") is None or ctypes.util.find_library("seccomp") is None:
         assert os.environ.get("CI") != "true", "systemd-analyze or libseccomp is missing"
         pytest.skip("systemd-analyze or libseccomp is missing: nothing to confine with")
@@ -46,5 +50,6 @@ def test_a_ledger_is_made_and_a_phone_sealed_under_the_unit_s_system_call_filter
         "confined",
         "a ledger was made",
         "['Sara']",
+        "True a slip was set",
         "a sync can be signed True True",
     ], ran.stderr

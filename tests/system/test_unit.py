@@ -96,7 +96,7 @@ def test_every_account_is_made_and_every_group_is_the_service_s() -> None:
     assert ["u", user, f"-:{one('Group')}"] in [words[:3] for words in MADE]
     assert any(words[:2] == ["u", user] and Ledger().directory in words for words in MADE)
     assert groups - {one("Group")} == joined
-    assert groups - made == {"dialout"}  # Debian's own
+    assert groups - made == {"dialout", "lp"}  # Debian's own
     for page in (README, OPERATIONS):
         assert set(re.findall(r"\bgroups? (?:= )?[`\"](vafa[\w-]*)[`\"]", page)) <= made
     assert 'group = "vafa-pos"' in README

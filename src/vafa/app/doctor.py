@@ -18,6 +18,7 @@ from vafa.app import (
     doctor_link,
     doctor_local,
     doctor_ports,
+    doctor_printers,
     doctor_service,
     doctor_terminals,
 )
@@ -37,6 +38,7 @@ CHECKS = (
     Check("serial", "the ports: there, permitted, free", doctor_ports.look, _PORTS, of_config=True),
     Check("terminal", "does each terminal answer", doctor_terminals.look, _LANES, of_config=True),
     Check("local", "where payment applications come in", doctor_local.look),
+    Check("printer", "receipt printers, Persian type", doctor_printers.look, ("PRN",), of_config=True),
     Check("discovery", "terminals that announce themselves", discovery.look, ("UDP",), of_config=True),
     Check("clock", "the device's clock", doctor_clock.look, ("CLK",)),
     Check("zone", "time zone data", doctor_clock.look_at_zone),

@@ -80,9 +80,9 @@ def _of_port(patient: Patient, port: Port) -> Finding:
             "fail", "serial", f"{path} is no serial port", "it is a file of another kind",
             f"set {port.setting} in config.toml to the port's name", "SER-001",
         )  # fmt: skip
-    refused = _refused(patient, device)
-    if refused is not None:
-        return refused
+    barred = refused(patient, device)
+    if barred is not None:
+        return barred
     shown = path if path == address else f"{address} is {path}"
     if _is_open(patient, port):
         return Finding("ok", "serial", f"{shown}, {port.baud} 8N1, held by vafa")
@@ -110,7 +110,7 @@ def _fix_of(error: PortError) -> str:
     return f"{end}; vafa then takes the line by itself"
 
 
-def _refused(patient: Patient, device: Path) -> Finding | None:
+def refused(patient: Patient, device: Path) -> Finding | None:
     """What the service may not: the running process by its own groups, else its account."""
     found = device.stat()
     group = _group_name(found.st_gid)

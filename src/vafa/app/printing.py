@@ -37,7 +37,12 @@ _SAID = {
     Trouble.FAULT: ("fault", "look at its cutter and head; switch it off and on", "PRN-006"),
     Trouble.OFFLINE: ("offline", "press its FEED or ONLINE button; switch it off and on", "PRN-007"),
 }  # the first that holds is said: an open cover also reads as offline
-_STOPS = Trouble.PAPER_OUT | Trouble.COVER_OPEN | Trouble.FAULT | Trouble.OFFLINE
+
+
+def told(answers: dict[bytes, int]) -> tuple[str, str, str] | None:
+    """(what is wrong, what to do, code) by a printer's answers to ASKED; None: it can print."""
+    found = trouble(answers)
+    return next((said for each, said in _SAID.items() if found & each), None)
 
 
 class Slip(Struct, frozen=True):
@@ -186,14 +191,16 @@ class Press:
         if not PROFILES[self._profile].asks:
             return True
         assert self._line is not None
-        found = trouble(self._line.ask(ASKED))
+        answers = self._line.ask(ASKED)
         with self._changed:
-            self._state = replace(self._state, paper_low=bool(found & Trouble.PAPER_LOW))
-        for each, (doing, fix, code) in _SAID.items():
-            if found & each:
-                self._say(doing, f"the printer says: {doing}", fix, code)
-                return False
-        return True
+            paper_low = bool(trouble(answers) & Trouble.PAPER_LOW)
+            self._state = replace(self._state, paper_low=paper_low)
+        said = told(answers)
+        if said is None:
+            return True
+        doing, fix, code = said
+        self._say(doing, f"the printer says: {doing}", fix, code)
+        return False
 
     def _say(self, doing: str, message: str = "", fix: str = "", code: str = "") -> None:
         with self._changed:

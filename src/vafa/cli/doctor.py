@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from vafa.app.config import Config
-    from vafa.app.findings import Finding, Patient, Report
+    from vafa.app.findings import Check, Finding, Patient, Report
     from vafa.app.standing import Status
 
 COLUMNS = 80
@@ -53,6 +53,7 @@ def _completed(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
     shell_complete=_completed,
     help="Only this check, e.g. serial; repeatable.",
 )
+@click.option("--print", "prints", is_flag=True, help="Also print a sample slip on each receipt printer.")
 @click.option("--full", is_flag=True, help="Verify the whole ledger, however long it takes.")
 @click.option(
     "--bundle",
@@ -66,20 +67,26 @@ def _completed(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
 def command(
     config_path: Path,
     only: tuple[str, ...],
-    full: bool,  # noqa: FBT001 - click passes flags so
+    prints: bool,  # noqa: FBT001 - click passes flags so
+    full: bool,  # noqa: FBT001
     bundle: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Look at everything a sale needs; for what is wrong, say why and what to do.
 
-    Reads, asks and listens only: with the daemon up nothing is taken from it, with the daemon down each
-    terminal is asked a harmless question. Exit codes: 0 in order, 10 a warning, 20 a failure, 3 the daemon is
-    not running, 2 usage or a fault in the configuration. Codes in brackets: docs/operations.md.
+    Reads, asks and listens only (--print uses paper): with the daemon up nothing is taken from it, with the
+    daemon down each terminal is asked a harmless question. Exit codes: 0 in order, 10 a warning, 20 a
+    failure, 3 the daemon is not running, 2 usage or a fault in the configuration. Codes in brackets:
+    docs/operations.md.
     """
-    from vafa.app.doctor import examine, exit_code
+    from vafa.app.doctor import CHECKS, examine, exit_code
 
     looked_at = patient(config_path, full=full)
-    report = examine(looked_at, only)
+    if prints:
+        printing = _printed(config_path)
+        report = examine(looked_at, (*only, printing.name) if only else (), (*CHECKS, printing))
+    else:
+        report = examine(looked_at, only)
     if as_json:
         print_json(report)
     else:
@@ -88,6 +95,22 @@ def command(
     if bundle is not None:
         _write_bundle(bundle, looked_at, report)
     sys.exit(exit_code(report))
+
+
+def _printed(config_path: Path) -> "Check":
+    """`--print` is a row more in the doctor's table."""
+    from vafa.app.doctor_printers import PRINT, Daemon, print_samples
+    from vafa.app.findings import Check
+    from vafa.app.print_questions import Print, PrintIs
+    from vafa.app.questions import GetStatus, StatusIs
+    from vafa.cli.asking import ask
+
+    daemon = Daemon(
+        lambda name: ask(config_path, Print(printer=name), PrintIs, ANSWER_S),
+        lambda: ask(config_path, GetStatus(), StatusIs, ANSWER_S).status.printers,
+    )
+    about = "a sample slip on each printer"
+    return Check(PRINT, about, lambda patient: print_samples(patient, daemon), of_config=True)
 
 
 def _write_bundle(name: str, looked_at: "Patient", report: "Report") -> None:
