@@ -36,6 +36,15 @@ from vafa.sync.tls import context
 key = SigningKey(DeviceKey(b"k" * 32))
 context("", trusts_clock=False)
 print("a sync can be signed", goes_last(), is_signed(key.public, key.sign(b"x"), b"x"))
+from vafa.sync.link_watch import LinkWatch
+from vafa.sync.links import Metering
+from vafa.sync.network_manager import told
+watch = LinkWatch(lambda: None, 0.0, Metering(), told)
+watch.step(0.0)
+watch.nudge()
+watch.wait(1.0)
+print("links are watched:", "lo" in [link.name for link in watch.links().links])
+watch.close()
 """
 
 
@@ -52,4 +61,5 @@ def test_ledger_phone_slip_and_sync_are_made_under_the_unit_s_system_call_filter
         "['Sara']",
         "True a slip was set",
         "a sync can be signed True True",
+        "links are watched: True",
     ], ran.stderr
