@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from vafa.sync import enrolment
 from vafa.sync.enrolment import MERCHANT_KEY
 
 PHONE = "09121236789"
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -74,8 +76,12 @@ def test_with_the_daemon_down_it_enrols_under_the_ledger_s_lock(
     device = Device(tmp_path / "device")
     with device.running():
         pass
+    if os.geteuid() == 0:
+        for path in (device.state, *device.state.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
     done = device.enrol(*words("AAAA", address, authority))
     assert (done["device"], enrolment.merchant_key(device.state)) == (1, b"m" * 32)
+    assert len({path.stat().st_uid for path in (device.state, *device.state.rglob("*"))}) == 1  # the daemon's
     with device.running():
         assert device.pay("1")["number"].startswith("1-2-")
     assert device.epochs() == [1, 1]  # the key is another one

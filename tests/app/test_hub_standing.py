@@ -121,7 +121,8 @@ def test_a_device_that_was_never_enrolled_says_so_in_one_line_and_is_not_degrade
 @pytest.mark.parametrize(("lost_s", "codes"), [(119, []), (120, ["LINK-002"])])
 def test_a_link_that_flaps_is_no_trouble_until_it_lasts(lost_s: float, codes: list[str]) -> None:
     links = Links((changed(SIM, state="no carrier"),), "wwan0", changed_at=NOW - lost_s)
-    assert [each.code for each in seen(links, GOOD).trouble] == codes
+    sync = msgspec.structs.replace(GOOD, last_sync_age_s=lost_s + 5)
+    assert [each.code for each in seen(links, sync).trouble] == codes
 
 
 def test_a_hub_that_fails_three_times_while_a_link_is_up_is_trouble_with_its_own_words() -> None:
@@ -150,6 +151,11 @@ def test_without_a_network_the_hub_is_not_blamed() -> None:
     sync = msgspec.structs.replace(GOOD, state="unreachable", reach=(False,) * 8, code="SYN-006")
     links = Links((changed(SIM, state="down"),), "", changed_at=NOW - 3_000)
     assert [each.code for each in seen(links, sync).trouble] == ["LINK-002"]
+
+
+def test_a_hub_that_answered_since_is_no_missing_network_whatever_the_routes_look_like() -> None:
+    links = Links((SIM,), "", changed_at=NOW - 3_000)
+    assert seen(links, GOOD).trouble == ()
 
 
 def test_what_lies_in_suspense_is_told_beside() -> None:

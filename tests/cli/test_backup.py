@@ -1,5 +1,6 @@
 """`vafa backup` and `vafa restore`: a lost disk, a wrong code, a hub that helps, a ledger put aside."""
 
+import os
 import shutil
 import sqlite3
 import tarfile
@@ -86,6 +87,14 @@ def test_the_new_epoch_names_the_head_it_follows_and_the_backup(
     assert isinstance(opened, events.EpochOpened)
     assert (opened.before, opened.ledger_id) == ((head.epoch, head.seq, head.hash), b"L" * 16)
     assert opened.why == "restored from the backup of 2025-12-29T09:20:00.000Z"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_restores_is_the_daemon_s(backup: tuple[Path, Path], empty: Path, vafa: Run) -> None:
+    os.chown(empty, 65534, 65534)
+    assert vafa("restore", str(backup[0]), "--code-file", str(backup[1]), "--yes").code == 0
+    made = {path.name: path.stat().st_uid for path in empty.iterdir() if path.name != "config.toml"}
+    assert set(made.values()) == {65534}, made
 
 
 def test_without_yes_it_is_only_looked_at(backup: tuple[Path, Path], empty: Path, vafa: Run) -> None:

@@ -145,6 +145,15 @@ def test_a_hub_with_two_addresses_is_reached_by_the_one_that_has_a_way(watched: 
     watched.until(SIM)
 
 
+def test_a_hub_known_by_an_address_of_a_family_that_is_gone_is_reached_by_the_other_one(
+    watched: Watched,
+) -> None:
+    watched.watch.toward([HUB6])
+    watched.watch.wait(1.0)
+    watched.step()
+    assert watched.by == WIFI
+
+
 def test_a_modem_that_vanishes_is_remembered_as_down_and_known_again(watched: Watched) -> None:
     watched.device.ip("link", "set", WIFI, "down")
     watched.until(SIM)

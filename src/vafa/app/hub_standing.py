@@ -74,7 +74,7 @@ def _trouble(links: Links, sync: SyncFacts, now: float) -> Iterator[Trouble]:
         yield Trouble("degraded", f"{links.fault}.", "Syncing goes on; see the code.", "LINK-004")
     if sync.state == "refused":
         yield Trouble("degraded", f"The hub refuses: {sync.trouble}. {goes_on}.", _fix(sync), sync.code)
-    elif not links.fault and links.carrier is None and lost_s >= LOST_S:
+    elif not links.fault and links.carrier is None and lost_s >= LOST_S and not _reached(sync, lost_s):
         fix = "Nothing to do: they will be sent when a link comes back."
         yield Trouble("degraded", f"No network for {span(lost_s)}. {goes_on}.", fix, "LINK-002")
     elif failing and (links.carrier is not None or links.fault):
@@ -84,6 +84,12 @@ def _trouble(links: Links, sync: SyncFacts, now: float) -> Iterator[Trouble]:
     if sync.suspense:
         words = f"{sync.suspense:,} events lie in suspense at the hub: its books could not take them."
         yield Trouble("degraded", words, "Nothing is lost. Tell the hub's operator.", "SYN-020")
+
+
+def _reached(sync: SyncFacts, within_s: float) -> bool:
+    """True when the hub has answered since: whatever the routes look like, there is a way."""
+    age_s = sync.last_sync_age_s
+    return sync.state == "reachable" and age_s is not None and age_s < within_s
 
 
 def _fix(sync: SyncFacts) -> str:

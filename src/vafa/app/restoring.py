@@ -235,12 +235,13 @@ def _new_epoch(scratch: Path, found: Found, wall_ms: Callable[[], int]) -> tuple
 
 
 def _give_to_owner(config: Config) -> None:
-    """What root restored must be the daemon's."""
+    """What root restored must be the daemon's. A systemd credential stays root's."""
     directory = config.ledger_directory
     if os.geteuid() != 0:
         return
     owner = directory.stat()
-    for path in (*directory.glob("ledger*"), *directory.glob("keys/*"), *directory.glob("*.json"),
-                 *directory.glob("hub-ca-*"), directory / "keys"):  # fmt: skip
+    patterns = ("ledger*", "keys", "keys/*", "*.json", "hub-ca-*")
+    made = {path for pattern in patterns for path in directory.glob(pattern)} | {config.key_file}
+    for path in made:
         if path.exists():
             os.chown(path, owner.st_uid, owner.st_gid)

@@ -82,8 +82,11 @@ class LinkWatch:
         return self._known
 
     def toward(self, addresses: Sequence[str]) -> None:
-        """The hub's addresses, in the order they are tried: the way to the first that has one is ours."""
-        packed = tuple(ipaddress.ip_address(each).packed for each in addresses) or ANYWHERE
+        """The hub's addresses, in the order they are tried: the way to the first that has one is ours.
+
+        Where none has one the default route counts: it may have other addresses, of the other family.
+        """
+        packed = (*(ipaddress.ip_address(each).packed for each in addresses), *ANYWHERE)
         if packed != self._addresses:
             self._addresses = packed
             self.nudge()
