@@ -3,6 +3,7 @@
 import json
 
 from device import Device, Run
+from shop import payment
 
 PHONE, OTHER = "09121236789", "09351112233"
 
@@ -58,3 +59,21 @@ def test_two_phones_are_merged_with_yes_and_apart_again(device: Device, vafa: Ru
     assert "answers also as" in after
     assert "one member already" in again.out
     assert "stands alone again" in apart.out
+
+
+def test_a_sale_is_moved_to_the_right_member_with_yes(device: Device, vafa: Run) -> None:
+    with device.up():
+        vafa("member", "add", PHONE)
+        vafa("member", "add", OTHER)
+        number = device.shop.counter.post(payment(), device.shop.members.known_id(PHONE)).number
+        shown = vafa("member", "move", number, OTHER, "--why", "her card")
+        done = vafa("member", "move", number, OTHER, "--why", "her card", "--yes")
+        again = vafa("member", "move", number, OTHER, "--why", "her card", "--yes")
+        told = vafa("why", number)
+        history = vafa("member", "show", PHONE).out
+    assert (shown.code, done.code) == (2, 0)
+    assert "10 points leave member" in shown.out
+    assert "10 points come to member" in done.out
+    assert "already; nothing changed" in again.out
+    assert "moved" in told.out
+    assert "moved to another member" in history

@@ -21,6 +21,7 @@ _HISTORY = (
     events.Kind.REVERSAL,
     events.Kind.REFUND,
     events.Kind.ADJUST,
+    events.Kind.AWARD_MOVED,
 )
 
 
@@ -57,7 +58,7 @@ class PersonView(msgspec.Struct, frozen=True):
 
 
 class HistoryLine(msgspec.Struct, frozen=True):
-    """What changed a member's points, and by how many. what: purchase, claim, void, refund or adjustment."""
+    """What changed a member's points, and by how many. `what` says which."""
 
     number: str
     at_ms: int
@@ -125,6 +126,10 @@ def _change_of(event: events.Event, ids: list[bytes]) -> tuple[int, int, str] | 
             return event.amount, -event.points, "refund"
         case events.Adjust(holder=holder) if holder in ids:
             return 0, event.points, "adjustment"
+        case events.AwardMoved(from_holder=holder) if holder in ids:
+            return 0, -event.points_out, "moved to another member"
+        case events.AwardMoved(to_holder=holder) if holder in ids:
+            return 0, event.points_in, "moved here"
         case _:
             return None
 

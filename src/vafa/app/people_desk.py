@@ -9,6 +9,7 @@ from vafa.app import people_questions
 from vafa.app.joined_people import JoinedPeople
 from vafa.app.member_reads import in_words
 from vafa.app.members import Members
+from vafa.app.moving import Moving
 from vafa.app.profiles import Forgotten, Profiles, Telling
 from vafa.app.question import Reply
 from vafa.app.questions import MemberIs
@@ -26,10 +27,12 @@ class PeopleDesk:
         self._members = members
         self._profiles = Profiles(members)
         self._joined = JoinedPeople(members.ledger, tokens)
+        self._moving = Moving(members.ledger)
         self.handlers: dict[type[Any], Callable[[Any, str], Reply]] = {
             people_questions.MemberProfile: self._profile,
             people_questions.MemberForget: self._forget,
             people_questions.MemberMerge: self._merge,
+            people_questions.MemberMove: self._move,
         }
 
     def _profile(self, question: people_questions.MemberProfile, by: str) -> Reply:
@@ -70,6 +73,23 @@ class PeopleDesk:
             merged=bool(phone),
             done=not question.only_show,
             seen_before=joined.seen_before,
+        )
+
+    def _move(self, question: people_questions.MemberMove, by: str) -> Reply:
+        member = self._members.known_id(question.phone)
+        why = without_phones(mask_pans(question.why))
+        if question.only_show:
+            moved = self._moving.foreseen(question.sale, member)
+        else:
+            moved = self._moving.move(question.sale, member, why, by)
+        return people_questions.MovedIs(
+            from_member=moved.from_member.hex(),
+            to_member=moved.to_member.hex(),
+            points_out=moved.points_out,
+            points_in=moved.points_in,
+            debt=moved.debt,
+            done=not question.only_show,
+            seen_before=moved.seen_before,
         )
 
 

@@ -61,4 +61,25 @@ class JoinedIs(Reply, frozen=True, tag="joined"):
     seen_before: bool = False
 
 
-AnyPeopleQuestion = MemberProfile | MemberForget | MemberMerge
+class MemberMove(Question, frozen=True, tag="member move"):
+    """A sale (by any of its numbers) was the purchase of the member with `phone`."""
+
+    sale: Text
+    phone: Text
+    why: Reason
+    only_show: bool = False
+
+
+class MovedIs(Reply, frozen=True, tag="moved"):
+    """What moved, or would. `debt`: points the one had spent already; ids in hex."""
+
+    from_member: str
+    to_member: str
+    points_out: int
+    points_in: int
+    debt: int
+    done: bool
+    seen_before: bool = False
+
+
+AnyPeopleQuestion = MemberProfile | MemberForget | MemberMerge | MemberMove

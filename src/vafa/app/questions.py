@@ -381,7 +381,7 @@ class RecordIs(Reply, frozen=True, tag="recorded"):
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
     | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
-    | people_questions.ForgottenIs | people_questions.JoinedIs
+    | people_questions.ForgottenIs | people_questions.JoinedIs | people_questions.MovedIs
     | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
 )  # fmt: skip
 

@@ -108,6 +108,9 @@ class Recheck:
             case events.Reversal() | events.Refund():
                 fault = self._undoing(event)
                 return f"undoing of payment {event.key}: {fault}" if fault else ""
+            case events.AwardMoved():
+                fault = self._moved(event)
+                return f"moving of payment {event.key}: {fault}" if fault else ""
             case _:
                 return ""
 
@@ -201,6 +204,20 @@ class Recheck:
             if stored[name] != is_so:
                 return f"{name}: stored {stored[name]}, its award gives {is_so}"
         return ""
+
+    def _moved(self, event: events.AwardMoved) -> str:
+        """What moves is what is left of the payment's award."""
+        row = reads.payment(self._connection, event.key)
+        award = reads.entry(self._connection, row.seq).event if row else None
+        if not isinstance(award, events.Award):
+            return "there is no award of such a payment"
+        left = earning.left(award, award.paid.amount - self._undone.get(event.key, (0, 0))[0])
+        stored = (event.programme, event.contribution, event.eligible, event.at, event.stamps, event.granted)
+        computed = (
+            award.programme, left.contribution.as_integer_ratio(), left.eligible, award.at, award.stamps,
+            award.granted,
+        )  # fmt: skip
+        return "" if stored == computed else f"stored {stored}, its award gives {computed}"
 
     def _claimed(self, token: bytes, part: events.Claimed) -> str:
         """A claim takes what its payments' awards say, no more and no less."""

@@ -214,6 +214,18 @@ def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, Sal
         yield claim.row.at, "claimed", detail, claim.row.seq
     for each in reads.undoings(connection, sale.payment) if sale.payment else ():
         yield _undone_moment(connection, each)
+    yield from _moved_moments(connection, sale)
+
+
+def _moved_moments(connection: sqlite3.Connection, sale: Sale) -> Iterator[Line]:
+    """Each time a person moved the purchase to another member."""
+    if sale.payment is None:
+        return
+    for each in reads.entries(connection, sale.payment.seq, (Kind.AWARD_MOVED,)):
+        event = each.event
+        if isinstance(event, events.AwardMoved) and event.key == sale.payment.key:
+            who = f"from member {event.from_holder.hex()} to {event.to_holder.hex()}"
+            yield each.row.at, "moved", f"{who}, {event.by}: {event.why}", each.row.seq
 
 
 def _undone_moment(connection: sqlite3.Connection, entry: Entry) -> Line:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vafa.books import rules, undo, value
+from vafa.books import moving, rules, undo, value
 from vafa.books.effect import (
     Change,
     Effect,
@@ -243,6 +243,7 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.Refund: undo.refund,
     events.RefundUnmatched: undo.refund_unmatched,
     events.Adjust: undo.adjust,
+    events.AwardMoved: moving.award_moved,
     events.Hold: value.hold,
     events.Redemption: value.redemption,
     events.Release: value.release,

@@ -46,9 +46,9 @@ def with_lot(row: MemberRow, lot: Lot, at: int = 0) -> MemberRow:
     return msgspec.structs.replace(row, lots=packed, next_expiry=lots.next_expiry(packed))
 
 
-def forgotten(event: events.Reversal | events.Refund, row: MemberRow) -> MemberRow:
-    """The holder's row without what went back with a sale's money."""
-    kept = standing.after_void(row.standing, event) if isinstance(event, events.Reversal) else row.standing
+def forgotten(event: events.Reversal | events.Refund | events.AwardMoved, row: MemberRow) -> MemberRow:
+    """The holder's row without what went back with a sale's money, or went to another member."""
+    kept = row.standing if isinstance(event, events.Refund) else standing.after_void(row.standing, event)
     metric = standing.counted_in(row.metric, event.counted)
     if (kept, metric) == (row.standing, row.metric):
         return row

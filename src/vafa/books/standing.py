@@ -33,7 +33,7 @@ def after_award(packed: bytes, visits: int, event: events.Award) -> bytes:
     return pack(new)
 
 
-def after_void(packed: bytes, event: events.Reversal) -> bytes:
+def after_void(packed: bytes, event: events.Reversal | events.AwardMoved) -> bytes:
     """The standing after a whole sale was taken back: its stamps and rights go, its times stay."""
     if not event.stamps and not event.granted:
         return packed
@@ -45,6 +45,28 @@ def after_void(packed: bytes, event: events.Reversal) -> bytes:
     back = set(event.granted)
     granted = tuple(each for each in old.granted if each not in back)
     return pack(msgspec.structs.replace(old, stamps=_sorted_stamps(given), granted=granted))
+
+
+def after_move(packed: bytes, event: events.AwardMoved) -> bytes:
+    """The standing of the member a purchase was moved to: its time, stamps and rights are theirs."""
+    if not event.at:
+        return packed
+    old = unpack(packed)
+    given = {stamp.id: stamp for stamp in old.stamps}
+    for rule, count in event.stamps:
+        had = old.stamp(rule)
+        given[rule] = Stamp(rule, had.count + count, max(had.at, event.at))
+    used = dict(old.granted)
+    for rule, period in event.granted:
+        used[rule] = max(period, used.get(rule, period))
+    new = msgspec.structs.replace(
+        old,
+        first_at=min(old.first_at or event.at, event.at),
+        last_at=max(old.last_at, event.at),
+        stamps=_sorted_stamps(given),
+        granted=tuple(sorted(used.items())),
+    )
+    return pack(new)
 
 
 def counted_in(packed: bytes, change: events.Counted | None) -> bytes:

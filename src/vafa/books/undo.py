@@ -67,10 +67,10 @@ def adjust(event: events.Adjust, seq: int, state: State, till: TillSums) -> Effe
             new = rules.with_lot(new, lot)
         sums = credit_posted(till, event.points, pays)
     else:
-        new = _without(old, -event.points, event.debt, 0)
+        new = without(old, -event.points, event.debt, 0)
         draw = debit(lots.unpack(old.lots), old.balance, -event.points - event.debt)
         new = drawn(new, draw, event.lots)
-        sums = _clawed(till, -event.points, event.debt)
+        sums = clawed(till, -event.points, event.debt)
     require(event.balance == new.balance, "the balance is not the one after the adjustment")
     own = own_identity(state, event.ref, seq, 0, event.holder)
     return Effect((*own, Change(old, new)), sums)
@@ -109,14 +109,14 @@ def _taken(
             event.debt == event.balance == event.forgiven == 0,
             "points that wait on their payment are all there",
         )
-        return Effect(tuple(changes), _clawed(till, event.points, 0))
+        return Effect(tuple(changes), clawed(till, event.points, 0))
     old = state.find(MemberRow, (event.holder,))
     if old is None:
         raise Impossible("the holder of the points is unknown")
     carry = Carry(old.carry)
     if event.programme:
         require(carry.of(event.programme) == event.carry, "the carry is not the holder's")
-    kept = _without(rules.forgotten(event, old), event.points, event.debt, event.forgiven)
+    kept = without(rules.forgotten(event, old), event.points, event.debt, event.forgiven)
     own = Dates(event.available_at, event.expires_at, event.programme)
     taken = event.points - short
     new = msgspec.structs.replace(
@@ -129,7 +129,7 @@ def _taken(
     )
     require(event.balance == new.balance, "the balance is not the one before - points")
     changes.append(Change(old, new))
-    return Effect(tuple(changes), _clawed(till, event.points - event.forgiven, event.debt))
+    return Effect(tuple(changes), clawed(till, event.points - event.forgiven, event.debt))
 
 
 def drawn(row: MemberRow, draw: Draw, told: tuple[Taken, ...]) -> MemberRow:
@@ -141,13 +141,13 @@ def drawn(row: MemberRow, draw: Draw, told: tuple[Taken, ...]) -> MemberRow:
     return msgspec.structs.replace(row, lots=packed, next_expiry=lots.next_expiry(packed))
 
 
-def _without(row: MemberRow, points: int, debt: int, forgiven: int) -> MemberRow:
+def without(row: MemberRow, points: int, debt: int, forgiven: int) -> MemberRow:
     """The holder after `points` were taken, `debt` and `forgiven` of which were not there to take."""
     short = max(0, points - (row.balance - row.held))
     require(debt + forgiven == short, "the debt is not what the balance falls short of")
     return msgspec.structs.replace(row, balance=row.balance - points + short, debt=row.debt + debt)
 
 
-def _clawed(till: TillSums, points: int, debt: int) -> TillSums:
+def clawed(till: TillSums, points: int, debt: int) -> TillSums:
     taken = points - debt
     return msgspec.structs.replace(till.posted(member=-taken, clawed=taken), debt=till.debt + debt)

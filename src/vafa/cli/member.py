@@ -209,6 +209,35 @@ def unmerge(other: str, why: str, yes: bool, config_path: Path, as_json: bool) -
     _join(config_path, other, why, "", again, yes=yes, as_json=as_json)
 
 
+@command.command("move")
+@click.argument("sale", metavar="ID")
+@click.argument("phone")
+@click.option("--why", required=True, metavar="TEXT", callback=reason, help="The reason; it is journalled.")
+@yes_option
+@config_option
+@json_option
+def move(sale: str, phone: str, why: str, yes: bool, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """A sale was the purchase of the member with PHONE: its points go there. ID as for `vafa why`.
+
+    What was spent of them already becomes the debt of who had them. Without --yes it is only shown (exit 2).
+    """
+    from vafa.app import people_questions
+
+    question = people_questions.MemberMove(sale=sale, phone=phone, why=why, only_show=not yes)
+    answer = ask(config_path, question, people_questions.MovedIs)
+    if as_json:
+        print_json(answer)
+    elif answer.seen_before:
+        click.echo("it is this member's already; nothing changed")
+    else:
+        click.echo(f"{answer.points_out:,} points leave member {answer.from_member}")
+        if answer.debt:
+            click.echo(f"  of them not there any more: {answer.debt:,}; new points pay this debt first")
+        click.echo(f"{answer.points_in:,} points come to member {answer.to_member}")
+    if not answer.done:
+        not_done("vafa member move ID PHONE --why TEXT --yes")
+
+
 def _join(
     config_path: Path, other: str, why: str, phone: str, again: str, *, yes: bool, as_json: bool
 ) -> None:

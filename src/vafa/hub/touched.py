@@ -76,6 +76,12 @@ def _adjust(event: events.Adjust) -> Iterator[Touched]:
     yield _payment(event.ref)
 
 
+def _moved(event: events.AwardMoved) -> Iterator[Touched]:
+    yield _payment(event.key)
+    yield MemberRow, (event.from_holder,)
+    yield MemberRow, (event.to_holder,)
+
+
 def _bind(event: events.Bind) -> Iterator[Touched]:
     yield TokenRow, (event.token, event.member)
     yield MemberRow, (event.member,)
@@ -124,6 +130,7 @@ _RULES: dict[type[events.Event], Callable[[Any], Iterator[Touched]]] = {
     events.Refund: _undone,
     events.RefundUnmatched: lambda event: iter([_payment(event.ref)]),
     events.Adjust: _adjust,
+    events.AwardMoved: _moved,
     events.Hold: _of_hold,
     events.Redemption: _of_hold,
     events.Release: _of_hold,

@@ -347,6 +347,14 @@ class Recorded(Event, frozen=True):
 
 
 class AwardMoved(Event, frozen=True):
+    """A purchase was somebody else's: what is left of its contribution goes from one member to the other.
+
+    `points_out` leave (`debt` and `forgiven` the part that was not there any more), `points_in` arrive: each
+    the difference of its member's floor. `lots`: what was drawn from dated lots, (seq, points, expires_at);
+    a lot with the award's `available_at` and `expires_at` is made. `counted` (below zero), `stamps` and
+    `granted` go from the one to the other; `at` is when the purchase was.
+    """
+
     key: PaymentKey
     from_holder: bytes
     to_holder: bytes
@@ -357,6 +365,17 @@ class AwardMoved(Event, frozen=True):
     debt: int
     by: str
     why: str
+    eligible: int = 0
+    carry_out: tuple[int, int] = (0, 1)
+    carry_in: tuple[int, int] = (0, 1)
+    lots: tuple[Taken, ...] = ()
+    available_at: int = 0
+    expires_at: int = 0
+    counted: Counted | None = None
+    stamps: tuple[tuple[str, int], ...] = ()
+    granted: tuple[tuple[str, int], ...] = ()
+    at: int = 0
+    forgiven: int = 0
 
 
 class AwardRefund(Event, frozen=True):
@@ -664,7 +683,7 @@ KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
 # Fields of the first release; those appended since are left out while they and all after hold their default,
 # so a plain sale has the body it always had.
 _FIRST_FIELDS: dict[type[Event], int] = {
-    Award: 10, Reversal: 13, Refund: 13, Adjust: 8, Profile: 6, TierChanged: 5, Forget: 3,
+    Award: 10, Reversal: 13, Refund: 13, Adjust: 8, AwardMoved: 10, Profile: 6, TierChanged: 5, Forget: 3,
 }  # fmt: skip
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Kind, msgspec.msgpack.Decoder[Any]] = {}
