@@ -169,5 +169,5 @@ def test_after_any_moves_each_has_the_floor_of_their_own_purchases(
         spent[to] += amount
     assert shop.balances() == [each // 10 for each in spent]
     assert shop.verified().bad == ()
-    assert shop.ledger.read(lambda c: reads.newest_at_ms(c)) == shop.wall_ms
+    assert shop.ledger.read(reads.newest_at_ms) == shop.wall_ms
     shop.ledger.close()

@@ -112,7 +112,9 @@ def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name
     )
 
 
-def _change_of(event: events.Event, ids: list[bytes]) -> tuple[int, int, str] | None:
+def _change_of(  # noqa: PLR0911 - a table, a kind a line
+    event: events.Event, ids: list[bytes]
+) -> tuple[int, int, str] | None:
     """(rials, points, what) where the event changed the points of one of these ids."""
     match event:
         case events.Award(holder=holder) if holder in ids:

@@ -149,5 +149,6 @@ def without(row: MemberRow, points: int, debt: int, forgiven: int) -> MemberRow:
 
 
 def clawed(till: TillSums, points: int, debt: int) -> TillSums:
+    """The till after `points` were taken, `debt` of which were not there."""
     taken = points - debt
     return msgspec.structs.replace(till.posted(member=-taken, clawed=taken), debt=till.debt + debt)
