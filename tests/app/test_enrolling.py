@@ -137,6 +137,9 @@ def test_what_goes_wrong_says_what_to_do_and_changes_nothing(
             (["AAAA", "--hub", address], "SYN-005"),  # nobody the system trusts has signed it
             (words("AAAA", "https://localhost:9", authority), "SYN-006"),
             (words("AAAA", "http://localhost", authority), "ENR-012"),
+            (words("AAAA", "https://", authority), "ENR-012"),
+            (words("AAAA", "https://a hub", authority), "ENR-012"),
+            (["AAAA"], "ENR-012"),
             (["--rotate"], "ENR-006"),
         ):
             ran = device.vafa("enrol", *wrong)

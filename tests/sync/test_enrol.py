@@ -1,5 +1,6 @@
 """Enrolment against a hub in memory: keys, codes, the merchant's token key, each way it can be cut off."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,73 @@ def test_an_enrolment_that_cannot_be_read_says_what_to_do(tmp_path: Path, text: 
     with pytest.raises(VafaError) as caught:
         enrolment.load(tmp_path)
     assert (caught.value.code, "vafa enrol" in caught.value.fix) == ("ENR-001", True)
+
+
+class Cut(BaseException):
+    """The power fails."""
+
+
+def cutting(patched: pytest.MonkeyPatch, hub: EnrollingHub, at: int) -> list[str]:
+    """The power fails at the `at`-th of these moments: before and after each rename and each request."""
+    moments: list[str] = []
+
+    def moment(what: str) -> None:
+        moments.append(what)
+        if len(moments) == at:
+            raise Cut
+
+    rename, post = os.rename, type(hub).post.__get__(hub)
+
+    def renaming(source: str, target: str, **options: int) -> None:
+        moment(f"before {Path(target).name}")
+        rename(source, target, **options)
+        moment(f"after {Path(target).name}")
+
+    def posting(path: str, body: bytes) -> bytes:
+        moment("before the request")
+        answer: bytes = post(path, body)
+        moment("after the request")
+        return answer
+
+    patched.setattr(os, "rename", renaming)
+    patched.setattr(hub, "post", posting)
+    return moments
+
+
+@pytest.mark.parametrize("which", ["first", "later", "again", "rotated"])
+def test_wherever_the_power_fails_doing_it_again_ends_with_keys_the_hub_knows(
+    tmp_path: Path, which: str
+) -> None:
+    """Each moment of each way to enrol: the device ends as if nothing had happened."""
+    at = reached = 0
+    while at == reached:
+        at += 1
+        hub = EnrollingHub()
+        hub.codes = {"AAAA": ("negin", 0), "BBBB": ("negin", 0), "CCCC": ("negin", 1)}
+        device = Device(tmp_path / f"{which}-{at}", b"1", hub)
+        if which == "later":
+            Device(tmp_path / f"{which}-{at}-first", b"0", hub).enrol()
+        elif which != "first":
+            device.enrol()
+        wish = {"rotated": Wish(), "again": Wish(URL, "CCCC")}.get(which, Wish(URL, "BBBB"))
+        with pytest.MonkeyPatch.context() as patched:
+            moments = cutting(patched, hub, at)
+            try:
+                device.run(wish)
+            except Cut:
+                reached = len(moments)
+        known = enrolment.load(device.directory)
+        if known is not None:  # a start: whatever was cut off, it has a key of its own enrolment
+            settle_keys(device.directory, known)
+        try:
+            known, code = device.run(wish).enrolment, ""
+        except EnrolmentFault as error:
+            code = error.code
+        assert code in ("", "ENR-003"), moments  # a used code: it had all been done
+        assert known is not None
+        assert hub.devices[known.device].sign == device.public, moments
+        assert len(hub.devices) == (2 if which == "later" else 1)
+        assert set(hub.token_keys) == {"negin"}
+        key = enrolment.merchant_key(device.directory) or device.own_key
+        assert key == hub.token_keys["negin"], moments
+    assert at > 8  # there were moments to cut at

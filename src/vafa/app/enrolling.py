@@ -6,6 +6,7 @@ members are merged in slices.
 """
 
 import os
+import re
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -30,6 +31,8 @@ from vafa.sync import enrol, enrolment, kept
 from vafa.sync.enrol_once import Ask, Done
 from vafa.sync.enrolment import SYNC_KEY, Enrolment, EnrolmentFault
 from vafa.wire.messages import MARK_HASH_BYTES, Mark
+
+_ADDRESS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
 
 log = structlog.get_logger()
 
@@ -60,17 +63,17 @@ class Enrolling:
         before = enrolment.load(self._directory)
         self._judge_clock()
         authorities = self._certificates(question, before)
-        address = question.hub or (before.hub if before is not None else "")
+        address = question.hub.rstrip("/") or (before.hub if before is not None else "")
         if before is None and not question.code:
             fix = "vafa enrol CODE --hub URL"
             raise EnrolmentFault("this device is not enrolled", fix=fix, code="ENR-006")
-        if not address.startswith("https://"):
+        if not _ADDRESS.fullmatch(address):
             raise EnrolmentFault(
-                f"{address or 'no address'}: a hub is reached by https only",
+                f"{address or 'no address'}: a hub's address begins with https:// and a name",
                 fix="vafa enrol CODE --hub https://NAME",
                 code="ENR-012",
             )
-        wish = enrol.Wish(question.hub, question.code, authorities, question.new_hub)
+        wish = enrol.Wish(question.hub and address, question.code, authorities, question.new_hub)
         place = str(self._directory / authorities) if authorities else ""
         done = self._exchanged(Ask(str(self._directory), address, place, wish, self._told_of_ledger()))
         self._tokens.adopt(done.merchant_key or self._tokens.own_key)
@@ -121,7 +124,7 @@ class Enrolling:
             name = f"hub-ca-{blake2b(text, digest_size=4).hexdigest()}.pem"
             enrolment.write_durably(self._directory / name, text, 0o640)
             return name
-        return before.ca if before is not None and question.hub in ("", before.hub) else ""
+        return before.ca if before is not None and question.hub.rstrip("/") in ("", before.hub) else ""
 
     def _told_of_ledger(self) -> enrol.Ledger:
         device = self._ledger.read(reads.device)

@@ -112,7 +112,10 @@ class Enroller:
         fresh = device_key.load_or_create(place)
         answer = self._ask(wish, self._request(wish, ledger, fresh, b""), fresh, current if rotates else None)
         if answer.want_key:
-            box = sealed_box.seal_to(answer.hub_sealing_key, ledger.own_key, SEALED_FOR)
+            try:
+                box = sealed_box.seal_to(answer.hub_sealing_key, ledger.own_key, SEALED_FOR)
+            except ValueError as error:
+                raise Malformed("the hub's sealing key is none", fix="tell the hub's operator") from error
             request = self._request(wish, ledger, fresh, box)
             answer = self._ask(wish, request, fresh, current if rotates else None)
         enrolled = self._taken(wish, answer, fresh, ledger)
