@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from shop import TID, Shop, payment
 
-from vafa.cli.demo import summary
+from vafa.cli.demo import _start_printer, summary
 from vafa.cli.demo_proof import (
     CUT,
     LOST,
@@ -24,13 +24,17 @@ from vafa.cli.demo_proof import (
     Sale,
     expected_points,
     prove,
+    prove_slips,
     read_books,
     search_card,
     spellings,
 )
+from vafa.cli.demo_screen import Language, Screen
+from vafa.cli.demo_shop import Shop as DemoShop
 from vafa.cli.demo_words import PROOFS
 from vafa.cli.main import main
 from vafa.ledger.storage import ledger_path
+from vafa.model.errors import ReceiptFault
 from vafa.model.events import SaleOutcome
 from vafa.model.pan import CardHint
 
@@ -73,6 +77,8 @@ def test_a_morning_is_proven_and_nothing_is_left_behind(temporary: Path) -> None
     assert proven.count("  ✓ ") == len(PROOFS)
     assert "✗" not in ran.stdout
     assert "11 sales approved at the terminal, 11 awarded in the ledger" in proven
+    assert "11 awards, 11 slips out of the receipt printer" in proven
+    assert "--keep DIR keeps their pictures" in proven
     for words in ("in flight at the power cut: paid, by the terminal's journal, awarded 1 time",
                   "whose answer was lost: paid, by the terminal's journal, awarded 1 time"):  # fmt: skip
         assert words in proven
@@ -128,6 +134,60 @@ def test_the_demo_fails_when_one_thing_does_not_hold(
     said = capfd.readouterr().out
     assert "✗ 1 lost" in said
     assert "1 of it does not hold." in said
+
+
+class Pictures:
+    """A printer whose slips are there already."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def pictures(self) -> list[Path]:
+        return [Path("elsewhere") / name for name in self.names]
+
+    def close(self) -> None:
+        return
+
+
+def test_pictures_that_are_kept_are_named_in_the_closing_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def morning(shop: DemoShop, screen: Screen) -> list[Proof]:
+        monkeypatch.setattr(shop, "printer", Pictures("slip-1.png", "slip-2.png"))
+        return [Proof("lost", True, {"lost": 0})]
+
+    monkeypatch.setattr("vafa.cli.demo._morning", morning)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    with pytest.raises(SystemExit) as end:
+        main(["demo", "--keep", str(tmp_path / "kept")])
+    assert end.value.code == 0
+    slips = tmp_path / "kept" / "slips"
+    assert (
+        f"The 2 slips as the receipt printer drew them: {slips / 'slip-1.png'} ... {slips / 'slip-2.png'}"
+        in (capfd.readouterr().out)
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "fa"])
+def test_where_persian_type_cannot_be_set_the_demo_says_so_and_has_no_printer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], language: Language
+) -> None:
+    def refuse() -> None:
+        raise ReceiptFault("no FriBidi", fix="sudo apt install libfribidi0")
+
+    monkeypatch.setattr("vafa.receipt.raster._refuse_unjoined", refuse)
+    shop = DemoShop(tmp_path, tmp_path)
+    _start_printer(shop, Screen(language, to_see=True))
+    assert shop.printer is None
+    assert "[[printer]]" not in shop.config.read_text()
+    assert "sudo apt install libfribidi0" in capfd.readouterr().out
+    assert shop.await_slips(3) == 0
+
+
+@pytest.mark.parametrize(("printed", "holds"), [(4, True), (3, False), (5, False)])
+def test_a_slip_too_few_or_too_many_is_noticed(printed: int, holds: bool) -> None:
+    books = Books((("1", 5), ("2", 5), ("3", 5), ("4", 5)), {}, 0)
+    assert prove_slips(books, printed).holds is holds
 
 
 # What is compared, on a small ledger: two customers, a decline, a lost answer and a power cut.

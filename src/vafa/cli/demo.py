@@ -1,7 +1,8 @@
 """`vafa demo`: a shop's morning with everything that goes wrong in one, and the proof that nothing was lost.
 
-A simulated terminal on a pty, the daemon and the verbs are processes of their own; the daemon is killed with
-a customer at the keypad. Exits 1 when something that must hold does not. Leaves nothing behind.
+A simulated terminal and receipt printer on ptys, the daemon and the verbs are processes of their own; the
+daemon is killed with a customer at the keypad. Exits 1 when something that must hold does not. Leaves nothing
+behind but, with --keep, what the device holds and its slips as pictures.
 """
 
 import json
@@ -30,7 +31,7 @@ SCHEMA = 1
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Keep ledger, configuration and log in this new directory.",
+    help="Keep ledger, configuration, log and pictures of the slips in this new directory.",
 )
 def command(lang: "Language", keep: Path | None, *, as_json: bool) -> None:
     """A shop's morning on a simulated terminal, with a power cut."""
@@ -45,9 +46,8 @@ def command(lang: "Language", keep: Path | None, *, as_json: bool) -> None:
     screen.say(screen.words(words.TITLE))
     with open_shop(keep) as shop:
         proofs = _morning(shop, screen)
-    screen.proven(proofs)
-    if keep is not None:
-        screen.say(screen.words(words.KEPT, where=keep))
+        screen.proven(proofs)
+        _say_what_stays(shop, screen, keep)
     told = summary(proofs, time.monotonic() - started)
     if as_json:
         click.echo(json.dumps(told))
@@ -57,12 +57,13 @@ def command(lang: "Language", keep: Path | None, *, as_json: bool) -> None:
 def _morning(shop: "Shop", screen: "Screen") -> "list[Proof]":
     """The morning, the verbs support would type after it, and what all of that proves."""
     from vafa.cli.demo_morning import OLD_CARD, QUICK_MS, MorningTold
-    from vafa.cli.demo_proof import prove, read_books, search_card
+    from vafa.cli.demo_proof import prove, prove_slips, read_books, search_card
     from vafa.cli.demo_shop import PER_RIALS, POINTS
     from vafa.ledger.storage import ledger_path
     from vafa.simulators.deck import deck
 
     shop.start_terminal(QUICK_MS)
+    _start_printer(shop, screen)
     shop.start_daemon()
     morning = MorningTold(shop, screen)
     morning.tell()
@@ -70,12 +71,42 @@ def _morning(shop: "Shop", screen: "Screen") -> "list[Proof]":
     for verb in (("status",), ("verify",), ("why", morning.resolved_number)):
         exit_codes[verb[0]], printed = shop.verb(*verb)
         screen.verb(" ".join(("vafa", *verb)), printed)
+    shop.await_slips(morning.approved)
     exit_codes["stopped"] = shop.stop_daemon()
-    ledger = ledger_path(shop.state / "state")
-    proofs = prove(morning.heard(exit_codes), read_books(ledger), POINTS, PER_RIALS)
+    books = read_books(ledger_path(shop.state / "state"))
+    proofs = prove(morning.heard(exit_codes), books, POINTS, PER_RIALS)
+    if shop.printer is not None:
+        proofs.append(prove_slips(books, len(shop.printer.pictures())))
     places = {str(path): path.read_bytes() for path in shop.state.rglob("*") if path.is_file()}
     places["answers"] = repr(morning.answers).encode()
     return [*proofs, search_card(deck(20)[OLD_CARD].number, places)]
+
+
+def _start_printer(shop: "Shop", screen: "Screen") -> None:
+    """A printer, where Persian type can be set; else why there is none, and the morning goes on."""
+    from vafa.cli import demo_words as words
+    from vafa.cli.demo_paper import why_no_pictures
+
+    fault = why_no_pictures()
+    if fault is None:
+        shop.start_printer()
+    else:
+        screen.say(screen.words(words.NO_PICTURES, fix=fault.fix))
+
+
+def _say_what_stays(shop: "Shop", screen: "Screen", keep: Path | None) -> None:
+    """Where ledger, log and the pictures of the slips are, or how to have them."""
+    from vafa.cli import demo_words as words
+
+    pictures = shop.printer.pictures() if shop.printer is not None else []
+    if keep is None:
+        if pictures:
+            screen.say(screen.words(words.NOT_KEPT, count=len(pictures)))
+        return
+    screen.say(screen.words(words.KEPT, where=keep))
+    if pictures:
+        first, last = (keep / "slips" / path.name for path in (pictures[0], pictures[-1]))
+        screen.say(screen.words(words.PICTURES, count=len(pictures), first=first, last=last))
 
 
 def summary(proofs: "list[Proof]", took_s: float) -> dict[str, Any]:

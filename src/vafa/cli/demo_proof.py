@@ -140,6 +140,12 @@ def _resolved(key: str, name: str, morning: Morning, books: Books, awarded: Mapp
     return Proof(key, holds, {"outcome": outcome, "times": times})
 
 
+def prove_slips(books: Books, printed: int) -> Proof:
+    """The receipt printer made one slip for each award, also over the power cut."""
+    awarded = len(books.awards)
+    return Proof("slips", awarded == printed > 0, {"awarded": awarded, "printed": printed})
+
+
 def search_card(number: str, places: Mapping[str, bytes]) -> Proof:
     """The whole card number in any of these bytes, in every spelling; the search must find planted ones."""
     found = sum(_spellings_in(number, data) for data in places.values())

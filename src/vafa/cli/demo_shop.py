@@ -1,4 +1,6 @@
-"""The demo's shop: a pretend terminal and the real daemon, each a process of its own, in folders that go.
+"""The demo's shop: a pretend terminal, a pretend printer and the real daemon, each a process.
+
+Their folders go afterwards, but for the one that is to be kept.
 
 Nothing here is special to the demo but the folders: the daemon runs as `vafa run`, hears real Sadad bytes on
 a pty, and is asked over its own sockets. Children get a session of their own, so that Ctrl-C reaches only the
@@ -19,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from vafa.cli import demo_paper
 from vafa.model.errors import Refused, VafaError
 
 TERMINAL_ID = "40217736"
@@ -122,6 +125,7 @@ class Shop:
         self._environment = os.environ | {"VAFA_CONFIG": str(self.config), "PYTHONIOENCODING": "utf-8"}
         self._daemon: subprocess.Popen[bytes] | None = None
         self._terminal: subprocess.Popen[str] | None = None
+        self.printer: demo_paper.Printer | None = None
 
     # The terminal
 
@@ -161,6 +165,18 @@ class Shop:
         if not reply["ok"]:
             raise VafaError(f"the pretend terminal: {reply['error']}", fix="vafa simulate sadad --help")
         return reply
+
+    # The printer
+
+    def start_printer(self) -> None:
+        """Plug a pretend printer in, before the daemon is switched on."""
+        with self.config.open("a", encoding="utf-8") as config:
+            config.write(demo_paper.CONFIG.replace("@", str(self.run)))
+        self.printer = demo_paper.Printer(_VAFA, self.run, self.state, self._environment)
+
+    def await_slips(self, slips: int) -> int:
+        """Wait until the printer has made so many; how many it has made. 0 without a printer."""
+        return self.printer.wait_for(slips, START_S) if self.printer is not None else 0
 
     # The daemon
 
@@ -245,6 +261,8 @@ class Shop:
                 if stream is not None:
                     with contextlib.suppress(OSError):  # a command nobody reads any more
                         stream.close()
+        if self.printer is not None:
+            self.printer.close()
 
 
 @contextlib.contextmanager

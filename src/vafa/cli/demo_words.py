@@ -8,6 +8,18 @@ KEPT = (
     "Ledger, key and log are in {where}; look with: vafa journal --config {where}/config.toml",
     "دفتر کل، کلید و گزارش‌ها در {where} ماندند: vafa journal --config {where}/config.toml",
 )
+PICTURES = (
+    "The {count} slips as the receipt printer drew them: {first} ... {last}",
+    "{count} رسید، همان‌گونه که چاپگر کشید: {first} ... {last}",
+)
+NOT_KEPT = (
+    "{count} slips came out of the receipt printer; vafa demo --keep DIR keeps their pictures.",
+    "{count} رسید از چاپگر بیرون آمد؛ vafa demo --keep DIR تصویرشان را نگه می‌دارد.",
+)
+NO_PICTURES = (
+    "No receipt printer today: this machine cannot join Persian letters ({fix}). All the rest goes on.",
+    "بدون چاپگر رسید: این دستگاه نمی‌تواند حروف فارسی را به هم بچسباند ({fix}). بقیه ادامه دارد.",
+)
 
 STEPS: dict[str, tuple[str, str]] = {
     "unknown": (
@@ -122,6 +134,10 @@ PROOFS: dict[str, tuple[str, str]] = {
     "in_flight": (
         "at the moment of kill -9 the terminal was {state}",
         "هنگام kill -9 وضعیت کارتخوان: {state}",
+    ),
+    "slips": (
+        "{awarded} awards, {printed} slips out of the receipt printer",
+        "{awarded} امتیازدهی، {printed} رسید از چاپگر",
     ),
     "certain": ("{unsure} sales without a certain end", "{unsure} خرید با پایان نامعلوم"),
     "card": (

@@ -15,6 +15,7 @@ from threading import Condition
 
 import msgspec
 
+from vafa.cli.demo_paper import LETTERHEAD
 from vafa.cli.measure.figures import Measured, percentile
 from vafa.cli.measure.running import Running, daemon, memory_at_rest, vafa_command
 from vafa.model.errors import NotRunning, ReceiptFault
@@ -51,7 +52,7 @@ def measure_slip(times: int) -> list[Measured]:
         )
     ]  # fmt: skip
     try:
-        return found + _measure_dots(page(slip, "fa"), times)
+        return found + _measure_dots(page(slip, "fa", letterhead=LETTERHEAD), times)
     except ReceiptFault as fault:
         note = f"not measured: {fault}; {fault.fix}"
         return [*found, Measured("slip_raster", None, note=note), Measured("slip_wire", None, note=note)]
