@@ -13,7 +13,7 @@ from vafa.keys.tokens import Tokens, key_id
 from vafa.model.errors import KeyFileError, SyncError, VafaError
 from vafa.sync import enrolment
 from vafa.sync.enrol import Enrolled, Enroller, Ledger, Wish, settle_keys
-from vafa.sync.enrolment import MERCHANT_KEY, SYNC_KEY, EnrolmentFault
+from vafa.sync.enrolment import MERCHANT_KEY, SYNC_CREDENTIAL, SYNC_KEY, EnrolmentFault
 from vafa.wire.messages import Mark
 
 URL = "https://hub.example"
@@ -330,3 +330,19 @@ def test_wherever_the_power_fails_doing_it_again_ends_with_keys_the_hub_knows(
         key = enrolment.merchant_key(device.directory) or device.own_key
         assert key == hub.token_keys["negin"], moments
     assert at > 8  # there were moments to cut at
+
+
+def test_a_key_that_systemd_hands_in_is_used_and_not_changed(
+    first: Device, hub: EnrollingHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.enrol()
+    apart = tmp_path / "credentials" / SYNC_CREDENTIAL
+    apart.parent.mkdir()
+    (first.directory / SYNC_KEY).rename(apart)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(apart.parent))
+    known = first.public
+    assert first.enrol("CCCC").enrolment.public_key == known.hex() == hub.devices[1].sign.hex()
+    with pytest.raises(EnrolmentFault, match="systemd credential") as caught:
+        first.rotate()
+    assert caught.value.code == "ENR-013"
+    assert not (first.directory / SYNC_KEY).exists()

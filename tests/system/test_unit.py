@@ -11,6 +11,7 @@ import pytest
 from vafa.app.config import KEY_CREDENTIAL, Control, Ledger, Local, Terminal
 from vafa.cli.main import CONFIG, EXIT_USAGE
 from vafa.ports.line_server import Limits
+from vafa.sync.enrolment import SYNC_CREDENTIAL
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -84,8 +85,9 @@ def test_settings_and_keys_have_the_modes_that_are_documented() -> None:
     mode, user, group = KEPT[CONFIG]
     assert documented(CONFIG) == f"{user}:{group} {mode}"
     assert f"install -m {mode[1:]} -g {group} " in README
-    assert one("LoadCredential") == KEY_CREDENTIAL
-    assert documented(f"/etc/credstore/{KEY_CREDENTIAL}") == "root 0600"
+    assert UNIT["LoadCredential"] == [KEY_CREDENTIAL, SYNC_CREDENTIAL]
+    for name in UNIT["LoadCredential"]:
+        assert documented(f"/etc/credstore/{name}") == "root 0600"
     assert KEPT["/etc/credstore"] == ["0700", "root", "root"]
 
 

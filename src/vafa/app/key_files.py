@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vafa.app.config import Config
 from vafa.model.errors import KeyFileError
-from vafa.sync.enrolment import FILE, MERCHANT_KEY, SYNC_KEY, write_durably
+from vafa.sync.enrolment import FILE, MERCHANT_KEY, SYNC_CREDENTIAL, SYNC_KEY, sync_key_path, write_durably
 
 DEVICE_KEY = "device.key"
 RECOVERY = "keys/recovery.pub"  # the public half of the recovery code: seals, opens nothing
@@ -38,7 +38,10 @@ def held(config: Config) -> dict[str, bytes]:
     directory = config.ledger_directory
     found: dict[str, bytes] = {}
     places = {DEVICE_KEY: device_key_path(config)}
-    places |= {name: directory / name for name in (SYNC_KEY, MERCHANT_KEY, FILE)}
+    places |= {name: directory / name for name in (MERCHANT_KEY, FILE)}
+    kept_apart = CREDENTIAL.with_name(SYNC_CREDENTIAL)
+    in_use = sync_key_path(directory)
+    places[SYNC_KEY] = kept_apart if not in_use.exists() and kept_apart.exists() else in_use
     places |= {path.name: path for path in directory.glob(_CERTIFICATES)}
     for name, path in places.items():
         try:

@@ -31,6 +31,7 @@ from vafa.sync.enrolment import (
     merchant_key,
     save,
     save_merchant_key,
+    sync_key_path,
 )
 from vafa.wire import limits, signing
 from vafa.wire.messages import (
@@ -105,10 +106,17 @@ class Enroller:
             raise EnrolmentFault(
                 "this device is not enrolled", fix="vafa enrol CODE --hub URL", code="ENR-006"
             )
-        in_use = self._directory / SYNC_KEY
+        in_use = sync_key_path(self._directory)
+        is_apart = in_use != self._directory / SYNC_KEY
+        if rotates and is_apart:
+            raise EnrolmentFault(
+                f"the device's key is a systemd credential ({in_use.name}): it is not changed from here",
+                fix="put another one into /etc/credstore, restart vafa, and enrol again with a new code",
+                code="ENR-013",
+            )
         current = device_key.load(in_use) if before is not None and in_use.exists() else None
         # A first key goes by its own name at once: there is no older one that must stay in use meanwhile.
-        place = in_use if current is None else in_use.with_name(in_use.name + NEXT)
+        place = in_use if current is None or is_apart else in_use.with_name(in_use.name + NEXT)
         fresh = device_key.load_or_create(place)
         answer = self._ask(wish, self._request(wish, ledger, fresh, b""), fresh, current if rotates else None)
         if answer.want_key:
@@ -233,12 +241,11 @@ def settle_keys(directory: Path, enrolment: Enrolment) -> DeviceKey:
 
     KeyFileError where neither is; EnrolmentFault where they are others'.
     """
-    in_use = directory / SYNC_KEY
-    following = in_use.with_name(in_use.name + NEXT)
+    in_use, following = sync_key_path(directory), directory / (SYNC_KEY + NEXT)
     for path in (in_use, following):
         if path.exists() and SigningKey(device_key.load(path)).public.hex() == enrolment.public_key:
             if path is following:
-                following.rename(in_use)
+                in_use = following.rename(directory / SYNC_KEY)
             return device_key.load(in_use)
     if not in_use.exists():
         return device_key.load(in_use)  # says that it is missing, and what to do

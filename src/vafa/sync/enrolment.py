@@ -15,6 +15,7 @@ from vafa.model.errors import KeyFileError, SyncError
 
 FILE = "enrolment.json"
 SYNC_KEY, MERCHANT_KEY = "keys/sync.key", "keys/merchant.key"
+SYNC_CREDENTIAL = "vafa-sync.key"  # what LoadCredential calls sync.key where it is kept apart
 
 
 class EnrolmentFault(SyncError):
@@ -53,6 +54,12 @@ class Enrolment(msgspec.Struct, frozen=True):
     @property
     def hub_public_key(self) -> bytes:
         return bytes.fromhex(self.hub_key)
+
+
+def sync_key_path(directory: Path) -> Path:
+    """The credential that systemd hands in, where there is one; else the file beside the ledger."""
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / SYNC_CREDENTIAL
+    return credential if credential.is_absolute() and credential.exists() else directory / SYNC_KEY
 
 
 def load(directory: Path) -> Enrolment | None:
