@@ -92,6 +92,12 @@ def parsed(connection: sqlite3.Connection, programme: bytes) -> Programme:
     return version
 
 
+def in_force(connection: sqlite3.Connection, instant: int) -> Programme | None:
+    """The version a ledger holds for a UTC second; None when it holds none."""
+    version = covering([(row.id, row.from_at) for row in reads.programmes(connection)], instant)
+    return parsed(connection, version) if version else None
+
+
 def versions(connection: sqlite3.Connection, now_s: int) -> tuple[Version, ...]:
     """The versions a ledger holds, in the order they were activated."""
     rows = reads.programmes(connection)

@@ -89,15 +89,20 @@ def profile(event: events.Profile, _seq: int, state: State, till: TillSums) -> E
         raise Impossible("the member of the profile is unknown")
     # A row of before people had a table of their own changes none.
     told = _told(event, state.find(PersonRow, (event.member,))) if event.at else ()
-    known = remembered_of.unpack(old.standing)
+    new = msgspec.structs.replace(old, standing=standing_told(old.standing, event))
+    return Effect(((Change(old, new),) if new != old else ()) + told, till)
+
+
+def standing_told(packed: bytes, event: events.Profile) -> bytes:
+    """A member's standing with what they told that rules ask for."""
+    known = remembered_of.unpack(packed)
     if event.fields & BIRTHDAY:
         known = msgspec.structs.replace(known, birthday=event.birthday)
     if event.fields & REFERRER:
         known = msgspec.structs.replace(known, referrer=event.referrer)
     if event.fields & FEEDBACK:
         known = msgspec.structs.replace(known, feedback_at=event.at)
-    new = msgspec.structs.replace(old, standing=remembered_of.pack(known))
-    return Effect(((Change(old, new),) if new != old else ()) + told, till)
+    return remembered_of.pack(known)
 
 
 def _told(event: events.Profile, old: PersonRow | None) -> tuple[Change, ...]:

@@ -239,3 +239,14 @@ def _group_of(path: Path) -> str:
         return grp.getgrgid(path.stat().st_gid).gr_name
     except (OSError, KeyError):
         return "vafa"
+
+
+def progress() -> Callable[[int], None]:
+    """A counter on stderr for whoever waits at a terminal."""
+    if not sys.stderr.isatty():
+        return lambda _rows: None
+
+    def show(rows: int) -> None:
+        click.echo(f"\r{rows:,} rows", nl=False, err=True)
+
+    return show

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from vafa.cli.asking import config_option, json_option, print_json, reading
+from vafa.cli.asking import config_option, json_option, print_json, progress, reading
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,7 +41,7 @@ def command(config_path: Path, as_json: bool) -> None:  # noqa: FBT001
     is named.
     """
     with reading(config_path) as (connection, config):
-        result = verified(connection, config, _progress())
+        result = verified(connection, config, progress())
     if as_json:
         print_json(result)
     else:
@@ -88,17 +88,6 @@ def _sealed(connection: "sqlite3.Connection", config: "Config") -> "tuple[list[B
         return [], f"not checked: {error}"
     count, bad = seal_faults(connection, *keys)
     return bad, f"{count} opened with the device's key" if not bad else "do not all open"
-
-
-def _progress() -> Callable[[int], None]:
-    """A counter on stderr for whoever waits at a terminal."""
-    if not sys.stderr.isatty():
-        return lambda _rows: None
-
-    def show(rows: int) -> None:
-        click.echo(f"\r{rows:,} rows", nl=False, err=True)
-
-    return show
 
 
 def _tell(result: Result) -> None:

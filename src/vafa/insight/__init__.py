@@ -1,0 +1,1 @@
+"""Numbers a merchant sees, from plain rows: pure."""
