@@ -33,25 +33,54 @@ SCHEMA = 1
     metavar="DIR",
     help="Keep ledger, configuration, log and pictures of the slips in this new directory.",
 )
-def command(lang: "Language", keep: Path | None, *, as_json: bool) -> None:
+@click.option(
+    "--hub", is_flag=True, help="Two devices and their hub instead, links cut and mended (needs vafa[hub])."
+)
+def command(lang: "Language", keep: Path | None, *, as_json: bool, hub: bool) -> None:
     """A shop's morning on a simulated terminal, with a power cut."""
-    from vafa.cli import demo_words as words
     from vafa.cli.demo_screen import Screen
-    from vafa.cli.demo_shop import open_shop
 
     started = time.monotonic()
     screen = Screen(lang, to_see=not as_json)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))  # so that all is taken down
+    proofs = _fleet_told(keep, screen) if hub else _shop_told(keep, screen)
+    told = summary(proofs, time.monotonic() - started)
+    if as_json:
+        click.echo(json.dumps(told))
+    sys.exit(0 if told["proven"] else 1)
+
+
+def _shop_told(keep: Path | None, screen: "Screen") -> "list[Proof]":
+    """One shop's morning, told and proven."""
+    from vafa.cli import demo_words as words
+    from vafa.cli.demo_shop import open_shop
+
     screen.say(screen.words(words.TITLE))
     with open_shop(keep) as shop:
         proofs = _morning(shop, screen)
         screen.proven(proofs)
         _say_what_stays(shop, screen, keep)
-    told = summary(proofs, time.monotonic() - started)
-    if as_json:
-        click.echo(json.dumps(told))
-    sys.exit(0 if told["proven"] else 1)
+    return proofs
+
+
+def _fleet_told(keep: Path | None, screen: "Screen") -> "list[Proof]":
+    """Two devices and a hub, told and proven."""
+    from importlib.util import find_spec
+
+    from vafa.cli import demo_hub_words as words
+    from vafa.cli.demo_hub import Story, open_fleet
+    from vafa.model.errors import Refused
+
+    if find_spec("fastapi") is None or find_spec("psycopg") is None:
+        raise Refused("the hub is not installed here", fix="pip install 'vafa[hub]'")
+    screen.say(screen.words(words.TITLE))
+    with open_fleet(keep) as fleet:
+        proofs = Story(fleet, screen).tell()
+    screen.proven(proofs, words.PROOFS)
+    if keep is not None:
+        screen.say(screen.words(words.KEPT, where=keep))
+    return proofs
 
 
 def _morning(shop: "Shop", screen: "Screen") -> "list[Proof]":

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from textwrap import indent
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import click
 
 from vafa.cli import demo_words as words
 from vafa.cli.demo_proof import Proof
+from vafa.cli.demo_words import PROOFS
 
 Language = Literal["en", "fa"]
 _ISOLATE, _END_ISOLATE = "\u2067", "\u2069"
@@ -36,9 +37,13 @@ class Screen:
 
     def step(self, name: str, **facts: Any) -> None:
         """The next thing that happens in the shop."""
+        self.begin(words.STEPS[name], **facts)
+
+    def begin(self, told: tuple[str, str], **facts: Any) -> None:
+        """The next thing that happens, in these words."""
         self._steps += 1
         self.say("")
-        self.say(f"{self._steps:>2}  {self.words(words.STEPS[name], **facts)}", bold=True)
+        self.say(f"{self._steps:>2}  {self.words(told, **facts)}", bold=True)
 
     def then(self, name: str, **facts: Any) -> None:
         """More of the same step."""
@@ -85,8 +90,8 @@ class Screen:
             self.say(f"$ {typed}", bold=True)
             click.echo(printed.rstrip("\n"))
 
-    def proven(self, proofs: Iterable[Proof]) -> None:
-        """The table at the end."""
+    def proven(self, proofs: Iterable[Proof], named: Mapping[str, tuple[str, str]] = PROOFS) -> None:
+        """The table at the end, in the words of `named`."""
         self.say("")
         self.say(self.words(words.PROVEN), bold=True)
         missed = 0
@@ -94,7 +99,7 @@ class Screen:
             missed += not proof.holds
             mark, colour = ("✓", "green") if proof.holds else ("✗", "red")
             counted = {name: self._named(fact) for name, fact in proof.facts.items()}
-            self.say(f"  {mark} {self.words(words.PROOFS[proof.key], **counted)}", fg=colour)
+            self.say(f"  {mark} {self.words(named[proof.key], **counted)}", fg=colour)
         end = self.words(words.NOT_ALL, count=missed) if missed else self.words(words.ALL_PROVEN)
         self.say(end, bold=True)
 

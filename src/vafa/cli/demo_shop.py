@@ -116,11 +116,11 @@ class Call:
 class Shop:
     """`state` holds what a device keeps (ledger, key, log), `run` the sockets and the pretend serial port."""
 
-    def __init__(self, state: Path, run: Path) -> None:
+    def __init__(self, state: Path, run: Path, config: str = CONFIG) -> None:
         self.state, self.run = state, run
         self.config = state / "config.toml"
         self.log = state / "vafa.log"
-        self.config.write_text(CONFIG.replace("@", str(run)), encoding="utf-8")
+        self.config.write_text(config.replace("@", str(run)), encoding="utf-8")
         (state / "programme.toml").write_text(PROGRAMME, encoding="utf-8")
         self._environment = os.environ | {"VAFA_CONFIG": str(self.config), "PYTHONIOENCODING": "utf-8"}
         self._daemon: subprocess.Popen[bytes] | None = None
