@@ -10,12 +10,13 @@ import zstandard
 from hub.device_rows import busy, copied, journal, sold
 from hub.served import Hub, Till, refusal
 from hub.test_intake import agrees_with
-from shop import Shop
+from shop import Shop, payment
 
 from vafa.hub import contact, devices, published
 from vafa.hub.database import Database
 from vafa.hub.lines import lines_of
 from vafa.keys.sign import SigningKey, is_signed
+from vafa.model import events
 from vafa.wire import limits, signing
 from vafa.wire.compress import Form, varint
 from vafa.wire.messages import (
@@ -297,8 +298,6 @@ def test_members_of_one_till_come_down_to_the_other_with_their_points(
     member = bytes.fromhex(shop.members.add("09121236789", "", "test").id)
     with hub.database.transaction() as connection:
         connection.execute("UPDATE merchant SET token_key_id = %s", (member[:2],))
-    from shop import payment
-
     shop.counter.post(payment(1, 1050), member)
     other_shop.members.add("09121236789", "", "test")
     other_shop.counter.post(payment(2, 210), member)
@@ -313,6 +312,26 @@ def test_members_of_one_till_come_down_to_the_other_with_their_points(
     assert (told.member, told.balance) == (member, 126)
     assert till.sync(shop).members == ()
     other_shop.ledger.close()
+
+
+def test_an_alias_counts_with_its_member_and_who_was_forgotten_is_gone(
+    hub: Hub, till: Till, shop: Shop
+) -> None:
+    other = Till(hub, b"e", b"M" * 16)
+    other.enrol(hub.code(till.merchant))
+    ids = [bytes.fromhex(shop.members.add(f"0912123678{n}", "", "test").id) for n in range(3)]
+    with hub.database.transaction() as connection:
+        connection.execute("UPDATE merchant SET token_key_id = %s", (ids[0][:2],))
+    for number, member in enumerate(ids):
+        shop.counter.post(payment(number, 1050), member)
+    shop.ledger.write(lambda tx: tx.post(events.Merge(ids[0], ids[1], 1, "test")))
+    shop.ledger.write(lambda tx: tx.post(events.Forget(ids[2], "test", "asked for")))
+    till.sync(shop)
+    said = other.ask(SYNC_PATH, other.request([], None)).content
+    assert isinstance(said, SyncAnswer)
+    heard = {each.member: each for each in said.members}
+    assert (heard[ids[0]].balance, heard[ids[0]].gone) == (210, False)
+    assert [heard[each].gone for each in ids[1:]] == [True, True]
 
 
 @pytest.mark.parametrize("path", [SYNC_PATH, ENROL_PATH])

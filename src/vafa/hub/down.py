@@ -9,8 +9,9 @@ import msgspec
 from vafa.hub.database import Connection
 from vafa.hub.merchants import merchant as merchant_by_id
 from vafa.hub.published import messages, versions
-from vafa.hub.roster import Holder, batches, holders, touched_by
+from vafa.hub.roster import Batch, answering, batches, holders, touched_by
 from vafa.keys.sign import SigningKey
+from vafa.model.identity import MEMBER_ID_BYTES
 from vafa.wire import limits
 from vafa.wire.messages import Have, Programme, ReceiptMessage, RemoteMember
 from vafa.wire.signing import encoded, programme_input
@@ -93,31 +94,41 @@ def _members(
     """
     found = batches(connection, merchant, after, BATCHES_READ_MAX + 1)
     key_id = merchant_by_id(connection, merchant).token_key_id
-    members: list[Holder] = []
+    members: dict[bytes, RemoteMember] = {}
     size = looked_at = 0
     for batch in found[:BATCHES_READ_MAX]:
         if batch.device != device:
-            known = {holder.member for holder in members}
-            ids = touched_by(connection, merchant, batch) - known
-            # Ids under another device's own key mean nothing here until they are merged into the merchant's.
-            fresh = holders(connection, merchant, (i for i in ids if key_id is None or i[:2] == key_id))
+            fresh = _changed(connection, merchant, batch, key_id, at_ms)
             size += sum(map(_bytes_of, fresh))
             looked_at += 1
             full = size > PART_BYTES_MAX or len(members) + len(fresh) > limits.MEMBERS_MAX
             if members and (full or looked_at > BATCHES_LOOKED_AT_MAX):
-                return _remote(members, at_ms), after, True
-            members += fresh
+                return tuple(members.values()), after, True
+            members |= {each.member: each for each in fresh}
         after = batch.tick
-    return _remote(members, at_ms), after, len(found) > BATCHES_READ_MAX
+    return tuple(members.values()), after, len(found) > BATCHES_READ_MAX
 
 
-def _bytes_of(holder: Holder) -> int:
-    return 40 + sum(len(card) + 2 for card in holder.cards[: limits.MEMBER_TOKENS_MAX])
+def _changed(
+    connection: Connection, merchant: str, batch: Batch, key_id: bytes | None, at_ms: int
+) -> list[RemoteMember]:
+    """The members a batch changed, as they are now; those that were forgotten or are aliases now are gone.
+
+    Ids under another device's own key mean nothing elsewhere: they are told as the member they were merged
+    into.
+    """
+    ids = touched_by(connection, merchant, batch)
+    aliases = answering(connection, merchant, ids)
+    told = {each for each in ids | set(aliases.values()) if key_id is None or each[:2] == key_id}
+    told = {each for each in told if len(each) == MEMBER_ID_BYTES}
+    as_of, cards_max = at_ms // 1000, limits.MEMBER_TOKENS_MAX
+    known = [
+        RemoteMember(each.member, each.last4, each.cards[:cards_max], each.balance, as_of)
+        for each in holders(connection, merchant, told - aliases.keys())
+    ]
+    gone = told - {each.member for each in known}
+    return known + [RemoteMember(each, "", (), 0, as_of, gone=True) for each in sorted(gone)]
 
 
-def _remote(members: list[Holder], at_ms: int) -> tuple[RemoteMember, ...]:
-    cards_max = limits.MEMBER_TOKENS_MAX
-    return tuple(
-        RemoteMember(each.member, each.last4, each.cards[:cards_max], each.balance, at_ms // 1000)
-        for each in members[: limits.MEMBERS_MAX]
-    )
+def _bytes_of(member: RemoteMember) -> int:
+    return 40 + sum(len(card) + 2 for card in member.tokens)

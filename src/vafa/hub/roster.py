@@ -1,7 +1,8 @@
 """The merchant's members over all its devices: for greeting them offline elsewhere, and for people who ask.
 
 A member's points are those of every device's newest line together: after a fork the branch that was left is
-evidence and counts no more. Payments in both branches therefore count once.
+evidence and counts no more. Payments in both branches therefore count once. What an alias owns is counted
+with the member it answers as.
 """
 
 from collections import defaultdict
@@ -28,6 +29,12 @@ AND member = ANY(%s)) AS token ORDER BY token.member, token.token"""
 _ENDING = f"""SELECT DISTINCT member.id FROM ({_NEWEST}) AS newest CROSS JOIN LATERAL (SELECT * FROM member
 WHERE merchant_id = %s AND device = newest.device AND line = newest.line AND state = %s
 AND (%s = '' OR last4 = %s)) AS member ORDER BY member.id LIMIT %s"""
+_ALIASES_OF = f"""SELECT DISTINCT alias.alias, alias.member FROM ({_NEWEST}) AS newest CROSS JOIN LATERAL
+(SELECT * FROM alias WHERE merchant_id = %s AND device = newest.device AND line = newest.line
+AND member = ANY(%s)) AS alias ORDER BY alias.alias, alias.member"""
+_MEMBERS_OF = f"""SELECT DISTINCT alias.alias, alias.member FROM ({_NEWEST}) AS newest CROSS JOIN LATERAL
+(SELECT * FROM alias WHERE merchant_id = %s AND device = newest.device AND line = newest.line
+AND alias = ANY(%s)) AS alias ORDER BY alias.alias, alias.member"""
 _BATCHES = """SELECT tick, device, line, first_seq, last_seq FROM batch
 WHERE merchant_id = %s AND tick > %s ORDER BY tick LIMIT %s"""
 
@@ -40,6 +47,11 @@ class Till(msgspec.Struct, frozen=True):
     debt: int
     visits: int
     spent: int
+
+    def plus(self, other: "Till") -> "Till":
+        """What this device holds for both."""
+        sums = (self.balance + other.balance, self.debt + other.debt, self.visits + other.visits)
+        return Till(self.device, *sums, self.spent + other.spent)
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -83,21 +95,37 @@ def holders(connection: Connection, merchant: str, members: Iterable[bytes]) -> 
     wanted = sorted(set(members))
     if not wanted:
         return []
+    owner = {**{each: each for each in wanted}, **_owners(connection, _ALIASES_OF, merchant, wanted)}
+    wanted = sorted(owner)
     cards: dict[bytes, list[bytes]] = defaultdict(list)
     for member, token in connection.execute(_CARDS, (merchant, merchant, wanted)):
-        cards[member].append(token)
-    tills: dict[bytes, list[Till]] = defaultdict(list)
+        if token not in cards[owner[member]]:
+            cards[owner[member]].append(token)
+    tills: dict[bytes, dict[int, Till]] = defaultdict(dict)
     endings: dict[bytes, str] = {}
     values = (merchant, merchant, wanted, int(MemberState.ACTIVE))
-    for member, last4, *till in connection.execute(_MEMBERS, values):
-        endings.setdefault(member, last4)
-        tills[member].append(Till(*till))
+    for member, last4, device, *sums in connection.execute(_MEMBERS, values):
+        endings.setdefault(owner[member], last4)
+        before = tills[owner[member]].get(device, Till(device, 0, 0, 0, 0))
+        tills[owner[member]][device] = before.plus(Till(device, *sums))
     return [
-        Holder(member, last4, tuple(cards[member]), tuple(tills[member])) for member, last4 in endings.items()
+        Holder(member, last4, tuple(cards[member]), tuple(tills[member].values()))
+        for member, last4 in endings.items()
     ]
+
+
+def answering(connection: Connection, merchant: str, members: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Which of these ids are aliases, and whose: alias to member."""
+    return _owners(connection, _MEMBERS_OF, merchant, sorted(set(members)))
+
+
+def _owners(connection: Connection, question: str, merchant: str, ids: list[bytes]) -> dict[bytes, bytes]:
+    return dict(connection.execute(question.encode(), (merchant, merchant, ids)).fetchall())
 
 
 def find(connection: Connection, merchant: str, last4: str, limit: int) -> list[Holder]:
     """Members whose phone ends in these four digits, '' for any, at most `limit`."""
     values = (merchant, merchant, int(MemberState.ACTIVE), last4, last4, limit)
-    return holders(connection, merchant, [row[0] for row in connection.execute(_ENDING, values)])
+    found = [row[0] for row in connection.execute(_ENDING, values)]
+    aliases = answering(connection, merchant, found)
+    return holders(connection, merchant, {aliases.get(each, each) for each in found})
