@@ -1,5 +1,6 @@
 """`POST /v1/sync` over real HTTP into a real PostgreSQL: what is answered, what is refused, what changes."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 import zstandard
+from fastapi import Request
 from hub.device_rows import busy, copied, journal, sold
 from hub.served import Hub, Till, refusal
 from hub.test_intake import agrees_with
 from shop import Shop, payment
 
-from vafa.hub import contact, devices, published
+from vafa.hub import contact, devices, published, web
 from vafa.hub.database import Database
 from vafa.hub.lines import lines_of
 from vafa.keys.sign import SigningKey, is_signed
@@ -195,6 +197,35 @@ def test_a_body_beyond_the_bound_is_refused_before_it_is_read_to_its_end(hub: Hu
 def test_a_body_without_a_length_is_bounded_too(hub: Hub, till: Till) -> None:
     status, _, _ = hub.post(SYNC_PATH, bytes(300_000), {"Transfer-Encoding": "chunked"})
     assert status == 413
+
+
+def test_a_body_without_an_end_is_left_at_the_bound() -> None:
+    given = 0
+
+    async def receive() -> dict[str, object]:
+        nonlocal given
+        given += 65_536
+        return {"type": "http.request", "body": bytes(65_536), "more_body": True}
+
+    with pytest.raises(web.SlowOrLarge):
+        asyncio.run(web._body(Request({"type": "http", "headers": []}, receive)))
+    assert given <= limits.REQUEST_BYTES_MAX + 65_536
+
+
+def test_a_device_that_holds_no_row_the_hub_names_begins_at_the_beginning(
+    hub: Hub, till: Till, shop: Shop
+) -> None:
+    """Its branch left before what a restored hub still has: after some tries it sends everything."""
+    sold(shop, 6)
+    till.sync(shop)
+    lost = msgspec.structs.replace(till.request([], till.sent), before=Mark(1, 99, b"lostlost"), newest=99)
+    received = []
+    for _ in range(4):
+        said = till.ask(SYNC_PATH, lost).content
+        assert isinstance(said, SyncAnswer)
+        received.append(said.received.seq)
+    assert received == [till.sent.seq if till.sent else 0] * 3 + [0]
+    assert till.sync(shop).received.seq == journal(shop)[-1].seq
 
 
 def test_a_refusal_of_a_readable_request_is_signed_and_says_when_to_come_back(
