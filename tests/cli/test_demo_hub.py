@@ -12,7 +12,7 @@ DEMO = (sys.executable, "-m", "vafa.cli.main", "demo", "--hub")
 
 
 def test_two_devices_and_their_hub_agree_after_cut_links_and_a_killed_hub(tmp_path: Path) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("vafa-*"))
+    before = set(Path(tempfile.gettempdir()).glob("vafa-fleet-*"))
     ran = subprocess.run(
         (*DEMO, "--json", "--keep", str(tmp_path / "kept")),
         capture_output=True,
@@ -27,7 +27,7 @@ def test_two_devices_and_their_hub_agree_after_cut_links_and_a_killed_hub(tmp_pa
     (paid,) = (proof for proof in told["proofs"] if proof["proof"] == "told")
     assert (paid["told"], paid["lost"], paid["doubled"]) == (72, 0, 0)
     assert (tmp_path / "kept" / "left" / "state" / "ledger.db").exists()
-    assert set(Path(tempfile.gettempdir()).glob("vafa-*")) <= before
+    assert set(Path(tempfile.gettempdir()).glob("vafa-fleet-*")) <= before
 
 
 def test_a_folder_that_holds_something_is_not_used(tmp_path: Path) -> None:

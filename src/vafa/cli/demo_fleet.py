@@ -5,8 +5,6 @@ is open and takes nothing new, as a SIM without signal does in the end.
 """
 
 import contextlib
-import datetime
-import ipaddress
 import json
 import os
 import select
@@ -221,37 +219,15 @@ class Device(Shop):
 
 
 def certificates(directory: Path) -> Path:
-    """An authority of the demo's own and the hub's certificate from it; the authority's file."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
+    """The hub's key and certificate beside its state; the file of the authority that vouches for it."""
+    from vafa.keys.certificates import for_trials
 
-    now = datetime.datetime.now(datetime.UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    where = x509.IPAddress(ipaddress.ip_address(HOST))
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vafa demo")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([where]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private, certificate = for_trials(HOST)
     server = directory / "server.pem"
     server.touch(mode=0o600)
-    server.write_bytes(private + pem)
+    server.write_bytes(private + certificate)
     authority = directory / "authority.pem"
-    authority.write_bytes(pem)
+    authority.write_bytes(certificate)
     return authority
 
 

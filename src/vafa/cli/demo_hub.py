@@ -201,7 +201,7 @@ def _payments(fleet: Fleet, number: int) -> list[str]:
 @contextlib.contextmanager
 def open_fleet(keep: Path | None) -> Iterator[Fleet]:
     """A fleet in temporary folders, or with what it keeps in `keep`; the rest goes after. Refused."""
-    run = Path(tempfile.mkdtemp(prefix="vafa-"))
+    run = Path(tempfile.mkdtemp(prefix="vafa-fleet-"))
     fleet = None
     try:
         directory = run / "fleet" if keep is None else keep.absolute()
