@@ -69,10 +69,14 @@ class Device:
 
     def pay(self, ref: str, **fields: Any) -> dict[str, Any]:
         request = {"op": "payment", "terminal": TID, "ref": ref, "amount": 200_000}
+        return self.ask(**request | fields)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """One request of the local protocol and its answer."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(PATIENCE_S)
             line.connect(str(self.directory / "l.sock"))
-            line.sendall(json.dumps(request | fields).encode() + b"\n")
+            line.sendall(json.dumps(request).encode() + b"\n")
             answer: dict[str, Any] = json.loads(line.makefile().readline())
             return answer
 

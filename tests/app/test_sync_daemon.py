@@ -14,10 +14,10 @@ from real_device import PATIENCE_S, Device
 
 from vafa.keys.device_key import load_or_create
 from vafa.keys.sign import SigningKey
-from vafa.keys.tokens import key_id
+from vafa.keys.tokens import Tokens, key_id
 from vafa.sync import enrolment
 from vafa.wire import signing
-from vafa.wire.messages import Have, Programme
+from vafa.wire.messages import Have, Programme, ReceiptMessage, RemoteMember
 
 PROGRAMME = 'schema = 1\n[name]\nfa = "کافه"\n[earn]\npoints = 1\nper = 20000\ncurrency = "IRR"\n'
 
@@ -135,6 +135,30 @@ def test_a_programme_that_comes_down_is_activated_by_the_daemon(enrolled: Enroll
         enrolled.hub.answer = msgspec.structs.replace(enrolled.hub.answer, programmes=())
         assert device.pay("one", amount=200_000)["points"] == 10
         until(lambda: {2, 3} <= {row.kind for row in enrolled.hub.books.log}, enrolled)
+
+
+def test_a_member_of_another_till_is_greeted_offline_and_a_message_is_on_their_slip(
+    enrolled: Enrolled,
+) -> None:
+    device = enrolled.device
+    tokens = Tokens(load_or_create(device.state / "keys" / "device.key"))
+    there = tokens.member_id("+989121236789")
+    here = tokens.member_id("+989350000001")
+    enrolled.hub.answer = msgspec.structs.replace(
+        enrolled.hub.answer,
+        members=(RemoteMember(there, "6789", (), 1_240, 1_767_000_000),),
+        messages=(ReceiptMessage(1, here, "تولدت مبارک", "Happy birthday", None, None),),
+        have=Have(0, 1, 1),
+    )
+    with device.running():
+        assert device.vafa("sync", "now").returncode == 0
+        enrolled.served.mishaps.extend(["html 502"] * 1_000)  # the network is gone
+        greeted = device.ask(op="identify", member="09121236789")
+        assert "other tills (1,240 points" in greeted["message"]
+        device.ask(op="member", member="09350000001")
+        paid = device.pay("one", member="09350000001", lang="en")
+        assert "Happy birthday" in paid["lines"]
+        assert "Happy birthday" not in device.pay("two", lang="en")["lines"]
 
 
 def test_the_daemon_that_synced_has_loaded_nothing_of_it(enrolled: Enrolled) -> None:

@@ -68,6 +68,7 @@ class Bench:
         self.served = Served(self.hub, self.authority.server())
         self.journal = LedgerJournal(self.shop.ledger.path)
         self.directory = directory
+        self.merchant, self.device_key = "m1", DEVICE_KEY
         self.link, self.facts = WIFI, Facts("0.1.0", 2)
         self.day_bytes = 2_000_000
         self.now, self.boot, self.attested = 1_000.0, "boot 1", list[int]()
@@ -85,9 +86,9 @@ class Bench:
             self.day_bytes,
             Random(1),  # noqa: S311
         )
-        who = Who("m1", 1, HUB_KEY.public)
+        who = Who(self.merchant, 1, HUB_KEY.public)
         self.courier = Courier(
-            who, DEVICE_KEY, self.journal, self.store, self.transport, self, world, self.now
+            who, self.device_key, self.journal, self.store, self.transport, self, world, self.now
         )
 
     def restart(self) -> None:
@@ -361,6 +362,25 @@ def test_a_signed_final_refusal_is_a_state_and_not_a_loop(bench: Bench, reason: 
     bench.courier.wake(by_person=True)
     bench.settle()
     assert bench.kept.final is None
+    assert bench.agree()
+
+
+def test_enrolling_again_ends_a_final_refusal_and_another_hub_begins_anew(bench: Bench) -> None:
+    bench.sell()
+    bench.hub.refuse = Refusal(Reason.REVOKED, "")
+    bench.run()
+    assert bench.kept.final is not None
+    bench.hub.refuse = None
+    bench.device_key = SigningKey(DeviceKey(b"E" * 32))
+    bench.hub.device_key = bench.device_key.public
+    bench.restart()
+    assert bench.kept.final is None
+    bench.settle()
+    assert bench.agree()
+    bench.merchant = "m2"
+    bench.restart()
+    assert bench.kept.received == Mark()
+    bench.settle()
     assert bench.agree()
 
 

@@ -23,6 +23,7 @@ from vafa.app.config import Config, Terminal
 from vafa.app.control import Control
 from vafa.app.counter import Counter
 from vafa.app.desk import Desk
+from vafa.app.elsewhere import Elsewhere
 from vafa.app.hub_side import HubSide
 from vafa.app.joining import tokens_of
 from vafa.app.lane import Lane, LaneSettings
@@ -110,11 +111,11 @@ class Daemon:
         if not self._programmes.knows(programme.id):  # one that was superseded here stays so
             self._programmes.activate(programme, None)
         self._counter = Counter(self.ledger, tokens, self._programmes, config.shop.zone)
-        self._members = Members(self.ledger, tokens, sealer)
+        elsewhere = Elsewhere(directory, clock.wall_ms)
+        self._members = Members(self.ledger, tokens, sealer, elsewhere)
         shop = config.shop
-        self._paper = Paper(
-            shop.name, shop.name_en, shop.language, shop.zone, self._programmes, letterhead(config)
-        )
+        texts = (letterhead(config), elsewhere.message)
+        self._paper = Paper(shop.name, shop.name_en, shop.language, shop.zone, self._programmes, *texts)
         self._printers = Printers(config, self.ledger, self._paper, clock)
         self._make_lanes(Sales(self._counter))
         self._notified = self._bells()

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from vafa.app import earning
+from vafa.app.elsewhere import Elsewhere
 from vafa.app.member_view import MemberView, member_view
 from vafa.books.effect import floor_sum
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
@@ -21,6 +22,7 @@ from vafa.keys.tokens import Tokens
 from vafa.ledger import people, reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
+from vafa.model.calendar import local_time
 from vafa.model.errors import NotFound, Refused, SealingFailed
 from vafa.model.identity import ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
 from vafa.model.pan import CardHint
@@ -45,10 +47,14 @@ class Claimed(msgspec.Struct, frozen=True):
 class Members:
     """Thread-safe: the ledger's lock is the only one."""
 
-    def __init__(self, ledger: Ledger, tokens: Tokens, sealer: Seals) -> None:
+    def __init__(
+        self, ledger: Ledger, tokens: Tokens, sealer: Seals, elsewhere: Elsewhere | None = None
+    ) -> None:
+        """`elsewhere`: members of the merchant's other devices, where the hub told of them."""
         self.ledger = ledger
         self._tokens = tokens
         self.sealer = sealer
+        self._elsewhere = elsewhere
 
     def id_of(self, phone: str) -> bytes:
         """The member id of a phone in any spelling: the one they have here, else the one they would get.
@@ -62,8 +68,25 @@ class Members:
     def known_id(self, phone: str) -> bytes:
         """The member id of an enrolled phone, without opening anything sealed. NotFound, Refused."""
         member = self.id_of(phone)
-        self.ledger.read(lambda connection: _active(connection, member))
+        try:
+            self.ledger.read(lambda connection: _active(connection, member))
+        except NotFound as error:
+            raise self._not_here(phone, error) from error
         return member
+
+    def _not_here(self, phone: str, error: NotFound) -> NotFound:
+        """What to say of a phone that is no member here: it may be one at the merchant's other devices."""
+        number = phone_e164(phone)
+        if self._elsewhere is None or number is None:
+            return error
+        there = self._elsewhere.member(self._tokens.member_ids(number))
+        if there is None:
+            return error
+        day = f"{local_time(there.as_of, 'UTC'):%Y-%m-%d}"
+        return NotFound(
+            f"a member at the shop's other tills ({there.balance:,} points there on {day}), not here yet",
+            fix="vafa member add PHONE",
+        )
 
     def add(self, phone: str, name: str, by: str) -> MemberView:
         """Enrol a phone. Enrolling it again changes nothing and shows the member. SealingFailed."""
@@ -96,7 +119,10 @@ class Members:
 
         Who gave it, and has no name, is shown without opening anything.
         """
-        view, sealed = self.ledger.read(lambda connection: _closed(connection, member))
+        try:
+            view, sealed = self.ledger.read(lambda connection: _closed(connection, member))
+        except NotFound as error:
+            raise self._not_here(phone, error) from error
         number = phone_e164(phone)
         if number:
             view = msgspec.structs.replace(view, phone=phone_masked(number))

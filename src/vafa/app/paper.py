@@ -1,5 +1,6 @@
 """From an outcome to the paper: joins what the ledger says with the receipt's content model."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from vafa.app.outcome import OF_AN_UNDOING, Outcome
@@ -11,6 +12,7 @@ from vafa.receipt import terminal, words
 from vafa.receipt.page import Letterhead, Page, page
 from vafa.receipt.slip import (
     Known,
+    Message,
     Number,
     OwnBalance,
     Shop,
@@ -48,13 +50,16 @@ class Paper:
         zone: str,
         programmes: Versions,
         letterhead: Letterhead | None = None,
+        message: Callable[[bytes], Message | None] = lambda _holder: None,
     ) -> None:
+        """`message`: what the hub has for a member's slip."""
         self.shop = name_fa or name_en
         self.lang = lang
         self._shop = Shop(name_fa or name_en, name_en)
         self._zone = zone
         self._programmes = programmes
         self._letterhead = letterhead
+        self._message = message
 
     def slip(self, outcome: Outcome) -> Slip:
         """What the slip of a payment says."""
@@ -77,6 +82,7 @@ class Paper:
             claim=outcome.claim,
             number=outcome.number,
             check=outcome.check,
+            message=self._message(outcome.member) if known is Known.MEMBER else None,
         )
 
     def lines(self, outcome: Outcome, lang: str | None = None) -> tuple[str, ...]:

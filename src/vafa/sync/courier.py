@@ -100,9 +100,24 @@ class Courier:
         self.syncs = 0  # tried, however they ended
         self._more = False
         self._waits_since: float | None = None  # rows were first seen waiting
+        self._recognise()
         if store.kept.boot != world.boot:  # monotonic times of another boot mean nothing
             store.keep(msgspec.structs.replace(store.kept, boot=world.boot, retry_at_s=0.0, last_ok_at_s=now))
             self._asked = True  # and the clock may mean nothing: the hub's time is wanted
+
+    def _recognise(self) -> None:
+        """After an enrolment: at another hub nothing that was kept is true, as a new device no refusal is."""
+        store, who = self._store, self._who
+        hub = signing.digest(who.hub_key + who.merchant.encode())[:8]
+        device = signing.digest(self._key.public + who.device.to_bytes(8, "big"))[:8]
+        if store.kept.hub not in (b"", hub):
+            store.forget()
+        if (store.kept.hub, store.kept.device) != (hub, device):
+            anew = msgspec.structs.replace(
+                store.kept, hub=hub, device=device, final=None, trouble=None, failures=0, retry_at_s=0.0,
+                held=False, facts_told=b"",
+            )  # fmt: skip
+            store.keep(anew)
 
     @property
     def waiting(self) -> int:

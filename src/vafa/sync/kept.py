@@ -16,6 +16,7 @@ from vafa.model.errors import SyncError
 from vafa.sync.budget import Left
 from vafa.wire.messages import Have, Mark, Note, ReceiptMessage, RemoteMember
 
+Connection = sqlite3.Connection
 FOLDER, FILE = "sync", "sync.db"
 LOG_ROWS_KEPT = 500
 _BUSY_S = 5.0
@@ -64,6 +65,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     attested_row_s   the newest of them that was journalled
     whole            the hub wants rows with till and state
     suspense         rows of ours the hub could not book
+    hub, device      short digests of whose hub this is of, and of who we were to it
     """
 
     received: Mark = Mark()
@@ -88,6 +90,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     last_ok_at_s: float = 0.0
     facts_told: bytes = b""
     budget: Left | None = None
+    hub: bytes = b""
+    device: bytes = b""
 
 
 class Sync(msgspec.Struct, frozen=True):
@@ -245,14 +249,14 @@ def renewed(directory: Path, *, same_hub: bool) -> None:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+def reading(path: Path, within_s: float = _BUSY_S) -> Iterator[Connection | None]:
     """A read-only connection, None where no sync ever kept anything. SyncError when it cannot be read."""
     if not path.exists():
         yield None
         return
     try:
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_S, isolation_level=None
+            f"{path.as_uri()}?mode=ro", uri=True, timeout=within_s, isolation_level=None
         )
         try:
             yield connection
