@@ -12,7 +12,6 @@ from math import gcd
 
 from vafa.app import earning
 from vafa.app.programmes import covering
-from vafa.app.recheck_value import ValueRecheck
 from vafa.books.effect import State
 from vafa.books.rows import MemberRow
 from vafa.club import tiers
@@ -85,10 +84,9 @@ class Recheck:
         self._connection = connection
         self._programmes: dict[bytes, Programme] = {}
         self._versions: list[tuple[bytes, int | None]] = []
-        self._undone: dict[PaymentKey, tuple[int, int]] = {}  # key -> rials and points that went back
+        self._undone: dict[PaymentKey, int] = {}  # key -> rials that went back
         self._tier_since: dict[bytes, int] = {}
         self._last: events.Event | None = None  # the newest payment
-        self._value = ValueRecheck(connection)
 
     def __call__(self, event: events.Event, books: State) -> str:  # noqa: PLR0911 - a table
         """What is wrong with the row, '' when nothing is. `books`: after it."""
@@ -114,7 +112,7 @@ class Recheck:
                 fault = self._moved(event)
                 return f"moving of payment {event.key}: {fault}" if fault else ""
             case _:
-                return self._value(event, books, self._programme)
+                return ""
 
     def _activated(self, event: events.ProgrammeActivated) -> str:
         try:
@@ -179,8 +177,8 @@ class Recheck:
         if not isinstance(award, events.Award | events.PaymentSeen):
             return "there is no such payment"
         amount = award.paid.amount
-        undone, taken = self._undone.get(event.key, (0, 0))
-        self._undone[event.key] = (undone + event.amount, taken + event.points)
+        undone = self._undone.get(event.key, 0)
+        self._undone[event.key] = undone + event.amount
         before = earning.left(award, amount - undone)
         after = earning.left(award, amount - undone - event.amount)
         gone = before.contribution - after.contribution
@@ -202,8 +200,6 @@ class Recheck:
         ruled = earning.with_undone_rules(event, award)
         for name in ("counted", "stamps", "granted"):
             stored[name], computed[name] = getattr(event, name, None), getattr(ruled, name, None)
-        for name in ("available_at", "expires_at"):
-            stored[name], computed[name] = getattr(event, name), getattr(award, name, 0)
         for name, is_so in computed.items():
             if stored[name] != is_so:
                 return f"{name}: stored {stored[name]}, its award gives {is_so}"
@@ -215,7 +211,7 @@ class Recheck:
         award = reads.entry(self._connection, row.seq).event if row else None
         if not isinstance(award, events.Award):
             return "there is no award of such a payment"
-        left = earning.left(award, award.paid.amount - self._undone.get(event.key, (0, 0))[0])
+        left = earning.left(award, award.paid.amount - self._undone.get(event.key, 0))
         stored = (event.programme, event.contribution, event.eligible, event.at, event.stamps, event.granted)
         computed = (
             award.programme, left.contribution.as_integer_ratio(), left.eligible, award.at, award.stamps,
@@ -225,7 +221,7 @@ class Recheck:
 
     def _claimed(self, token: bytes, part: events.Claimed) -> str:
         """A claim takes what its payments' awards say, no more and no less."""
-        total, eligible, points = Fraction(0), 0, 0
+        total, eligible = Fraction(0), 0
         for key in part.keys:
             row = reads.payment(self._connection, key)
             award = reads.entry(self._connection, row.seq).event if row else None
@@ -233,13 +229,12 @@ class Recheck:
                 return f"claim: there is no award of payment {key}"
             if (award.programme, award.holder) != (part.programme, token):
                 return f"claim: payment {key} did not wait there under this programme"
-            undone, taken = self._undone.get(key, (0, 0))
-            left = earning.left(award, award.paid.amount - undone)
+            left = earning.left(award, award.paid.amount - self._undone.get(key, 0))
             total += left.contribution
             eligible += left.eligible
-            points += award.points - taken
+        # What waits is one floor too: which award or refund had which point of it does not matter.
         stored = (part.contribution, part.eligible, part.points_out)
-        computed = ((total.numerator, total.denominator), eligible, points)
+        computed = (total.as_integer_ratio(), eligible, total.__floor__())
         names = ("contribution", "eligible", "points_out")
         for name, told, is_so in zip(names, stored, computed, strict=True):
             if told != is_so:
