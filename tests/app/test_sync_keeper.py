@@ -206,3 +206,41 @@ print(*sorted({"httpx", "ssl", "zstandard", "cryptography", "subprocess"} & sys.
         [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
     )
     assert ran.stdout.strip() == ""
+
+
+DEAF_ONCE = """
+import os, pathlib, sys
+from vafa.app.sync_talk import Ending, Synced, Wake, from_daemon, line_of
+runs = pathlib.Path(os.environ["VAFA_TEST_RUNS"])
+runs.write_text(runs.read_text() + "x")
+for line in sys.stdin.buffer:
+    said = from_daemon(line)
+    if isinstance(said, Wake):
+        if runs.read_text() == "x":  # it had made up its mind before it heard
+            end = Ending(next_s=900.0, rows_s=900.0, newest=1 << 40)
+        else:
+            end = Synced(ok=True, received=1, next_s=900.0, wake=said.number)
+        sys.stdout.buffer.write(line_of(end))
+        sys.stdout.buffer.flush()
+"""
+
+
+@pytest.mark.parametrize("by", ["person", "link"])
+def test_a_wake_that_an_ending_process_did_not_hear_is_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    (tmp_path / "deaf_once.py").write_text(DEAF_ONCE)
+    runs = tmp_path / "runs"
+    runs.write_text("")
+    monkeypatch.setenv("VAFA_TEST_RUNS", str(runs))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2] / 'src'}")
+    (tmp_path / "device").mkdir()
+    device = Device(tmp_path / "device", module="deaf_once")
+    try:
+        if by == "person":
+            assert device.keeper.sync_now(WITHIN_S)
+        else:
+            device.keeper.wake()
+        until(lambda: runs.read_text() == "xx")
+    finally:
+        device.close()

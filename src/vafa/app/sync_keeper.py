@@ -71,6 +71,8 @@ class Keeper:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._ringing = threading.Lock()  # its number may be another file's once it is closed
         self._wake: Wake | None = None
+        self._told_wake: Wake | None = None  # the newest one that a process was told
+        self._told_twice = 0  # the number of the newest that was told to a second one
         self._stopping = False
         self._process: subprocess.Popen[bytes] | None = None
         self._received = b""
@@ -105,7 +107,8 @@ class Keeper:
     def wake(self) -> None:
         """A link came up, or another one carries us."""
         with self._synced:
-            self._wake = self._wake or Wake(number=self._asked)
+            self._asked += 1
+            self._wake = Wake(by_person=self._wake is not None and self._wake.by_person, number=self._asked)
         self._ring()
 
     def sync_now(self, timeout_s: float) -> bool:
@@ -192,7 +195,16 @@ class Keeper:
     def _take_wake(self) -> Wake | None:
         with self._synced:
             wake, self._wake = self._wake, None
+            self._told_wake = wake or self._told_wake
             return wake
+
+    def _put_back(self) -> None:
+        """A wake that was told to a process which was just ending, and which nobody obeyed, is for the
+        next."""
+        with self._synced:
+            told, self._told_wake = self._told_wake, None
+            if told is not None and told.number > self._answered:
+                self._wake = self._wake or told
 
     def _say(self, *messages: FromDaemon) -> None:
         process = self._process
@@ -238,6 +250,7 @@ class Keeper:
                 self._end_process()
                 if told.fault:
                     self._ended_up_to(self._asked)
+                self._put_back()
             case Activate(document, from_at):
                 self._say(self._written(lambda: self._activate(document, from_at)))
             case Attest(hub_s):

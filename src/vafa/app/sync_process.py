@@ -160,8 +160,11 @@ class SyncProcess:
             stays_s = self._begin.keep_warm_s if store.kept.trouble is None else NOT_SOON_S
             left_s = used_at + stays_s - now
             if not self._heard and next_s > NOT_SOON_S and (left_s <= 0 or store.kept.trouble is not None):
-                newest = courier.newest
-                return Ending(next_s=next_s, rows_s=courier.rows_wait_s(now), newest=newest)
+                self._hear(0.0)  # what was said while the hub was asked: a link that came up, a person
+                if not self._heard:
+                    newest = courier.newest
+                    return Ending(next_s=next_s, rows_s=courier.rows_wait_s(now), newest=newest)
+                continue
             self._hear(min(next_s, LOOK_EVERY_S, max(left_s, 0.1)))
 
     def _hear(self, timeout_s: float) -> None:
