@@ -1,4 +1,4 @@
-"""Runs a Python program under the system call filter of vafa.service, without systemd: confined.py PROGRAM.
+"""Runs a Python program under the system call filter of a unit, without systemd: confined.py PROGRAM [UNIT].
 
 What the unit's SystemCallFilter= lines allow is asked of systemd-analyze and loaded with libseccomp; new
 privileges are off, and memory is never both writable and executable (MemoryDenyWriteExecute=).
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-UNIT = Path(__file__).parents[2] / "systemd/vafa.service"
+UNITS = Path(__file__).parents[2] / "systemd"
 LIBRARY = "libseccomp.so.2"
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000  # seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(x)
 _SET_MDWE, _REFUSE_EXEC_GAIN = 65, 1  # prctl.h: PR_SET_MDWE; kernels before 6.3 refuse it, harmlessly
@@ -28,10 +28,10 @@ def calls(name: str) -> set[str]:
     return set().union(*(calls(word) for word in words))
 
 
-def allowed() -> set[str]:
+def allowed(unit: str) -> set[str]:
     """What the unit's lines leave, read in their order as systemd does."""
     left: set[str] = set()
-    for line in re.findall(r"^SystemCallFilter=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE):
+    for line in re.findall(r"^SystemCallFilter=(.*)$", (UNITS / unit).read_text("utf-8"), re.MULTILINE):
         named = set().union(*(calls(word) for word in line.removeprefix("~").split()))
         left = left - named if line.startswith("~") else left | named
     return left
@@ -51,5 +51,5 @@ def confine(names: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    confine(allowed())
+    confine(allowed(sys.argv[2] if len(sys.argv) > 2 else "vafa.service"))
     os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])  # noqa: S606 - a list, never a shell

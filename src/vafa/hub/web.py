@@ -86,6 +86,9 @@ def _endpoint(
             reply = await run_in_threadpool(answer, body)
         except SlowOrLarge as end:
             reply = refused(path, key, None, b"", end.why, clock())
+        except BaseException:  # ours, or the device hung up: counted, then answered with 500 and logged
+            metrics.count(path, "crashed", time.monotonic() - began, len(body), 0)
+            raise
         metrics.count(path, reply.outcome, time.monotonic() - began, len(body), len(reply.body))
         headers = {"Retry-After": str(reply.retry_s)} if reply.retry_s else None
         return Response(reply.body, reply.status, headers, media_type=_MESSAGE)
