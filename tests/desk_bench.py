@@ -11,7 +11,7 @@ import pytest
 from lane_bench import Bench
 from shop import TID
 
-from vafa.app import desk, messages, outcome, undo
+from vafa.app import desk, messages, outcome, redeem_reads, returning, undo
 from vafa.app.desk import Desk
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd, doubtful
@@ -98,5 +98,5 @@ def without_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "randbelow", lambda limit: next(codes) % limit)
     monkeypatch.setattr(secrets, "token_hex", lambda size: TICKET)
     monkeypatch.setattr(desk, "__version__", "0.1.0")
-    for made in (outcome, undo):  # it moves with every change of the books
+    for made in (outcome, undo, redeem_reads, returning):  # it moves with every change of the books
         monkeypatch.setattr(made, "check_code", lambda _hash: "6650")

@@ -13,11 +13,13 @@ from typing import Any
 import jsonschema
 import pytest
 from desk_bench import DeskBench, conforms, without_chance
+from shop import PROGRAMME
 
 from vafa.app import messages
 from vafa.app.desk import IDENTIFIED_MAX, IDENTIFIED_S, refusal
 from vafa.app.local_lines import PORT_LIMITS
 from vafa.app.selling import QUEUE_MAX, RESOLVE_WAIT_S
+from vafa.club.programme import parse
 from vafa.model import events
 from vafa.model.pan import card_hint
 from vafa.ports.line_server import Limits
@@ -27,6 +29,20 @@ PAGE, SCHEMA = DOCS / "local-protocol.md", DOCS / "local-protocol.schema.json"
 EXCHANGE = re.compile(r"^> (.*)\n< (.*)$", re.MULTILINE)
 # What the terminal does at these sales of the examples.
 DECLINED, LOST = '"bill-1043"', '"bill-1044"'
+REWARDS = """
+[reward.off]
+kind = "amount-off"
+name_fa = "تخفیف"
+name_en = "Money off"
+points = 1
+rial = 10
+[reward.tea]
+kind = "free-item"
+name_fa = "چای"
+name_en = "Tea"
+points = 500
+cost = 50_000
+"""
 FAMILY = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"  # the card of two members
 
 
@@ -46,6 +62,8 @@ def _exchanged(desk: DeskBench, request: str) -> str:
         desk.terminal.next("decline", code="51", text="موجودی کافی نیست")
     if FAMILY in request:
         share(desk)
+    if '"op": "quote"' in request:
+        desk.shop.programmes.activate(parse(PROGRAMME + REWARDS), None)
     desk.terminal.fault("silence-after-request", int(LOST in request))
     return f"> {request}\n< {desk.desk.answer(request.encode()).decode()}"
 

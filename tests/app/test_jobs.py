@@ -136,7 +136,7 @@ def test_a_clock_that_only_drifts_is_left_alone(monkeypatch: pytest.MonkeyPatch)
 def test_a_job_that_fails_shows_its_fault_and_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Simulation(monkeypatch)
     answers = iter([["ledger.db: page 7 is broken"], []])
-    jobs = ledger_jobs(JobSettings(), lambda: "done", lambda: next(answers), lambda: 1 / 0)
+    jobs = ledger_jobs(JobSettings(), lambda: "done", lambda: next(answers), lambda: 1 / 0, lambda: "")
     shop.jobs = Jobs(jobs, shop.clock, lambda: Stepped(timezone=UTC, executors={"default": DebugExecutor()}))
     shop.scheduler = shop.jobs._scheduler
     shop.scheduler.start()

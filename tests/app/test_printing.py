@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vafa.app.live import Live, PrinterState
 from vafa.app.printer_standing import of_printers, printer_facts
@@ -41,8 +43,8 @@ class Paper:
         if self.says_after is not None:
             self.says, self.says_after = self.says_after, None
 
-    def ask(self, questions: Sequence[bytes]) -> dict[bytes, int]:
-        return self.says
+    def ask(self, questions: Sequence[bytes], within_s: float) -> dict[bytes, int]:
+        return {asked: said for asked, said in self.says.items() if asked in questions}
 
     def close(self) -> None:
         self.closed += 1
@@ -158,6 +160,43 @@ def test_a_printer_that_answers_no_questions_is_believed_to_print() -> None:
     desk.offer("one")
     desk.press.step()
     assert desk.paper.sent == [b"one"]
+
+
+def test_a_printer_that_fell_silent_with_a_page_is_told_and_the_page_is_not_printed_again_and_again() -> None:
+    desk = Desk()
+    desk.paper.says_after = {}  # half open: it takes bytes and is dead
+    desk.offer("1-1-5")
+    assert desk.press.step() == 0.0
+    assert desk.troubles() == ["PRN-001"]
+    desk.paper.says = WELL
+    desk.press.step()
+    assert desk.paper.sent == [b"1-1-5"]
+    assert desk.troubles() == ["PRN-008"], "a person prints it again if it is missing"
+    assert desk.press.state().last_given_up == "1-1-5"
+
+
+def test_a_printer_that_never_answers_is_no_trouble() -> None:
+    desk = Desk()
+    desk.paper.says = {}
+    desk.offer("one")
+    desk.press.step()
+    assert (desk.press.state().printed, desk.troubles()) == (1, [])
+
+
+ANSWERS = st.fixed_dictionaries(dict.fromkeys((ASK_PRINTER, ASK_OFFLINE, ASK_PAPER), st.integers(0, 255)))
+
+
+@given(before=ANSWERS, after=ANSWERS)
+def test_whatever_a_printer_answers_a_page_is_printed_or_a_state_says_why(
+    before: dict[bytes, int], after: dict[bytes, int]
+) -> None:
+    desk = Desk()
+    desk.paper.says, desk.paper.says_after = before, after
+    desk.offer("one")
+    desk.press.step()
+    state = desk.press.state()
+    assert state.printed + state.waiting == 1
+    assert (state.code in ("PRN-004", "PRN-005", "PRN-006", "PRN-007")) is bool(state.waiting)
 
 
 def test_a_page_that_cannot_be_set_costs_only_itself() -> None:

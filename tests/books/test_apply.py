@@ -188,6 +188,7 @@ def test_points_arrive_and_the_postings_balance(
     assert member is not None
     assert (member.balance, Carry(member.carry).of(PROGRAMME)) == (balance, carry)
     assert books.till.member == balance
+    assert books.identity_fault() == ""
     assert sum(getattr(books.till, account) for account in ACCOUNTS) == 0
     assert books.hash == sum(map(row_digest, books.rows.values())) % rules.STATE_MODULUS
 

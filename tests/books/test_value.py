@@ -58,9 +58,14 @@ def release(points: int, *drawn: Taken, **fields: Any) -> events.Release:
     return msgspec.structs.replace(events.Release(HOLD, MEMBER, points, "test", lots=drawn), **fields)
 
 
-def back(points: int, seq: int, *given: Any, at: int = NOW, **fields: Any) -> events.RedemptionRefund:
+def back(
+    points: int, seq: int, *given: Any, at: int = NOW, balance: int = 100, **fields: Any
+) -> events.RedemptionRefund:
+    """So many points of the redemption in row `seq` come back; the balance after it is mostly 100."""
     ref = PaymentKey(Scheme.REQUEST, "", "back-1")
-    made = events.RedemptionRefund((1, seq), MEMBER, points, given, "test", HOLD, at=at, ref=ref)
+    made = events.RedemptionRefund(
+        (1, seq), MEMBER, points, given, "test", HOLD, at=at, ref=ref, balance=balance
+    )
     return msgspec.structs.replace(made, **fields)
 
 
@@ -117,13 +122,14 @@ VECTORS: list[tuple[str, list[Event], int, int, int, list[tuple[int, int, int]]]
      [ENROL, JAN, hold(80), lapsed(20, FEBRUARY, (2, 20, JANUARY))], 80, 80, 0, [(2, 80, JANUARY)]),
     ("a reversed redemption goes back to its lots with their dates",
      [ENROL, JAN, earn(2, 10, 110), hold(105), redeem(105, 5, (2, 100, JANUARY)),
-      back(105, 5, (2, 100, JANUARY, None))], 110, 0, 0, [JAN_LOT]),
+      back(105, 5, (2, 100, JANUARY, None), balance=110)], 110, 0, 0, [JAN_LOT]),
     ("a lot that lapsed meanwhile is good for some days more",
      [ENROL, JAN, hold(80), redeem(80, 20, (2, 80, JANUARY)),
       back(80, 4, (2, 80, JANUARY, JUNE), at=FEBRUARY)],
      100, 0, 0, [(2, 20, JANUARY), (2, 80, JUNE)]),
     ("points that come back pay a debt first",
-     [ENROL, earn(1, 80, 80), hold(80), redeem(80, 0), take(30, 0, debt=30), back(80, 4, debt=30)],
+     [ENROL, earn(1, 80, 80), hold(80), redeem(80, 0), take(30, 0, debt=30),
+      back(80, 4, balance=50, debt=30)],
      50, 0, 0, []),
     ("a debt blocks nothing that stamps buy",
      [ENROL, take(5, 0, debt=5)], 0, 0, 5, []),
@@ -144,6 +150,7 @@ def test_points_are_spent_as_a_shopkeeper_reads_it(
     assert (books.till.member, books.till.debt) == (balance, debt)
     assert sum(getattr(books.till, account) for account in ACCOUNTS) == 0
     assert books.hash == sum(map(row_digest, books.rows.values())) % 2**256
+    assert books.identity_fault() == ""
 
 
 SPENT = [ENROL, earn(1, 100, 100), hold(80), redeem(80, 20)]
@@ -182,6 +189,7 @@ IMPOSSIBLE: list[tuple[list[Event], Event, str]] = [
     (DATED, back(80, 4, (2, 80, JANUARY, JUNE)), "only a lot that lapsed gets another date"),
     (DATED, back(80, 4, (2, 80, JANUARY, NOW), at=FEBRUARY), "a date that is past"),
     (DATED, back(10, 4, (2, 80, JANUARY, None)), "more comes back to lots than comes back"),
+    (SPENT, back(80, 4, balance=99), "the balance is not the one after the return"),
     (SPENT, events.AwardRefund(key(8), (1, 4), MEMBER, 80, (), "test", HOLD), "was of another sale"),
     ([ENROL, JAN], lapsed(99, FEBRUARY, (2, 99, JANUARY)), "what lapses is not what lapsed by then"),
     ([ENROL, JAN], lapsed(100, NOW, (2, 100, JANUARY)), "what lapses is not what lapsed by then"),
@@ -220,7 +228,7 @@ def test_a_cup_taken_back_is_stamps_again() -> None:
     books = stamped(Books(ENROL), 12)
     books.take(hold(0, stamps=cup))
     books.take(redeem(0, 0))
-    books.take(back(0, 3, stamps=cup))
+    books.take(back(0, 3, balance=0, stamps=cup))
     assert unpack(member(books).standing).stamp("coffee").count == 12
     assert hold_row(books).state == HoldState.RETURNED
 
@@ -228,7 +236,7 @@ def test_a_cup_taken_back_is_stamps_again() -> None:
 def test_a_lot_row_remembers_what_was_drawn_until_it_is_back() -> None:
     books = Books(*DATED)
     assert books.find(LotRow, (MEMBER, 2, JANUARY)) == LotRow(MEMBER, 2, JANUARY, 80, 0, PROGRAMME)
-    books.take(back(30, 4, (2, 30, JANUARY, None)))
+    books.take(back(30, 4, (2, 30, JANUARY, None), balance=50))
     assert books.find(LotRow, (MEMBER, 2, JANUARY)) == LotRow(MEMBER, 2, JANUARY, 50, 0, PROGRAMME)
     books.take(back(50, 4, (2, 50, JANUARY, None), ref=PaymentKey(Scheme.REQUEST, "", "back-2")))
     assert books.find(LotRow, (MEMBER, 2, JANUARY)) is None

@@ -3,6 +3,7 @@
 import pytest
 
 from vafa.receipt.page import Code, Page, Rule, Style, Text
+from vafa.receipt.profiles import PROFILES
 from vafa.receipt.textual import Digits, Encoding, Order, Setting, encoded, lines, wrapped
 
 SLIP = Page(
@@ -43,3 +44,9 @@ def test_long_lines_are_cut_at_blanks_and_long_words_anywhere() -> None:
 def test_a_code_becomes_the_address_it_holds() -> None:
     page = Page("fa", (Code("https://negin.example/482917"),))
     assert b"".join(lines(page, Setting(Encoding.CP1098, 16))) == b"https://negin.ex\nample/482917\n"
+
+
+def test_a_decimal_point_is_one_on_every_text_printer() -> None:
+    for profile in PROFILES.values():
+        if profile.text is not None:
+            assert b"." in encoded("برابر ۲۵۰۰٫۶ تومان", profile.text)

@@ -40,6 +40,7 @@ mode = "ecr"
 address = "tcp:127.0.0.1:{port}"
 card_first = {card_first}
 answer_timeout_s = 10
+{printer}
 """
 _BURST = 90  # requests one connection may send at once
 _WAIT_S = 40.0
@@ -50,7 +51,7 @@ class ShopDay:
 
     def __init__(self, directory: Path, **settings: str | int) -> None:
         self.directory = directory
-        given = {"key": "sender", "log": "json", "card_first": "false", "port": 9} | settings
+        given = {"key": "sender", "log": "json", "card_first": "false", "port": 9, "printer": ""} | settings
         self._config = directory / "config.toml"
         self._config.write_text(CONFIG.format(directory=directory, **given))
         self._log = directory / "log"

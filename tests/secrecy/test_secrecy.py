@@ -6,6 +6,7 @@ test_search.py shows.
 """
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from secrecy.plants import (
 )
 from secrecy.search import Place, found
 from secrecy.shop_day import ShopDay
+
+from vafa.simulators.tcp_line import serve_tcp
 
 
 @pytest.mark.parametrize("key", ["sender", "rrn"])
@@ -62,6 +65,56 @@ def test_no_card_number_in_a_terminal_s_journal_is_kept_or_said(tmp_path: Path) 
             answer = day.ask("local", op="sell", request=f"lost{pan[-4:]}", amount=30_000)
             assert answer["outcome"] == "resolved_paid"
         hits = found(PANS, day.places())
+    assert hits == [], "\n".join(hits)
+
+
+class Paper:
+    """A printer of text that keeps every byte it is sent."""
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+        self._come = threading.Condition()
+
+    def feed(self, data: bytes, _now: float) -> bytes:
+        with self._come:
+            self.taken += data
+            self._come.notify_all()
+        return b""
+
+    def step(self, _now: float) -> bytes:
+        return b""
+
+    def link_lost(self) -> None:
+        return
+
+    def take_drop(self) -> None:
+        return
+
+    def slips(self, number: int) -> bytes:
+        """Waits for so many; everything that was sent."""
+        with self._come:
+            assert self._come.wait_for(lambda: self.taken.count(AMOUNT) >= number, 40.0)
+            return bytes(self.taken)
+
+
+AMOUNT = "مبلغ".encode("cp1256")
+
+
+def test_no_card_number_comes_onto_a_slip_or_into_what_is_said_of_printing(tmp_path: Path) -> None:
+    """The rows that are printed come from a terminal that writes card numbers into every field."""
+    paper = Paper()
+    with OldTerminal(ECR_TID) as terminal, serve_tcp(paper) as line:
+        printer = f'[[printer]]\nname = "p"\naddress = "tcp:{line.address}"\nprofile = "lines"'
+        with ShopDay(tmp_path, port=terminal.port, card_first="true", printer=printer) as day:
+            with_slip = 0
+            for number, field in enumerate(RESPONSE):
+                for pan in PANS[:2]:
+                    terminal.card, terminal.planted = pan, (field, pan)
+                    answer = day.ask("local", op="sell", request=f"{field}{pan[-4:]}", amount=25_000 + number)
+                    with_slip += any("مبلغ" in line for line in answer.get("paid", {}).get("lines", ()))
+            assert with_slip >= len(RESPONSE)
+            printed = paper.slips(with_slip)
+            hits = found(PANS, [*day.places(), Place("paper", printed)])
     assert hits == [], "\n".join(hits)
 
 

@@ -13,7 +13,14 @@ from typing import Any
 import msgspec
 import structlog
 
-from vafa.app import journal_page, print_questions, questions, support
+from vafa.app import (
+    journal_page,
+    print_questions,
+    questions,
+    redeem_messages,
+    redeem_questions,
+    support,
+)
 from vafa.app.counter import Counter
 from vafa.app.desk import (
     Seller,
@@ -30,6 +37,7 @@ from vafa.app.members import Members
 from vafa.app.paper import Paper
 from vafa.app.people_desk import PeopleDesk
 from vafa.app.programmes import Programmes, versions
+from vafa.app.redeem_desk import RedeemDesk
 from vafa.app.sale_search import find, last_time_of, several
 from vafa.app.status import Facts, iso, status
 from vafa.app.undo import Adjustment, Undo, Undoing, Undone, Wish
@@ -109,6 +117,7 @@ class Control:
             questions.GapList: self._gap_list,
             questions.GapClose: self._gap_close,
             questions.Record: self._record,
+            redeem_questions.Redeem: self._redeem,
             **PeopleDesk(members, counter.tokens).handlers,
             **also,
         }
@@ -222,6 +231,21 @@ class Control:
         wish = Wish(Undoing(question.kind), sale, ref, question.amount, None, by)
         act = self._undo.foreseen if question.only_show else self._undo.undo
         return self._undone_is(act(wish), ref, sale, question.lang)
+
+    def _redeem(self, question: redeem_questions.Redeem, by: str) -> questions.Reply:
+        """As the local protocol does it; a capture's sale is named as support names sales."""
+        ask, sale = question.ask, PaymentKey(Scheme.REQUEST, "", "")
+        if question.sale and isinstance(ask, redeem_messages.Capture):
+            with self._reading() as connection:
+                sales = find(connection, question.sale, self._zone, self._clock.wall_ms())
+            if len(sales) > 1:
+                return several(sales)
+            if sales[0].payment is None:
+                raise NotFound(f"sale {sales[0].number} was not paid", fix=f"vafa why {sales[0].number}")
+            sale = sales[0].payment.key
+            ask = msgspec.structs.replace(ask, terminal=sale.tid, ref=sale.ref)
+        desk = RedeemDesk(self._counter, self._members, self._paper, lambda *_: sale, lambda _: None)
+        return redeem_questions.RedeemIs(told=desk.handlers[type(ask)](ask, by))
 
     def _adjust(self, question: questions.Adjust, by: str) -> questions.Reply:
         member = self._members.known_id(question.phone)

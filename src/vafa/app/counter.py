@@ -12,7 +12,7 @@ import msgspec
 
 from vafa.app import earning
 from vafa.app.joining import bind_again
-from vafa.app.outcome import Outcome, outcome_at, outcome_of
+from vafa.app.outcome import Outcome, outcome_at, outcome_of, spent_before
 from vafa.app.programmes import Programmes
 from vafa.books.effect import paying
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow
@@ -117,7 +117,12 @@ class Counter:
             if event.at:
                 for following in earning.following(tx, self.programmes.by_id(event.programme), event):
                     tx.post(following)
-        return outcome_of(self._device_of[1], posted)
+        spent = spent_before(tx.connection, posted) if self._rewards(event) else ()
+        return outcome_of(self._device_of[1], posted, spent)
+
+    def _rewards(self, event: events.Event) -> bool:
+        """True where the programme of an award has something to redeem."""
+        return isinstance(event, events.Award) and bool(self.programmes.by_id(event.programme).rewards)
 
     def baseline_within(self, tx: Transaction, payment: Payment) -> None:
         """Record a payment that is older than the club at this terminal: known from now on, never awarded."""

@@ -206,7 +206,10 @@ class Daemon:
         """Upkeep of the ledger; the scheduler is loaded here, after READY."""
         from vafa.app.jobs import Jobs, ledger_jobs
         from vafa.app.scheduled_backup import scheduled_backup
+        from vafa.app.settling import settle_points, settle_the_past
         from vafa.ledger import upkeep
+
+        settle_the_past(self.ledger)
 
         settings, path = self._config.jobs, self.ledger.path
         jobs = ledger_jobs(
@@ -214,6 +217,7 @@ class Daemon:
             checkpoint=lambda: upkeep.checkpoint(path),
             check_integrity=lambda: upkeep.check_integrity(path, chain_faults),
             backup=lambda: scheduled_backup(self._config, path),
+            settle=lambda: settle_points(self.ledger),
         )
         self._jobs = Jobs(jobs, self._clock)
         self._jobs.start()

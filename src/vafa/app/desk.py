@@ -4,6 +4,7 @@ One Desk serves every connection. What it echoes has card numbers replaced by to
 does not fit the protocol is refused without quoting it.
 """
 
+import functools
 import re
 import secrets
 import threading
@@ -21,6 +22,7 @@ from vafa.app.members import Members
 from vafa.app.outcome import Outcome
 from vafa.app.paper import Paper
 from vafa.app.profiles import Profiles, Telling
+from vafa.app.redeem_desk import RedeemDesk
 from vafa.app.selling import SaleEnd
 from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.model.errors import NotFound, Refused, VafaError
@@ -90,6 +92,9 @@ class Desk:
             messages.Balance: self._balance,
             messages.Profile: self._profile,
         }
+        redeem = RedeemDesk(counter, members, paper, self._sale_key, self._ticket_of)
+        for asked, answers in redeem.handlers.items():
+            self._handlers[asked] = functools.partial(_by_the_protocol, answers)
 
     def answer(self, line: bytes) -> bytes:
         """One request line to one answer line, both without the newline."""
@@ -166,18 +171,21 @@ class Desk:
     def _undone(
         self, request: messages.Void | messages.Refund, kind: Undoing, amount: int | None
     ) -> messages.Answer:
-        if request.terminal in self._sellers:
-            scheme = Scheme.RRN
-        elif request.terminal in self._terminals:
-            scheme = self._local_scheme
-        else:
-            raise _not_configured()
-        without_pans = self._counter.tokens.without_pans
-        sale = PaymentKey(scheme, request.terminal, without_pans(request.ref))
-        name = without_pans(request.request)
+        sale = self._sale_key(request.terminal, request.ref)
+        name = self._counter.tokens.without_pans(request.request)
         ref = PaymentKey(Scheme.REQUEST, request.terminal, name)
         undone = self._undo.undo(Wish(kind, sale, ref, amount, request.at, "local protocol"))
         return undone_in_words(undone, name, self._paper, request.lang)
+
+    def _sale_key(self, terminal: str, reference: str) -> PaymentKey:
+        """The payment that `paid` called so."""
+        if terminal in self._sellers:
+            scheme = Scheme.RRN
+        elif terminal in self._terminals:
+            scheme = self._local_scheme
+        else:
+            raise _not_configured()
+        return PaymentKey(scheme, terminal, self._counter.tokens.without_pans(reference))
 
     def _identify(self, request: messages.Identify) -> messages.Answer:
         if (request.member is None) == (request.card is None):
@@ -213,6 +221,12 @@ class Desk:
             self._identified[ticket] = Ticket(bytes.fromhex(view.id), now + IDENTIFIED_S)
         return ticket
 
+    def _ticket_of(self, identified: str) -> bytes | None:
+        """Whom a ticket names: a redemption is looked at before the payment that uses the ticket up."""
+        with self._identified_lock:
+            ticket = self._identified.get(identified)
+            return ticket.member if ticket and ticket.until > self._clock.monotonic() else None
+
     def _member(self, request: messages.Member) -> messages.Answer:
         return known(self._members.add(request.member, mask_pans(request.name), by="local protocol"))
 
@@ -244,6 +258,10 @@ class Desk:
             except (NotFound, Refused) as error:
                 log.warning("customer not known", reason=str(error))
         return NO_MEMBER
+
+
+def _by_the_protocol(answers: Callable[[Any, str], messages.Answer], asked: Any) -> messages.Answer:
+    return answers(asked, "local protocol")
 
 
 def seller_for(sellers: Mapping[str, Seller], terminal: str | None) -> Seller:
@@ -287,6 +305,8 @@ def undone_in_words(undone: Undone, request: str, paper: Paper, lang: str | None
         sale=undone.sale,
         debt=undone.debt,
         balance=undone.balance,
+        returned=undone.returned,
+        forgiven=undone.forgiven,
     )
 
 

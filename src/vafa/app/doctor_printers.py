@@ -19,7 +19,7 @@ from vafa.app.config import Printer
 from vafa.app.doctor_ports import refused
 from vafa.app.findings import Finding, Patient
 from vafa.app.printers import letterhead, set_aside
-from vafa.app.printing import told
+from vafa.app.printing import AFTER_A_SLIP_S, told
 from vafa.app.standing import PrinterFacts
 from vafa.model.errors import ConfigError, ReceiptFault, VafaError
 from vafa.ports.link import TCP_PREFIX
@@ -111,7 +111,7 @@ def _by_asking(printer: Printer, patient: Patient, job: tuple[bytes, ...] = ()) 
             if trouble is None and job:
                 for piece in job:
                     line.send(piece)
-                trouble = told(line.ask(ASKED) if asks else {})
+                trouble = told(line.ask(ASKED, AFTER_A_SLIP_S) if asks and said else {})
     except VafaError as error:
         return Finding("warn", NAME, f"{where}: {error}", fix=error.fix, code=error.code)
     if trouble is not None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import msgspec
 
+from vafa.books import lots
 from vafa.books.effect import paying
 from vafa.books.rows import BudgetRow, MemberRow, MemberState
 from vafa.club import tiers
@@ -17,6 +18,7 @@ from vafa.club.explain import stored_parts
 from vafa.club.programme import Programme
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
+from vafa.model.lots import Lot, next_lapse
 from vafa.model.payment import PaymentKey, Scheme
 from vafa.model.standing import unpack, unpack_window
 
@@ -47,7 +49,7 @@ def with_rules(
     award: events.Award, programme: Programme, earned: Earned, around: Circumstances, row: MemberRow | None
 ) -> events.Award:
     """The award with what its rules looked at and gave."""
-    return msgspec.structs.replace(
+    ruled = msgspec.structs.replace(
         award,
         **stored_parts(earned),
         at=around.at,
@@ -56,6 +58,18 @@ def with_rules(
         standing=row.standing if row is not None else b"",
         budget=around.budget.as_integer_ratio() if programme.budget else None,
     )
+    return msgspec.structs.replace(ruled, lapsing=_lapsing(ruled, row))
+
+
+def _lapsing(award: events.Award, row: MemberRow | None) -> tuple[int, int]:
+    """What of the holder's balance lapses next once the award is in it."""
+    packed, points = b"", award.points
+    if row is not None:
+        packed, points = row.lots, award.points - paying(row, award.points)
+    if award.expires_at and award.holder and points > 0:
+        lot = Lot(award.expires_at, 0, points, award.available_at, award.programme)
+        packed = lots.added(packed, lot, award.at)
+    return next_lapse(lots.unpack(packed), award.at)
 
 
 def following(tx: Transaction, programme: Programme, award: events.Award) -> Iterator[events.Event]:

@@ -29,6 +29,7 @@ with asyncio_kept_out():
 JUMP_S = 5.0  # clocks that part by more within one watch were set; slewing is far slower
 WATCH_EVERY_S = 30.0
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
+SETTLE_EVERY_S = 60.0  # a hold outlives its deadline by this at most, unless somebody touches it
 
 log = structlog.get_logger()
 
@@ -137,7 +138,8 @@ class Jobs:
         """A job's outermost boundary: what went wrong becomes the outcome that `status` shows."""
         try:
             outcome = Outcome(self._clock.wall_ms(), job.work())
-            log.info("job_done", job=job.name, result=outcome.result)
+            if outcome.result != "":  # nothing to tell each minute
+                log.info("job_done", job=job.name, result=outcome.result)
         except Exception as error:
             outcome = Outcome(self._clock.wall_ms(), fault=str(error) or type(error).__name__)
             log.exception("job_failed", job=job.name)
@@ -149,8 +151,9 @@ def ledger_jobs(
     checkpoint: Callable[[], object],
     check_integrity: Callable[[], list[str]],
     backup: Callable[[], object],
+    settle: Callable[[], object],
 ) -> tuple[Job, ...]:
-    """The three jobs of a ledger (see ledger.upkeep), as often as config.toml says."""
+    """The jobs of a ledger: its upkeep (ledger.upkeep) as often as config.toml says, and what time ends."""
 
     def check() -> str:
         problems = check_integrity()
@@ -162,4 +165,5 @@ def ledger_jobs(
         Job("checkpoint", settings.checkpoint_every_min * _MINUTE_S, checkpoint),
         Job("integrity", settings.integrity_every_h * _HOUR_S, check),
         Job("backup", settings.backup_every_h * _HOUR_S, backup),
+        Job("points", SETTLE_EVERY_S, settle),
     )

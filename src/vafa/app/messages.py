@@ -2,46 +2,32 @@
 
 These types are the protocol: docs/local-protocol.schema.json is generated from them, docs/local-protocol.md
 explains them. Every request may carry an `id` of the sender's, echoed in its answer. A request that is
-repeated word for word gets the same answer (`payment` by its reference; `sell`, `void` and `refund` by their
-request id; the others
-change nothing).
+repeated word for word gets the same answer (`payment` by its reference; `sell`, `void`, `refund` and the
+redemptions of redeem_messages.py by their request id; the others change nothing).
 """
 
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
+from vafa.app import redeem_messages
+from vafa.app.message import (
+    Amount,
+    Answer,
+    Card,
+    Instant,
+    Language,
+    Phone,
+    Reference,
+    Request,
+    TerminalId,
+    Text,
+)
 from vafa.model.money import AMOUNT_MAX
 
+__all__ = ["AMOUNT_MAX", "Answer", "Card", "Language", "Reference", "Request", "TerminalId"]  # theirs too
 PROTOCOL = 1
-
-Text = Annotated[str, Meta(max_length=200)]
-# Python's `$` also stands before a last newline, which must not become part of a reference.
-_END = r"$(?!\n)"
-Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+" + _END)]
-Language = Annotated[str, Meta(pattern="^(fa|en)" + _END)]
-TerminalId = Annotated[str, Meta(min_length=1, max_length=32)]
-Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
-Instant = Annotated[int, Meta(ge=0, le=2**40)]
-Phone = Annotated[str, Meta(min_length=4, max_length=40)]
-
-
-class Card(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the sender knows of the card. A full number is masked on arrival and never kept.
-
-    mask    first six and last four digits in any usual mask, e.g. 621986******3864
-    sha256  64 hex digits, the terminal's hash of the whole number
-    """
-
-    mask: Text = ""
-    sha256: Annotated[str, Meta(max_length=64, pattern="^([0-9A-Fa-f]{64})?" + _END)] = ""
-
-
-class Request(Struct, frozen=True, tag_field="op", forbid_unknown_fields=True, kw_only=True):
-    """What all requests share: `id` is echoed in the answer."""
-
-    id: Text | int | UnsetType = UNSET
 
 
 class Hello(Request, frozen=True, tag="hello"):
@@ -157,13 +143,10 @@ class Profile(Request, frozen=True, tag="profile"):
     feedback: bool = False
 
 
-AnyRequest = Hello | Ping | Payment | Sell | Void | Refund | Identify | Member | Balance | Profile
-
-
-class Answer(Struct, frozen=True, tag_field="answer", kw_only=True, omit_defaults=True):
-    """What all answers share: which answer it is, and the request's `id` when it had one."""
-
-    id: Text | int | UnsetType = UNSET
+AnyRequest = (
+    Hello | Ping | Payment | Sell | Void | Refund | Identify | Member | Balance | Profile
+    | redeem_messages.AnyRedeem
+)  # fmt: skip
 
 
 class Failure(Answer, frozen=True, kw_only=True, tag="failure"):
@@ -235,6 +218,7 @@ class Undone(Answer, frozen=True, kw_only=True, tag="undone"):
 
     points   taken back, debt included; `debt` is the part that was spent already
     sale     our number of the payment
+    returned points of its redemption that came back; `points` are those it had earned
     balance  absent where the paper must not say it
     """
 
@@ -248,6 +232,8 @@ class Undone(Answer, frozen=True, kw_only=True, tag="undone"):
     sale: str = ""
     debt: int = 0
     balance: int | None = None
+    returned: int = 0
+    forgiven: int = 0
 
 
 class Known(Answer, frozen=True, kw_only=True, tag="known"):
@@ -282,7 +268,7 @@ class Candidates(Answer, frozen=True, kw_only=True, tag="candidates"):
     valid_s: int
 
 
-AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Undone | Known | Candidates
+AnyAnswer = Failure | Welcome | Pong | Paid | Sold | Undone | Known | Candidates | redeem_messages.AnyRedeemed
 
 
 def schema() -> bytes:

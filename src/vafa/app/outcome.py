@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from vafa.keys.tokens import Tokens
-from vafa.ledger import reads
+from vafa.ledger import reads, value
 from vafa.ledger.reads import Entry
 from vafa.model import events
 from vafa.model.chain import check_code
@@ -21,11 +21,27 @@ from vafa.model.payment import Payment, PaymentKey
 OF_AN_UNDOING = "of_an_undoing"  # `why` of a payment with the identity of a void, refund or adjustment
 
 
+_UNDOINGS = (
+    events.Reversal, events.Refund, events.RefundUnmatched, events.Adjust, events.RedemptionRefund,
+)  # fmt: skip
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """A reward that was given for points (0: for stamps); its name is in the programme version."""
+
+    points: int
+    reward: str
+    programme: bytes
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """result    earned: a member has the points; waiting: they wait for `claim`; nothing: see `why`
     number    our short number; `check` four digits of the row's hash
     balance   the member's balance after this payment; None where the paper must not say it
     disagrees evidence that differs from what was posted first: an alarm, never a second award
+    pending_at UTC second from which these points can be used, 0 at once
+    lapsing   (points, UTC second): what of the balance lapses next, (0, 0) nothing soon
+    redeemed  what paid a part of it before it was posted
     """
 
     result: Literal["earned", "waiting", "nothing"]
@@ -46,6 +62,9 @@ class Outcome(msgspec.Struct, frozen=True):
     member: bytes = b""
     seen_before: bool = False
     disagrees: tuple[str, ...] = ()
+    pending_at: int = 0
+    lapsing: tuple[int, int] = (0, 0)
+    redeemed: tuple[Spent, ...] = ()
 
 
 def outcome_at(
@@ -54,7 +73,7 @@ def outcome_at(
     """The outcome of the row in `entry` that has a payment's identity; `heard`: it was heard again."""
     device = reads.device(connection)
     assert device is not None
-    first = outcome_of(device.numbers[entry.row.epoch], entry)
+    first = outcome_of(device.numbers[entry.row.epoch], entry, spent_before(connection, entry))
     if heard is None or tokens is None:
         return first
     if first.why == OF_AN_UNDOING:
@@ -63,16 +82,30 @@ def outcome_at(
     return msgspec.structs.replace(first, seen_before=True, disagrees=disagrees)
 
 
-def outcome_of(device: int, entry: Entry) -> Outcome:
+def spent_before(connection: sqlite3.Connection, entry: Entry) -> tuple[Spent, ...]:
+    """What was redeemed for a payment before its award in `entry` was posted."""
+    if not isinstance(entry.event, events.Award):
+        return ()
+    rows = value.redeemed_for(connection, entry.event.paid.key, entry.row.seq)
+    found = (reads.entry(connection, row.ended_seq).event for row in rows)
+    return tuple(
+        Spent(each.points, each.reward, each.programme)
+        for each in found
+        if isinstance(each, events.Redemption)
+    )
+
+
+def outcome_of(device: int, entry: Entry, redeemed: tuple[Spent, ...] = ()) -> Outcome:
     """The first outcome of the Award or Payment in `entry`, of the device with this number.
 
     A void's, refund's or adjustment's own identity can come back as a payment's, by a terminal's fault or a
     person's: that earns nothing, and its number leads to what the identity was used for.
     """
     event, row = entry.event, entry.row
-    if isinstance(event, events.Reversal | events.Refund | events.RefundUnmatched | events.Adjust):
+    if isinstance(event, _UNDOINGS):
         number = reads.short_number(device, row.epoch, row.seq)
         code = check_code(row.hash)
+        assert event.ref is not None, "an undoing has an identity of its own"
         return Outcome("nothing", event.ref, number, code, row.seq, row.at, 0, 0, None, why=OF_AN_UNDOING)
     paid = reads.paid_of(event)
     number = reads.short_number(device, row.epoch, row.seq)
@@ -100,6 +133,9 @@ def outcome_of(device: int, entry: Entry) -> Outcome:
         programme=event.programme,
         known_by=KnownBy(event.known_by),
         member=event.holder if owned else b"",
+        pending_at=event.available_at,
+        lapsing=event.lapsing,
+        redeemed=redeemed,
     )
 
 

@@ -4,23 +4,33 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vafa.app.outcome import OF_AN_UNDOING, Outcome
+from vafa.app.redeem_words import Redeemed as Taken
 from vafa.app.sales import Asked
 from vafa.app.undo import Undoing, Undone
+from vafa.club.lots import is_soon, last_valid_day
 from vafa.club.programme import Programme
+from vafa.club.rewards import next_reward, reward_of
+from vafa.model.calendar import local_time
 from vafa.model.events import KnownBy, Nothing
 from vafa.receipt import terminal, words
 from vafa.receipt.page import Letterhead, Page, page
 from vafa.receipt.slip import (
+    CameBack,
     Known,
+    Lapsing,
     Message,
+    NextReward,
     Number,
     OwnBalance,
+    Pending,
+    Redeemed,
     Shop,
     Slip,
     slip_for_award,
     slip_for_claw_back,
     slip_for_nothing,
     slip_for_promise,
+    slip_for_redemption,
 )
 
 _KNOWN = {
@@ -83,7 +93,45 @@ class Paper:
             number=outcome.number,
             check=outcome.check,
             message=self._message(outcome.member) if known is Known.MEMBER else None,
+            held=self._held(outcome),
         )
+
+    def _held(self, outcome: Outcome) -> tuple[Redeemed | Pending | NextReward | Lapsing, ...]:
+        """What was redeemed for this payment, and how the member's points stand after it."""
+        told: list[Redeemed | Pending | NextReward | Lapsing] = []
+        for spent in outcome.redeemed:
+            reward = reward_of(self._programmes.by_id(spent.programme), spent.reward)
+            if reward is not None:
+                told.append(Redeemed(spent.points, reward.name_fa, reward.name_en))
+        at = outcome.paid_at if outcome.paid_at is not None else outcome.at_ms // 1000
+        usable = outcome.balance or 0
+        if outcome.pending_at > at and outcome.points > 0:
+            told.append(Pending(outcome.points, local_time(outcome.pending_at, self._zone).date()))
+            usable -= outcome.points
+        points, lapses_at = outcome.lapsing
+        if points and is_soon(lapses_at, at, self._zone):
+            told.append(Lapsing(points, last_valid_day(lapses_at, self._zone)))
+        rewards = self._programmes.by_id(outcome.programme).rewards if outcome.programme else ()
+        next_one = next_reward(rewards, usable)
+        if next_one is not None:
+            reward, missing = next_one
+            told.append(NextReward(reward.name_fa, missing, reward.name_en))
+        return tuple(told)
+
+    def redeemed_slip(self, done: Taken) -> Slip:
+        """The slip of a capture or return; none of a hold, which the payment may still undo."""
+        if done.state not in ("captured", "returned"):
+            return Slip()
+        moved: Redeemed | CameBack = Redeemed(done.points, done.name_fa, done.name_en)
+        if done.came_back:
+            moved = CameBack(done.came_back)
+        return slip_for_redemption(
+            self._shop, moved, balance=done.balance, number=done.number, check=done.check
+        )
+
+    def redeemed_lines(self, done: Taken, lang: str | None = None) -> tuple[str, ...]:
+        """The lines of a redemption's slip."""
+        return words.text(self.redeemed_slip(done), lang or self.lang, self._zone)
 
     def lines(self, outcome: Outcome, lang: str | None = None) -> tuple[str, ...]:
         """The slip's lines in the shop's language or `lang`."""
@@ -102,6 +150,7 @@ class Paper:
             balance=None if undone.balance is None else OwnBalance(undone.balance),
             number=undone.number,
             check=undone.check,
+            returned=undone.returned,
         )
 
     def undone_lines(self, undone: Undone, lang: str | None = None) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def of_printers(live: Live | None) -> Iterator[Trouble]:
     """A printer that cannot print now; and slips it could not print, until the next one comes out."""
     for each in live.printers if live else ():
         if each.doing not in _WELL or each.code:
-            waiting = f" {each.waiting} wait." if each.waiting else ""
+            waiting = f" {each.waiting} waiting." if each.waiting else ""
             said = each.message.rstrip(".")
             yield Trouble(
                 "degraded",
@@ -38,8 +38,8 @@ def of_printers(live: Live | None) -> Iterator[Trouble]:
         elif each.last_given_up:
             yield Trouble(
                 "degraded",
-                f"Printer {each.name}: {each.given_up} slips were not printed in time, "
-                f"the last was {each.last_given_up}.",
+                f"Printer {each.name}: slips that may not be on paper: {each.given_up}, "
+                f"the last {each.last_given_up}.",
                 f"vafa receipt print {each.last_given_up}",
                 "PRN-008",
             )

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from vafa.app.live import PrinterState
 from vafa.model.errors import PortError, VafaError
 from vafa.ports.clock import Clock
-from vafa.ports.printer import PrinterLine
+from vafa.ports.printer import ANSWER_WITHIN_S, PrinterLine
 from vafa.receipt.escpos import ASKED, Trouble, trouble
 from vafa.receipt.page import Page
 from vafa.receipt.press import Set
@@ -27,6 +27,7 @@ from vafa.receipt.profiles import PROFILES
 QUEUE_MAX = 32  # a busy hour's rush; what is older is the least wanted
 TRIED_FOR_S = 180.0  # long enough to change a roll of paper
 RETRY_EVERY_S = 2.0
+AFTER_A_SLIP_S = 15.0  # at 9600 baud the question waits behind 8 KiB of slip in the line's buffers
 IDLE_LOOK_EVERY_S = 30.0  # how soon an open cover shows in `status` while nothing prints
 
 log = structlog.get_logger()
@@ -75,6 +76,7 @@ class Press:
         self._changed = threading.Condition()
         self._stopping = False
         self._line: PrinterLine | None = None
+        self._answered = False  # the last questions
         self._set: tuple[Slip, Set] | None = None  # the page in hand, set once
         self._state = PrinterState(name, address, profile, "not used yet")
         self._printed_at: float | None = None
@@ -138,6 +140,8 @@ class Press:
             self._drop(slip)
             self._give_up(slip, str(error))
             return 0.0
+        if done is None:
+            return 0.0
         if slip is None:
             self._close()  # a printer in a network serves others too
             return 0.0
@@ -172,8 +176,12 @@ class Press:
             self._say("ready")
         return able
 
-    def _print(self, slip: Slip) -> bool:
-        """Whether the whole page is on paper, as far as the printer says."""
+    def _print(self, slip: Slip) -> bool | None:
+        """Whether the whole page is on paper, as far as the printer says; None: nobody knows, and it is over.
+
+        One that answered before the page and no more after it is gone with it, or took it and died. Printing
+        it again and again may fill a shop with paper, so a person is told instead.
+        """
         if self._set is None or self._set[0] is not slip:
             self._set = slip, self._set_page(slip.page, self._profile)
         if self._line is None:
@@ -184,14 +192,26 @@ class Press:
         self._say("printing", job.fault, job.fix, job.code)
         for piece in job.pieces:
             self._line.send(piece)
-        return self._can_print()
+        answered = self._answered
+        done = self._can_print(AFTER_A_SLIP_S if answered else ANSWER_WITHIN_S)
+        if self._answered or not answered:
+            return done
+        self._close()
+        self._say(
+            "not reached", "it answered before a slip and no more after it", "switch it off and on", "PRN-001"
+        )
+        self._drop(slip)
+        self._give_up(slip, "no answer after it")
+        return None
 
-    def _can_print(self) -> bool:
+    def _can_print(self, within_s: float = ANSWER_WITHIN_S) -> bool:
         """False when the printer says that it cannot; one that does not answer is believed to."""
         if not PROFILES[self._profile].asks:
+            self._answered = False
             return True
         assert self._line is not None
-        answers = self._line.ask(ASKED)
+        answers = self._line.ask(ASKED, within_s)
+        self._answered = bool(answers)
         with self._changed:
             paper_low = bool(trouble(answers) & Trouble.PAPER_LOW)
             self._state = replace(self._state, paper_low=paper_low)

@@ -9,7 +9,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from vafa.app import hub_questions, messages, people_questions, print_questions, sync_questions
+from vafa.app import (
+    hub_questions,
+    messages,
+    people_questions,
+    print_questions,
+    redeem_questions,
+    sync_questions,
+)
 from vafa.app.question import Language, Question, Reason, Reply, Text
 from vafa.app.standing import Gap, Status
 
@@ -164,7 +171,7 @@ AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
     | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | GapList | GapClose | Record
     | hub_questions.Enrol | print_questions.Print | sync_questions.AnySyncQuestion
-    | people_questions.AnyPeopleQuestion
+    | people_questions.AnyPeopleQuestion | redeem_questions.Redeem
 )  # fmt: skip
 
 
@@ -382,7 +389,7 @@ AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
     | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
     | people_questions.ForgottenIs | people_questions.JoinedIs | people_questions.MovedIs
-    | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
+    | redeem_questions.RedeemIs | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from math import gcd
 
 from vafa.app import earning
 from vafa.app.programmes import covering
+from vafa.app.recheck_value import ValueRecheck
 from vafa.books.effect import State
 from vafa.books.rows import MemberRow
 from vafa.club import tiers
@@ -87,6 +88,7 @@ class Recheck:
         self._undone: dict[PaymentKey, int] = {}  # key -> rials that went back
         self._tier_since: dict[bytes, int] = {}
         self._last: events.Event | None = None  # the newest payment
+        self._value = ValueRecheck(connection)
 
     def __call__(self, event: events.Event, books: State) -> str:  # noqa: PLR0911 - a table
         """What is wrong with the row, '' when nothing is. `books`: after it."""
@@ -112,7 +114,7 @@ class Recheck:
                 fault = self._moved(event)
                 return f"moving of payment {event.key}: {fault}" if fault else ""
             case _:
-                return ""
+                return self._value(event, books, self._programme)
 
     def _activated(self, event: events.ProgrammeActivated) -> str:
         try:
@@ -200,6 +202,8 @@ class Recheck:
         ruled = earning.with_undone_rules(event, award)
         for name in ("counted", "stamps", "granted"):
             stored[name], computed[name] = getattr(event, name, None), getattr(ruled, name, None)
+        for name in ("available_at", "expires_at"):
+            stored[name], computed[name] = getattr(event, name), getattr(award, name, 0)
         for name, is_so in computed.items():
             if stored[name] != is_so:
                 return f"{name}: stored {stored[name]}, its award gives {is_so}"

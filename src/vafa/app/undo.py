@@ -10,11 +10,13 @@ from fractions import Fraction
 
 import msgspec
 
-from vafa.app import earning
+from vafa.app import earning, returning
 from vafa.app.counter import Counter
+from vafa.app.programmes import parsed
 from vafa.books import lots
 from vafa.books.effect import floor_sum, fraction_left, paying
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
+from vafa.club.rewards import debt_and_forgiven
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
@@ -69,7 +71,8 @@ class Undone(msgspec.Struct, frozen=True):
     """What an undoing did, or would do (then without number and check code).
 
     points   points that left the holder, debt included (an adjustment that gave some: below zero);
-             `debt` is the part that was not there any more
+             `debt` is the part that was not there any more, `forgiven` that beyond what a member may owe
+    returned points of the sale's redemption that came back, not counted in `points`
     balance  the holder's balance after it, None where the paper must not say it
     sale     our number of the sale, '' when there is none
     """
@@ -85,6 +88,8 @@ class Undone(msgspec.Struct, frozen=True):
     check: str = ""
     seq: int = 0
     seen_before: bool = False
+    returned: int = 0
+    forgiven: int = 0
 
 
 class Undo:
@@ -96,12 +101,20 @@ class Undo:
 
     def __init__(self, counter: Counter) -> None:
         self._ledger = counter.ledger
+        self._zone = counter.zone
 
     def undo(self, wish: Wish) -> Undone:
         """A void or refund, durably and once. Refused when less is left of the sale than is wished."""
 
         def decide(tx: Transaction) -> Undone:
-            return _undone_before(tx.connection, wish) or _posted(tx, _planned(tx.connection, wish))
+            before = _undone_before(tx.connection, wish)
+            if before is not None:
+                return before
+            event = _planned(tx.connection, wish)
+            sale = reads.payment(tx.connection, wish.sale)
+            if sale is not None and isinstance(event, events.Reversal | events.Refund):
+                returning.with_sale(tx, sale, event.amount, wish.ref, wish.by, self._zone)
+            return _posted(tx, _planned(tx.connection, wish))  # anew: points may be back
 
         return self._ledger.write(decide)
 
@@ -109,7 +122,7 @@ class Undo:
         """What `undo` would do now. Writes nothing."""
 
         def question(connection: sqlite3.Connection) -> Undone:
-            return _undone_before(connection, wish) or _described(connection, _planned(connection, wish))
+            return _undone_before(connection, wish) or _foreseen(connection, _planned(connection, wish))
 
         return self._ledger.read(question)
 
@@ -231,7 +244,7 @@ def _undoing(
     points = -floor_sum(carry, (-taken[0], taken[1]))
     own = _dates_of(award)
     draw = _clawed_back(holder, points, own)
-    debt = points - draw.points if holder is not None else 0
+    debt, forgiven = _short(connection, holder, programme, points - draw.points)
     eligible = before.eligible - after.eligible
     given = (
         row.key, wish.ref, part, eligible, row.holder, programme, taken, carry, points, debt,
@@ -239,7 +252,19 @@ def _undoing(
     )  # fmt: skip
     undoing = events.Reversal(*given) if wish.kind is Undoing.VOID else events.Refund(*given)
     undoing = earning.with_undone_rules(undoing, award)
-    return msgspec.structs.replace(undoing, available_at=own.available_at, expires_at=own.expires_at)
+    return msgspec.structs.replace(
+        undoing, available_at=own.available_at, expires_at=own.expires_at, forgiven=forgiven
+    )
+
+
+def _short(
+    connection: sqlite3.Connection, holder: MemberRow | None, programme: bytes, short: int
+) -> tuple[int, int]:
+    """(debt, forgiven) of points that are not there to be taken, as far as the programme lets members owe."""
+    if holder is None or not short:
+        return 0, 0
+    cap = parsed(connection, programme).debt_cap if programme else 0
+    return debt_and_forgiven(cap, holder.debt, short)
 
 
 def _dates_of(award: events.Event) -> Dates:
@@ -278,12 +303,29 @@ def _adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjus
 def undone_at(connection: sqlite3.Connection, entry: reads.Entry) -> Undone:
     """What the Reversal, Refund, RefundUnmatched or Adjust in `entry` did: always the same."""
     row = entry.row
+    told = _described(connection, entry.event)
+    if isinstance(entry.event, events.Reversal | events.Refund):
+        told = msgspec.structs.replace(told, returned=returning.returned_with(connection, entry))
     return msgspec.structs.replace(
-        _described(connection, entry.event),
+        told,
         number=_number(connection, entry),
         check=check_code(row.hash),
         seq=row.seq,
     )
+
+
+def _foreseen(connection: sqlite3.Connection, event: events.Event) -> Undone:
+    """What an undoing would do: the points of its sale's redemption come back before any are taken."""
+    told = _described(connection, event)
+    sale = (
+        reads.payment(connection, event.key) if isinstance(event, events.Reversal | events.Refund) else None
+    )
+    back = sum(each.points for each in returning.due_with(connection, sale, told.amount)) if sale else 0
+    if not back:
+        return told
+    paid = min(back, told.debt)
+    balance = None if told.balance is None else told.balance + back - paid
+    return msgspec.structs.replace(told, returned=back, debt=told.debt - paid, balance=balance)
 
 
 def _described(connection: sqlite3.Connection, event: events.Event) -> Undone:
@@ -304,6 +346,7 @@ def _described(connection: sqlite3.Connection, event: events.Event) -> Undone:
         event.balance if _is_theirs(paid.event, event.holder) else None,
         _number(connection, paid),
         event.holder,
+        forgiven=event.forgiven,
     )
 
 

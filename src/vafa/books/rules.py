@@ -14,7 +14,7 @@ from vafa.books.rows import BudgetRow, MemberRow, MemberState, OfferRow, PersonR
 from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model import standing as remembered_of
-from vafa.model.lots import Lot
+from vafa.model.lots import Lot, next_lapse
 
 NAME, BIRTHDAY, CONSENT, REFERRER, FEEDBACK = 1, 2, 4, 8, 16  # bits of Profile.fields
 ASKED = NAME | BIRTHDAY | CONSENT | REFERRER
@@ -27,6 +27,9 @@ def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> Me
         row = with_lot(row, lot, event.at)
     if not event.at:
         return row
+    if event.lapsing != (0, 0):
+        told = next_lapse(lots.unpack(row.lots), event.at)
+        require(event.lapsing == told, "what lapses next is not what the award says")
     require(event.visits == row.visits, "the award's visits are not the member's")
     require(event.tier == row.tier, "the award's tier is not the member's")
     require(event.standing == row.standing, "the award was decided on another standing of the member")

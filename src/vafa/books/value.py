@@ -142,6 +142,7 @@ def _came_back(
     require(sum(lot[1] for lot in event.lots) <= event.points, "more comes back to lots than comes back")
     back = till.posted(redeemed=-event.points, member=event.points)
     new, sums = _paying(new, event.points, event.debt, event.drawn, back)
+    require(event.balance == new.balance, "the balance is not the one after the return")
     new_hold = msgspec.structs.replace(
         old_hold,
         returned=old_hold.returned + event.points,

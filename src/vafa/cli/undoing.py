@@ -73,6 +73,10 @@ def screen(answer: "UndoneIs") -> Iterator[str]:
         yield f"  points taken back: {undone.points:,} from {holder}"
     if undone.debt:
         yield f"  of them not there any more: {undone.debt:,}; new points pay this debt first"
+    if undone.forgiven:
+        yield f"  forgiven, more than a member may owe: {undone.forgiven:,}"
+    if undone.returned:
+        yield f"  redeemed points that came back: {undone.returned:,}"
     if undone.balance is not None:
         yield f"  balance after it: {undone.balance:,} points"
     for line in undone.lines:

@@ -24,6 +24,7 @@ VERBS = {
     "gap": "List and close gaps: sales that may be missing.",
     "member": "Add, show, find and bind members.",
     "claim": "Give points waiting on a claim code to a member.",
+    "redeem": "Points for rewards: quote, hold, capture, release.",
     "void": "Take back the points of a sale voided at the terminal.",
     "refund": "Take back the points of money that went back.",
     "adjust": "Give or take points by hand, with a reason.",

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from vafa.model.calendar import local_time
-from vafa.model.lots import Lot
+from vafa.model.lots import Lot, next_lapse
 
 OWN_CLOCK_ADDS_S = 26 * 3600  # as far as the own clock is believed beyond the last attested time
 GOOD_AGAIN_DAYS = 7  # what lapsed while it was spent, and came back
@@ -68,18 +68,16 @@ def pending(lots: Sequence[Lot], at: int) -> list[Pending]:
     return [Pending(points, until) for until, points in sorted(found.items())]
 
 
-def lapsing(lots: Sequence[Lot], at: int, zone: str, within_days: int = LAPSING_SHOWN_DAYS) -> Lapsing | None:
-    """The next points to lapse, where their last valid day lies within so many days."""
-    coming = [lot.expires_at for lot in lots if lot.expires_at > at]
-    if not coming:
-        return None
-    first = last_valid_day(min(coming), zone)
-    if (first - local_time(at, zone).date()).days > within_days:
-        return None
-    points = sum(
-        lot.points for lot in lots if lot.expires_at > at and last_valid_day(lot.expires_at, zone) == first
-    )
-    return Lapsing(points, first)
+def is_soon(expires_at: int, at: int, zone: str) -> bool:
+    """True when the last valid day is near enough to be told on paper."""
+    days = (last_valid_day(expires_at, zone) - local_time(at, zone).date()).days
+    return 0 <= days <= LAPSING_SHOWN_DAYS
+
+
+def lapsing(lots: Sequence[Lot], at: int, zone: str) -> Lapsing | None:
+    """The next points to lapse and their last valid day; None when nothing ever does."""
+    points, expires_at = next_lapse(lots, at)
+    return Lapsing(points, last_valid_day(expires_at, zone)) if points else None
 
 
 def _lapsed(lot: Lot, at: int) -> bool:

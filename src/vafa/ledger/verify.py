@@ -16,7 +16,8 @@ import msgspec
 from vafa.books import till as tills
 from vafa.books.apply import apply, state_hash_after
 from vafa.books.effect import State
-from vafa.books.rows import TABLES, BookRow, Key, R
+from vafa.books.identity import Counted
+from vafa.books.rows import TABLES, BookRow, HoldState, Key, R
 from vafa.books.till import TillSums
 from vafa.ledger.schema import scratch_tables
 from vafa.ledger.tables import SQL, find_row
@@ -68,6 +69,7 @@ class Rebuild:
         self.connection = connection
         self.till = TillSums()
         self.state = 0
+        self.counted = Counted()
 
     def find(self, row_type: type[R], key: Key) -> R | None:
         """What `books.apply` reads from."""
@@ -76,6 +78,7 @@ class Rebuild:
     def take(self, event: events.Event, seq: int) -> None:
         """Apply one event. Raises books.Impossible."""
         effect = apply(event, seq, self, self.till)
+        self.counted.take(event)
         for old, new in ((change.old, change.new) for change in effect.changes):
             if new is not None:
                 self.connection.execute(SQL[type(new)].replace, msgspec.structs.astuple(new))
@@ -130,6 +133,7 @@ def _verify(
             progress(count)
     if not bad:
         bad.extend(_table_faults(connection, rebuild))
+        bad.extend(_identity_faults(rebuild))
     progress(count)
     return Verified(count, awards, rebuild.till.member, before, tuple(bad))
 
@@ -169,6 +173,20 @@ def _table_faults(connection: sqlite3.Connection, rebuild: Rebuild) -> Iterator[
             if stored != rebuilt:
                 yield _difference(row_type, table, stored, rebuilt)
                 break
+
+
+def _identity_faults(rebuild: Rebuild) -> Iterator[Bad]:
+    """What every till must hold: counted from the events, posted in the accounts, lying with the members."""
+    sums = "SELECT coalesce(sum(balance), 0), coalesce(sum(debt), 0), coalesce(sum(held), 0) FROM member"
+    balances, debts, held = rebuild.connection.execute(sums).fetchone()
+    fault = rebuild.counted.fault(rebuild.till, balances, debts)
+    if fault:
+        yield Bad("till", fault)
+    (open_holds,) = rebuild.connection.execute(
+        f"SELECT coalesce(sum(points), 0) FROM hold WHERE state = {int(HoldState.OPEN)}"
+    ).fetchone()
+    if held != open_holds:
+        yield Bad("till", f"held: {held} with the members, {open_holds} in open holds")
 
 
 def _difference(

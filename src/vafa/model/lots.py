@@ -70,6 +70,12 @@ def undated(lots: Sequence[Lot], balance: int) -> int:
     return balance - sum(lot.points for lot in lots)
 
 
+def next_lapse(lots: Sequence[Lot], at: int) -> tuple[int, int]:
+    """(points, UTC second) of what lapses next after a UTC second; (0, 0) when nothing ever does."""
+    first = min((lot.expires_at for lot in lots if lot.expires_at > at), default=0)
+    return sum(lot.points for lot in lots if first and lot.expires_at == first), first
+
+
 def usable(lots: Sequence[Lot], balance: int, held: int, at: int) -> int:
     """What a new hold may set aside at a UTC second: nothing pending, nothing set aside already.
 

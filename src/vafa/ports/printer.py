@@ -16,6 +16,8 @@ from vafa.ports.link import TCP_PREFIX, DescriptorLink, Gone, Link
 
 PIECE_BYTES = 256  # 0.3 s at 9600 baud
 ANSWER_WITHIN_S = 0.5
+# 64 KiB: what talks without end (an echo, another machine at this address) is no printer.
+_STALE_READS_MAX = 16
 _GONE = Gone("check the printer's cable and that it is switched on", "PRN-001")
 
 
@@ -35,8 +37,11 @@ class PrinterLine(Protocol):
         """All of `data`, however slowly the printer takes it. PortError when it takes nothing, or is gone."""
         ...
 
-    def ask(self, questions: Sequence[bytes]) -> dict[bytes, int]:
-        """Question -> the byte it was answered with; {} when one stays without. PortError when it is gone."""
+    def ask(self, questions: Sequence[bytes], within_s: float) -> dict[bytes, int]:
+        """Question -> the byte it was answered with; {} when one stays without for `within_s`.
+
+        PortError when it is gone.
+        """
         ...
 
     def close(self) -> None:
@@ -54,13 +59,14 @@ class Printer:
         for at in range(0, len(data), PIECE_BYTES):
             self._link.write(data[at : at + PIECE_BYTES])
 
-    def ask(self, questions: Sequence[bytes]) -> dict[bytes, int]:
+    def ask(self, questions: Sequence[bytes], within_s: float = ANSWER_WITHIN_S) -> dict[bytes, int]:
         answers: dict[bytes, int] = {}
         for question in questions:
-            while self._link.read(0.0):
-                continue  # an automatic status or an XON from before is no answer
+            for _ in range(_STALE_READS_MAX):
+                if not self._link.read(0.0):
+                    break  # an automatic status or an XON from before is no answer
             self._link.write(question)
-            answer = self._link.read(ANSWER_WITHIN_S)
+            answer = self._link.read(within_s)
             if not answer:
                 return {}
             answers[question] = answer[-1]

@@ -18,7 +18,7 @@ from msgspec import Struct
 ZWNJ = "\u200c"
 JOINS_NOTHING_AFTER = frozenset("آأادذرزژوؤء")
 
-_NEAREST = str.maketrans(
+NEAREST = str.maketrans(
     {
         "ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "ۀ": "ه", "أ": "ا", "إ": "ا", "ٱ": "ا", "ؤ": "و",
         "٪": "%", "٫": ".", "«": '"', "»": '"', "“": '"', "”": '"', "‘": "'", "’": "'",
@@ -58,7 +58,7 @@ class GlyphPage(Struct, frozen=True):
 
     def known(self, line: str) -> str:
         """The line in characters this page has, or their nearest; what prints nothing is left out."""
-        mapped = (c if c in self.letters or c in self.signs else c.translate(_NEAREST) for c in line)
+        mapped = (c if c in self.letters or c in self.signs else c.translate(NEAREST) for c in line)
         return _UNSEEN.sub("", "".join(mapped))
 
     def _joins(self, letter: str, after: str) -> bool:

@@ -76,6 +76,20 @@ class ClawedBack(Line, frozen=True):
     points: int
 
 
+class Redeemed(Line, frozen=True):
+    """A reward was given for `points`; 0: for a full stamp card. The name in both languages."""
+
+    points: int
+    fa: str
+    en: str = ""
+
+
+class CameBack(Line, frozen=True):
+    """Redeemed points that came back with a refund or return."""
+
+    points: int
+
+
 class OwnBalance(Line, frozen=True):
     """The balance of a shop without a hub: this device knows it all."""
 
@@ -98,10 +112,11 @@ class Pending(Line, frozen=True):
 
 
 class NextReward(Line, frozen=True):
-    """How many more points bring which reward."""
+    """How many more points bring which reward; its name in both languages."""
 
     reward: str
     points: int
+    en: str = ""
 
 
 class Lapsing(Line, frozen=True):
@@ -132,13 +147,14 @@ class CheckCode(Line, frozen=True):
 
 Balance = OwnBalance | HubBalance
 AnyLine = (
-    Header | Amount | Promise | Earned | Waiting | ClaimCode | NothingEarned | ClawedBack | OwnBalance
-    | HubBalance | Pending | NextReward | Lapsing | Message | Number | CheckCode
+    Header | Amount | Promise | Earned | Waiting | ClaimCode | NothingEarned | ClawedBack | Redeemed
+    | CameBack | OwnBalance | HubBalance | Pending | NextReward | Lapsing | Message | Number | CheckCode
 )  # fmt: skip
 
 # Where room is short the highest rank goes first, whole lines at a time; rank 0 is why the slip is printed.
 RANKS: dict[type[Line], int] = {
-    Promise: 0, Earned: 0, Waiting: 0, ClaimCode: 0, NothingEarned: 0, ClawedBack: 0,
+    Promise: 0, Earned: 0, Waiting: 0, ClaimCode: 0, NothingEarned: 0, ClawedBack: 0, Redeemed: 0,
+    CameBack: 0,
     OwnBalance: 1, HubBalance: 1,
     Number: 2, CheckCode: 2,
     Header: 3,
@@ -173,10 +189,12 @@ def slip_for_award(
     number: str = "",
     check: str = "",
     message: Message | None = None,
+    held: tuple[Redeemed | Pending | NextReward | Lapsing, ...] = (),
 ) -> Slip:
-    """After an approved sale of `amount` rial. `balance` is printed for a surely known member only."""
+    """After an approved sale of `amount` rial. `balance` is printed for a surely known member only, and so is
+    what is `held`: what was redeemed, is pending, lapses next, and what the next reward needs."""
     earned: AnyLine = Waiting(points) if known is Known.UNKNOWN and points and claim else Earned(points)
-    told = _told(known, balance, message)
+    told = _told(known, balance, message, held)
     code: list[AnyLine] = [ClaimCode(claim)] if claim and known is not Known.MEMBER else []
     return Slip((Header(shop), Amount(amount), earned, *code, *told, *_footer(number, check)))
 
@@ -217,11 +235,24 @@ def slip_for_claw_back(
     balance: Balance | None = None,
     number: str = "",
     check: str = "",
+    returned: int = 0,
 ) -> Slip:
-    """After a void or refund that took `points` (positive) back; none, when no whole point was taken."""
-    if not points:
+    """After a void or refund that took `points` (positive) back and `returned` redeemed ones; none, when no
+    whole point moved."""
+    moved: list[AnyLine] = [CameBack(returned)] if returned else []
+    if points:
+        moved.append(ClawedBack(points))
+    if not moved:
         return Slip()
-    return Slip((Header(shop), ClawedBack(points), *_told(known, balance, None), *_footer(number, check)))
+    return Slip((Header(shop), *moved, *_told(known, balance, None), *_footer(number, check)))
+
+
+def slip_for_redemption(
+    shop: Shop, moved: Redeemed | CameBack, *, balance: int | None, number: str = "", check: str = ""
+) -> Slip:
+    """After a capture, or after a redemption was taken back; the customer said who they are."""
+    told: list[AnyLine] = [] if balance is None else [OwnBalance(balance)]
+    return Slip((Header(shop), moved, *told, *_footer(number, check)))
 
 
 def sample(now: int) -> Slip:
@@ -235,11 +266,15 @@ def sample(now: int) -> Slip:
     return Slip((Header(shop), *lines, ClaimCode("482917"), *_footer("1-1-1", "1234")))
 
 
-def _told(known: Known, balance: Balance | None, message: Message | None) -> list[AnyLine]:
-    """What only the member may read."""
+def _told(
+    known: Known, balance: Balance | None, message: Message | None, held: tuple[AnyLine, ...] = ()
+) -> list[AnyLine]:
+    """What only the member may read: what was redeemed before the balance it left, the rest after it."""
     if known is not Known.MEMBER:
         return []
-    return [line for line in (balance, message) if line is not None]
+    redeemed = [line for line in held if isinstance(line, Redeemed)]
+    rest = [line for line in held if not isinstance(line, Redeemed)]
+    return [line for line in (*redeemed, balance, *rest, message) if line is not None]
 
 
 def _footer(number: str, check: str) -> list[AnyLine]:

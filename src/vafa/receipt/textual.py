@@ -11,7 +11,7 @@ from enum import Enum
 from msgspec import Struct
 
 from vafa.receipt import cp1098, iransystem
-from vafa.receipt.glyphs import GlyphPage, logical, visual
+from vafa.receipt.glyphs import NEAREST, GlyphPage, logical, visual
 from vafa.receipt.numerals import BREAK
 from vafa.receipt.page import Code, Logo, Page, Rule, Style, Text
 from vafa.receipt.terminal import plain_line
@@ -93,8 +93,17 @@ def encoded(line: str, setting: Setting) -> bytes:
         line = line.translate(_LATIN)
     page = PAGES.get(setting.encoding)
     if page is None:
-        return line.translate(_ARABIC).encode("cp1256", "replace")
+        return "".join(map(_in_1256, line.translate(_ARABIC))).encode("cp1256", "replace")
     return visual(line, page) if setting.order is Order.VISUAL else logical(line, page)
+
+
+def _in_1256(c: str) -> str:
+    """The character, or its nearest where windows-1256 has none: a decimal point for ٫."""
+    try:
+        c.encode("cp1256")
+    except UnicodeEncodeError:
+        return c.translate(NEAREST)
+    return c
 
 
 def placed(line: bytes, lang: str, style: Style, setting: Setting) -> bytes:

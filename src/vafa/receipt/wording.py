@@ -40,6 +40,21 @@ def lines(line: slip.AnyLine, lang: str, zone: str) -> tuple[str, ...]:  # noqa:
         case slip.NothingEarned(minimum):
             smallest = say(lang, "Smallest purchase: {rials} rial", rials=number(minimum, lang))
             return (say(lang, "No points for this purchase"), smallest)
+        case slip.ClawedBack() | slip.Redeemed() | slip.CameBack():
+            return _points_moved(line, lang)
+        case slip.Message(persian_text, english):
+            return (theirs(persian_text if lang == "fa" else english or persian_text, lang),)
+        case slip.Number(ours):
+            return (say(lang, "Number: {number}", number=identifier(ours, lang)),)
+        case slip.CheckCode(code):
+            return (say(lang, "Check code: {code}", code=_digits(code, lang)),)
+        case _:
+            assert_never(line)
+
+
+def _points_moved(line: slip.ClawedBack | slip.Redeemed | slip.CameBack, lang: str) -> tuple[str, ...]:
+    """What left the member, or came back."""
+    match line:
         case slip.ClawedBack(points):
             return (
                 _counted(
@@ -49,12 +64,28 @@ def lines(line: slip.AnyLine, lang: str, zone: str) -> tuple[str, ...]:  # noqa:
                     points,
                 ),
             )
-        case slip.Message(persian_text, english):
-            return (theirs(persian_text if lang == "fa" else english or persian_text, lang),)
-        case slip.Number(ours):
-            return (say(lang, "Number: {number}", number=identifier(ours, lang)),)
-        case slip.CheckCode(code):
-            return (say(lang, "Check code: {code}", code=_digits(code, lang)),)
+        case slip.Redeemed(points, name_fa, name_en):
+            name = theirs(name_fa if lang == "fa" else name_en or name_fa, lang)
+            if not points:
+                return (say(lang, "For a full stamp card: {reward}", reward=name),)
+            return (
+                _counted(
+                    lang,
+                    "{points} point redeemed{br}{reward}",
+                    "{points} points redeemed{br}{reward}",
+                    points,
+                    reward=name,
+                ),
+            )
+        case slip.CameBack(points):
+            return (
+                _counted(
+                    lang,
+                    "{points} redeemed point came back",
+                    "{points} redeemed points came back",
+                    points,
+                ),
+            )
         case _:
             assert_never(line)
 
@@ -92,7 +123,8 @@ def _points_held(
                     day=day,
                 ),
             )
-        case slip.NextReward(reward, points):
+        case slip.NextReward(name_fa, points, name_en):
+            reward = name_fa if lang == "fa" else name_en or name_fa
             return (
                 _counted(
                     lang,

@@ -1,0 +1,49 @@
+"""Terminals vouch for the clock: what a bank approved at a time on which the terminal and this device agree.
+
+One day could be a clock that both of them got wrong; two days of agreement are an attestation. So lots lapse
+also in a shop that has no hub, and nothing lapses on a device whose clock fell and came back by itself.
+"""
+
+from vafa.ledger import reads
+from vafa.ledger.ledger import Ledger, Transaction
+from vafa.ledger.value import attested_mark
+from vafa.model import events
+from vafa.model.events import Kind
+from vafa.model.payment import Source
+
+ROWS_LOOKED_AT = 2_000
+AGREE_S = 300  # a terminal's clock may be some minutes off; more is a clock that somebody must set
+EVERY_S = 20 * 3600  # a row a day is enough: the own clock is believed for 26 hours
+DAY_S = 86_400
+BY = "terminal"
+
+
+def attest_by_terminals(ledger: Ledger) -> int:
+    """Raise the attested mark by the newest payment that two days of payments vouch for; the mark now."""
+
+    def decide(tx: Transaction) -> int:
+        mark = attested_mark(tx.connection)
+        if tx.at_ms // 1000 - mark < EVERY_S:
+            return mark
+        vouched = _vouched(tx)
+        if vouched - mark < EVERY_S:
+            return mark
+        tx.post(events.ClockAttested(vouched, BY))
+        return vouched
+
+    return ledger.write(decide)
+
+
+def _vouched(tx: Transaction) -> int:
+    """The newest time a terminal told that agreed with this device's, if it was so on two days; else 0."""
+    newest = 0
+    for each in reads.newest(tx.connection, (Kind.AWARD, Kind.PAYMENT), ROWS_LOOKED_AT):
+        paid = reads.paid_of(each.event)
+        if paid.source != Source.LIVE or paid.paid_at is None:
+            continue
+        if abs(each.row.at // 1000 - paid.paid_at) > AGREE_S:
+            continue
+        newest = newest or paid.paid_at
+        if abs(newest - paid.paid_at) >= DAY_S // 2:
+            return max(newest, paid.paid_at)
+    return 0

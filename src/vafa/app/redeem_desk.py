@@ -1,0 +1,120 @@
+"""Answers redemptions, for the local protocol and the control socket alike.
+
+A customer is known by phone or by a ticket of `identify`, which takes a phone or the terminal's hash of the
+card: a card's first six and last four digits never redeem.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from vafa.app import redeem_messages as messages
+from vafa.app import redeem_words, returning
+from vafa.app.counter import Counter
+from vafa.app.members import Members
+from vafa.app.paper import Paper
+from vafa.app.redeeming import Redeeming, Wish
+from vafa.model.errors import Refused
+from vafa.model.payment import PaymentKey, Scheme
+
+SaleKey = Callable[[str, str], PaymentKey]  # (terminal, reference) as the sender knows a payment
+Ticket = Callable[[str], bytes | None]  # whom a ticket of `identify` names
+
+
+class RedeemDesk:
+    """`handlers`: message -> who answers it; the second argument says who asks, for the journal."""
+
+    def __init__(
+        self, counter: Counter, members: Members, paper: Paper, sale: SaleKey, ticket: Ticket
+    ) -> None:
+        self._counter, self._members, self._paper = counter, members, paper
+        self._sale, self._ticket = sale, ticket
+        self._redeeming = Redeeming(counter)
+        self.handlers: dict[type[Any], Callable[[Any, str], messages.AnyRedeemed]] = {
+            messages.Quote: self._quote,
+            messages.Hold: self._hold,
+            messages.Capture: self._capture,
+            messages.Release: self._release,
+            messages.Return: self._return,
+        }
+
+    def _quote(self, asked: messages.Quote, _by: str) -> messages.Quoted:
+        quoted = self._redeeming.quotes(self._who(asked.member, asked.identified), asked.amount)
+        lang = asked.lang or self._paper.lang
+        return messages.Quoted(
+            balance=quoted.balance,
+            usable=quoted.usable,
+            debt=quoted.debt,
+            rewards=tuple(_reward(each, lang) for each in quoted.offered),
+        )
+
+    def _hold(self, asked: messages.Hold, by: str) -> messages.Redeemed:
+        member = self._who(asked.member, asked.identified)
+        name = self._name(asked.request)
+        wish = Wish(name, member, asked.reward, asked.amount, asked.points, by)
+        return self._told(self._redeeming.hold(wish), asked.lang)
+
+    def _capture(self, asked: messages.Capture, by: str) -> messages.Redeemed:
+        if (asked.terminal is None) != (asked.ref is None):
+            raise Refused("a payment is named by terminal and ref, both", fix="send both, or neither")
+        key = None
+        if asked.terminal is not None and asked.ref is not None:
+            key = self._sale(asked.terminal, asked.ref)
+        done = self._redeeming.capture(self._name(asked.request), asked.applied, key, by)
+        return self._told(done, asked.lang)
+
+    def _release(self, asked: messages.Release, by: str) -> messages.Redeemed:
+        return self._told(self._redeeming.release(self._name(asked.request), by), asked.lang)
+
+    def _return(self, asked: messages.Return, by: str) -> messages.Redeemed:
+        ref = PaymentKey(Scheme.REQUEST, "redeem", self._name(asked.request))
+        held = self._name(asked.redemption)
+        ledger, zone = self._counter.ledger, self._counter.zone
+        return self._told(returning.give_back(ledger, held, ref, asked.points, by, zone), asked.lang)
+
+    def _name(self, request: str) -> str:
+        return self._counter.tokens.without_pans(request)
+
+    def _who(self, phone: str | None, identified: str | None) -> bytes:
+        """The member who redeems. Refused where nobody is known for sure: the sale goes on without it."""
+        if identified is not None:
+            member = self._ticket(identified)
+            if member is None:
+                raise Refused("this identification is too old", fix="ask for the phone again")
+            return member
+        if phone is None:
+            raise Refused(
+                "points are spent by phone or by a card that was identified; a card's mask is no proof",
+                fix="ask for the phone: identify, then hold",
+            )
+        return self._members.known_id(phone)
+
+    def _told(self, done: redeem_words.Redeemed, lang: str | None) -> messages.Redeemed:
+        return messages.Redeemed(
+            request=done.request,
+            state=done.state,
+            reward=done.reward,
+            name=done.name(lang or self._paper.lang),
+            number=done.number,
+            check=done.check,
+            points=done.points,
+            rials=done.rials,
+            until=done.until if done.state == "held" else 0,
+            stamps=done.stamps,
+            applied=done.applied,
+            returned=done.returned,
+            balance=done.balance,
+            why=done.why,
+            lines=self._paper.redeemed_lines(done, lang),
+        )
+
+
+def _reward(each: redeem_words.Offered, lang: str) -> messages.RewardQuote:
+    return messages.RewardQuote(
+        reward=each.reward.id,
+        kind=each.reward.kind,
+        name=each.reward.name_en if lang == "en" and each.reward.name_en else each.reward.name_fa,
+        points=each.points,
+        rials=each.rials,
+        stamps=each.stamps,
+        why=each.no,
+    )
