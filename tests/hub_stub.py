@@ -233,9 +233,11 @@ def bomb(answer: bytes) -> bytes:
     import zstandard
 
     parameters = zstandard.ZstdCompressionParameters.from_level(
-        19, write_content_size=False, format=zstandard.FORMAT_ZSTD1_MAGICLESS
+        19, window_log=20, write_content_size=False, format=zstandard.FORMAT_ZSTD1_MAGICLESS
     )
-    content = b"\x64" + zstandard.ZstdCompressor(compression_params=parameters).compress(bytes(500_000_000))
+    content = b"\x64\xff" + zstandard.ZstdCompressor(compression_params=parameters).compress(
+        bytes(500_000_000)
+    )
     return signing.signed(
         msgspec.structs.replace(signing.read_answer(answer), form=1, content=content), bytes(64)
     )
