@@ -164,6 +164,13 @@ def test_what_lies_in_suspense_is_told_beside() -> None:
     assert (trouble.code, trouble.message[:8]) == ("SYN-020", "2 events")
 
 
+def test_rules_that_came_down_and_were_not_taken_are_told() -> None:
+    sync = msgspec.structs.replace(GOOD, refused="programme version 7 is not signed by the hub")
+    (trouble,) = seen(Links((SIM,), "wwan0"), sync).trouble
+    assert trouble.code == "SYN-021"
+    assert "version 7" in trouble.message
+
+
 def test_a_watch_that_does_not_work_is_told_and_hides_nothing_of_the_hub() -> None:
     live = seen(Links(fault="the kernel does not tell of its links"), GOOD)
     assert [each.code for each in live.trouble] == ["LINK-004"]

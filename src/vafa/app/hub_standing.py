@@ -81,6 +81,9 @@ def _trouble(links: Links, sync: SyncFacts, now: float) -> Iterator[Trouble]:
         since = "" if sync.last_sync_age_s is None else f" for {span(sync.last_sync_age_s)}"
         words = f"The hub {sync.host} has not answered{since}: {sync.trouble}. {goes_on}."
         yield Trouble("degraded", words, _fix(sync), sync.code)
+    if sync.refused:
+        fix = "The rules of before go on. Correct the version at the hub, or update Vafa here."
+        yield Trouble("degraded", f"New rules were not taken: {sync.refused}.", fix, "SYN-021")
     if sync.suspense:
         words = f"{sync.suspense:,} events lie in suspense at the hub: its books could not take them."
         yield Trouble("degraded", words, "Nothing is lost. Tell the hub's operator.", "SYN-020")

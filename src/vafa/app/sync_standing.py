@@ -65,6 +65,7 @@ def sync_facts(host: str, found: Read, now_ms: int, next_try_s: float | None = N
         waiting=waiting,
         retrying=min(waiting, syncs[0].rows) if syncs and not syncs[0].ok else 0,
         suspense=kept.suspense,
+        refused=kept.refused,
         oldest_age_s=_age_s(found.oldest_ms, now_ms) if waiting else None,
         skew_s=kept.skew_ms / 1000 if kept.checked_ms else None,
         skew_age_s=_age_s(kept.checked_ms, now_ms),

@@ -22,6 +22,7 @@ class SyncFacts(msgspec.Struct, frozen=True):
     suspense         rows of ours the hub keeps aside because its books could not take them
     skew_s           our clock less the hub's, as of skew_age_s ago; None before the first answer
     paused_s         the data budget of a metered link is spent: seconds until there is a new one
+    refused          a programme version that came down and was not taken; '' when the newest was
     """
 
     host: str
@@ -41,3 +42,4 @@ class SyncFacts(msgspec.Struct, frozen=True):
     skew_s: float | None = None
     skew_age_s: float | None = None
     paused_s: float | None = None
+    refused: str = ""
