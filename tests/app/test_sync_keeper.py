@@ -244,3 +244,22 @@ def test_a_wake_that_an_ending_process_did_not_hear_is_for_the_next_one(
         until(lambda: runs.read_text() == "xx")
     finally:
         device.close()
+
+
+def test_a_process_that_ends_whatever_it_is_told_is_not_begun_over_and_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deaf_always.py").write_text(DEAF_ONCE.replace('runs.read_text() == "x"', "True"))
+    runs = tmp_path / "runs"
+    runs.write_text("")
+    monkeypatch.setenv("VAFA_TEST_RUNS", str(runs))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2] / 'src'}")
+    (tmp_path / "device").mkdir()
+    device = Device(tmp_path / "device", module="deaf_always")
+    try:
+        device.keeper.wake()
+        until(lambda: runs.read_text() == "xx" and device.keeper.process_id is None)
+        assert not device.keeper.sync_now(0.0)  # the next is another wake: twice again
+        until(lambda: runs.read_text() == "xxxx" and device.keeper.process_id is None)
+    finally:
+        device.close()

@@ -199,12 +199,14 @@ class Keeper:
             return wake
 
     def _put_back(self) -> None:
-        """A wake that was told to a process which was just ending, and which nobody obeyed, is for the
-        next."""
+        """A wake that was told to a process which was just ending, and which nobody obeyed, is for the next.
+
+        For the next one alone: a process that ends whatever it is told must not be begun over and over.
+        """
         with self._synced:
             told, self._told_wake = self._told_wake, None
-            if told is not None and told.number > self._answered:
-                self._wake = self._wake or told
+            if told is not None and told.number > max(self._answered, self._told_twice):
+                self._wake, self._told_twice = self._wake or told, told.number
 
     def _say(self, *messages: FromDaemon) -> None:
         process = self._process
