@@ -15,7 +15,7 @@ from vafa.ledger import reads
 from vafa.ledger.storage import connect_reader
 
 TID = "40217736"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 class Device:
