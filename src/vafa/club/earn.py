@@ -122,7 +122,8 @@ def _by_rules(
     if eligible:
         gains += around.offers
     together = stacked(programme.stacking, base, gains)
-    contribution, clipped = _capped(programme, base * together.multiplier + together.fixed, around)
+    points = base * together.multiplier + together.fixed if together.used else base
+    contribution, clipped = _capped(programme, points, around)
     posted = post(carry, contribution)
     somebody = customer.is_somebody
     available_at, expires_at = lot_dates(programme, at)

@@ -35,7 +35,11 @@ class Step(Struct, frozen=True):
 
 def ranked(programme: Programme) -> list[Tier]:
     """The tiers, the lowest first."""
-    return sorted(programme.tiers, key=lambda tier: tier.at_least)
+    return sorted(programme.tiers, key=_threshold)
+
+
+def _threshold(tier: Tier) -> int:
+    return tier.at_least
 
 
 def tier_of(programme: Programme, stored: str) -> Tier | None:
@@ -139,12 +143,12 @@ def _kept_by(programme: Programme, window: Window | None, day: date) -> int:
 
 
 def _up(programme: Programme, stored: str, metric: int) -> Step | None:
-    order = [tier.id for tier in ranked(programme)]
     now = tier_of(programme, stored)
-    high = reached(programme, metric)
-    if not high or (now is not None and order.index(high) <= order.index(now.id)):
+    there = -1 if now is None else now.at_least
+    above = [tier for tier in programme.tiers if there < tier.at_least <= metric]
+    if not above:
         return None
-    return Step(stored, high, metric, "reached")
+    return Step(stored, max(above, key=_threshold).id, metric, "reached")
 
 
 def _number(programme: Programme) -> int:

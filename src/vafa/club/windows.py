@@ -7,6 +7,7 @@ Source: LOYALTY.md §1, §2 and §5; tests compare with an independent Jalali ca
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from vafa.model.calendar import (
@@ -21,6 +22,7 @@ MONTHS = {"month": 1, "quarter": 3, "half-year": 6, "year": 12}
 Split = tuple[int, int, int]
 
 
+@lru_cache(maxsize=64)  # one sale's rules ask for it several times
 def local(at: int, zone: str) -> datetime:
     """The wall clock of a shop at a UTC second. Clocks lie: a time no calendar has is the nearest it has."""
     return datetime.fromtimestamp(min(max(at, _AT_MIN), _AT_MAX), ZoneInfo(zone))
@@ -34,6 +36,7 @@ def day_start(day: date, zone: str) -> int:
     return int(datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC).timestamp())
 
 
+@lru_cache(maxsize=64)
 def split(day: date, calendar: str) -> Split:
     """(year, month, day) in a calendar."""
     return to_jalali(day) if calendar == "jalali" else (day.year, day.month, day.day)
@@ -80,7 +83,12 @@ def start_of(day: date, how: str, calendar: str) -> date:
 
 def lapses_at(earned_at: int, months: int, how: str, calendar: str, zone: str) -> int:
     """When points earned at a UTC second lapse: the start of the day after their last valid day."""
-    last_valid = end_of(months_later(local(earned_at, zone).date(), months, calendar), how, calendar)
+    return _lapses_at(local(earned_at, zone).date(), months, how, calendar, zone)
+
+
+@lru_cache(maxsize=64)  # a shop's sales of one day lapse together
+def _lapses_at(earned: date, months: int, how: str, calendar: str, zone: str) -> int:
+    last_valid = end_of(months_later(earned, months, calendar), how, calendar)
     return day_start(last_valid + timedelta(days=1), zone)
 
 

@@ -25,7 +25,7 @@ from vafa.books.apply import apply, state_hash_after
 from vafa.books.rows import BookRow, Key, R, key_of
 from vafa.books.till import TillSums
 from vafa.ledger import storage
-from vafa.ledger.tables import SQL, find_row
+from vafa.ledger.tables import SQL, find_row, update_of
 from vafa.model import events
 from vafa.model.chain import NO_HASH, Row, chain_hash
 from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
@@ -95,7 +95,10 @@ class Transaction:
         else:
             sql = SQL[type(new)]
             self._seen[type(new), key_of(new)] = new
-            self.connection.execute(sql.insert if old is None else sql.update, msgspec.structs.astuple(new))
+            if old is None:
+                self.connection.execute(sql.insert, msgspec.structs.astuple(new))
+            else:
+                self.connection.execute(*update_of(old, new))
 
 
 def _migrate_here(path: Path, _lock: int) -> None:

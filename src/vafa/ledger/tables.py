@@ -6,6 +6,8 @@ import msgspec
 
 from vafa.books.rows import TABLES, BookRow, Key, R, key_columns, key_of
 
+_updates: dict[tuple[type[BookRow], tuple[int, ...]], str] = {}
+
 
 class Statements(msgspec.Struct, frozen=True):
     """The SQL of one table, written once."""
@@ -13,7 +15,6 @@ class Statements(msgspec.Struct, frozen=True):
     select: str
     find: str
     insert: str
-    update: str
     replace: str
     delete: str
     all_by_key: str
@@ -28,13 +29,10 @@ def _statements(row_type: type[BookRow], table: str) -> Statements:
     marks = ", ".join("?" for _ in row_type.__struct_fields__)
     key = " AND ".join(f"{name} = ?" for name in key_columns(row_type))
     order = ", ".join(key_columns(row_type))
-    width = len(key_columns(row_type))
-    places = [f"{name} = ?{place}" for place, name in enumerate(row_type.__struct_fields__, 1)]
     return Statements(
         select=f"SELECT {columns} FROM {table}",
         find=f"SELECT {columns} FROM {table} WHERE {key}",
         insert=f"INSERT INTO {table} ({columns}) VALUES ({marks})",
-        update=f"UPDATE {table} SET {', '.join(places[width:])} WHERE {' AND '.join(places[:width])}",
         replace=f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})",
         delete=f"DELETE FROM {table} WHERE {key}",
         all_by_key=f"SELECT {columns} FROM {table} ORDER BY {order}",
@@ -42,6 +40,24 @@ def _statements(row_type: type[BookRow], table: str) -> Statements:
 
 
 SQL: dict[type[BookRow], Statements] = {row: _statements(row, table) for row, table in TABLES.items()}
+
+
+def update_of(old: BookRow, new: BookRow) -> tuple[str, tuple[object, ...]]:
+    """The statement that makes `old` the row `new` of the same key, and its parameters.
+
+    It names what has changed alone: SQLite writes an index anew for each of its columns that a statement
+    sets, though the value be the same, and an award must not pay for an index it leaves as it is.
+    """
+    row_type, width = type(new), len(key_columns(type(new)))
+    before, after = msgspec.structs.astuple(old), msgspec.structs.astuple(new)
+    places = tuple(n for n in range(width, len(after)) if before[n] != after[n])
+    sql = _updates.get((row_type, places))
+    if sql is None:
+        names = row_type.__struct_fields__
+        sets = ", ".join(f"{names[n]} = ?" for n in places or (width,))
+        keys = " AND ".join(f"{name} = ?" for name in names[:width])
+        sql = _updates[row_type, places] = f"UPDATE {TABLES[row_type]} SET {sets} WHERE {keys}"
+    return sql, (*(after[n] for n in places or (width,)), *after[:width])
 
 
 def find_row(connection: sqlite3.Connection, row_type: type[R], key: Key) -> R | None:

@@ -1,7 +1,8 @@
 """A shop to measure in: a real ledger with members whose cards are known, and a terminal's real bytes.
 
 2,000 members, nine sales in ten by a card of theirs, the rest by strangers' cards that draw a claim code. The
-pretend terminal's RESPONSE goes through the frame reader and the dialogue, as the lane does it.
+pretend terminal's RESPONSE goes through the frame reader and the dialogue, as the lane does it. The programme
+is the grocery example: tiers, expiry and caps, as a shop has them.
 """
 
 from datetime import datetime, timedelta
@@ -37,8 +38,9 @@ class Stage:
 
     def __init__(self, directory: Path) -> None:
         from vafa.app.counter import Counter
-        from vafa.app.daemon import configured_programme, open_epoch
-        from vafa.app.programmes import Programmes
+        from vafa.app.daemon import open_epoch
+        from vafa.app.programmes import Programmes, example
+        from vafa.club.programme import parse
         from vafa.codecs.sadad_dialogue import Dialogue
         from vafa.codecs.sadad_frames import Reader
         from vafa.keys.device_key import load_or_create
@@ -52,7 +54,7 @@ class Stage:
         self.ledger = Ledger(directory, self._clock.wall_ms)
         open_epoch(self.ledger, self.tokens.key_id)
         programmes = Programmes(self.ledger)
-        programmes.activate(configured_programme(None), None)
+        programmes.activate(parse(example("grocery")), None)
         self._counter = Counter(self.ledger, self.tokens, programmes, _ZONE)
         self._reader, self._dialogue = Reader(), Dialogue(TERMINAL_ID, self.tokens.without_pans)
         self.cards = every_card()
@@ -61,7 +63,11 @@ class Stage:
         self._sales = 0
 
     def enrol_members(self) -> None:
-        """Every member with the card they always pay with."""
+        """Every member with the card they always pay with, and one purchase behind them.
+
+        A member's row grows with the first purchase under tiers and expiry, once in a life; what is measured
+        is a shop that has been open for a while.
+        """
         from vafa.ledger.ledger import Transaction
         from vafa.model import events
         from vafa.model.pan import card_hint
@@ -75,19 +81,20 @@ class Stage:
                     hint = card_hint(self.cards[number].mask)
                     for token in self.tokens.card_tokens(hint):
                         tx.post(events.Bind(member, token, "bench"))
+                    self._counter.post_within(tx, self._heard(self.response(self.cards[number])), b"")
 
             self.ledger.write(join)
 
-    def response(self) -> bytes:
-        """The bytes with which a terminal tells the next approved sale."""
+    def response(self, card: "Card | None" = None) -> bytes:
+        """The bytes with which a terminal tells the next approved sale; of this card, else of anybody's."""
         from vafa.simulators.sadad_bytes import SaleAnswer, sale_response
 
         self._sales += 1
         self._clock.advance(SALE_EVERY_S)
-        known = self._random.random() < KNOWN_SHARE
-        card = self.cards[
-            self._random.randrange(MEMBERS) if known else MEMBERS + self._random.randrange(STRANGERS)
-        ]
+        if card is None:
+            known = self._random.random() < KNOWN_SHARE
+            drawn = self._random.randrange(MEMBERS) if known else self._random.randrange(STRANGERS) + MEMBERS
+            card = self.cards[drawn]
         start = datetime(2026, 3, 21, 9, tzinfo=ZoneInfo(_ZONE))
         answer = SaleAnswer(
             code="00",
