@@ -123,7 +123,7 @@ def test_a_lost_answer_is_unsure_then_paid_by_the_terminals_journal(bench: Bench
     assert end.outcome is SaleOutcome.RESOLVED_PAID
     assert end.paid is not None
     (paid,) = posted(bench)
-    assert (Source(paid.source), paid.amount) == (Source.POLLED, 105)
+    assert (Source(paid.source), paid.amount) == (Source.LOOKED_UP, 105)
     assert bench.requests_sent() == 1
     assert bench.now() - 1_000 >= ANSWER_TIMEOUT_S
 

@@ -18,7 +18,7 @@ from vafa.ledger.tables import find_row
 from vafa.model import events
 from vafa.model.errors import LedgerError, Refused
 from vafa.model.events import Kind, Nothing, SaleOutcome
-from vafa.model.payment import PaymentKey, Scheme, Source
+from vafa.model.payment import HEARD_LIVE, PaymentKey, Scheme, Source
 from vafa.simulators.faults import ALWAYS
 from vafa.simulators.sadad_bytes import Message
 
@@ -42,8 +42,9 @@ def found(bench: Bench, kind: Kind) -> list[events.Event]:
 
 
 def awards(bench: Bench) -> list[tuple[int, int]]:
-    """(amount, source) of each award, in the order they were posted."""
-    return [(e.paid.amount, e.paid.source) for e in found(bench, Kind.AWARD) if isinstance(e, events.Award)]
+    """(amount, heard live or in the list) of each award, in the order they were posted."""
+    paids = [each.paid for each in found(bench, Kind.AWARD) if isinstance(each, events.Award)]
+    return [(paid.amount, Source.LIVE if paid.source in HEARD_LIVE else paid.source) for paid in paids]
 
 
 def troubles(bench: Bench) -> list[str]:

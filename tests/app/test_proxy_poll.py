@@ -11,6 +11,7 @@ from shop import Shop
 
 from vafa.app.borrowing import AGAIN_S, NOT_LENT_SHOWN_S, OLD_RELAY
 from vafa.app.exchange import MISSED_S, UNKNOWN_S
+from vafa.app.foreign import ANOTHER
 from vafa.app.live import Live
 from vafa.app.polling import HEALED_BY
 from vafa.app.proxy_lane import OVERFLOWED
@@ -198,8 +199,37 @@ def test_another_terminal_s_answer_stops_the_asking_until_the_right_one_answers(
     polled.crosses(*TALK[:4], (wire.TO_REGISTER, response(terminal_id="99999999")), TALK[5])
     polled.run_for(700)
     assert polled.relay.lent == 0
+    polled.new_lane()  # a restart forgets neither that nor what the gap is for
+    polled.greet()
+    polled.run_for(700)
+    assert (polled.relay.lent, polled.gaps()) == (0, [ANOTHER])
     polled.crosses(*TALK)
     polled.polled()
+    assert polled.gaps() == [ANOTHER]
+
+
+def test_a_person_who_closes_the_gap_of_another_terminal_ends_the_doubt(polled: Polled) -> None:
+    polled.greet()
+    polled.crosses(*TALK[:4], (wire.TO_REGISTER, response(terminal_id="99999999")), TALK[5])
+    polled.run_for(5)
+    (gap,) = polled.shop.ledger.read(reads.open_gaps)
+    polled.shop.ledger.write(lambda tx: tx.post(events.GapClosed((1, gap.seq), "test", "swapped back")))
+    polled.new_lane()
+    polled.greet()
+    polled.polled()
+    assert open_gaps(polled.shop) == 0
+
+
+def test_the_gap_of_another_terminal_heals_when_ours_shows_every_sale_since(polled: Polled) -> None:
+    polled.greet()
+    register_sells(polled, 105_000)
+    polled.polled()
+    polled.crosses(*TALK[:4], (wire.TO_REGISTER, response(terminal_id="99999999")), TALK[5])
+    polled.relay.terminal.key_sale(77_000)
+    register_sells(polled, 106_000)
+    polled.polled()
+    assert (polled.gaps(), open_gaps(polled.shop)) == ([ANOTHER], 0)
+    assert 77_000 in polled.amounts()
 
 
 # --- what goes wrong ---

@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 from shop import Shop, payment
 
+from vafa.app.line import Line
 from vafa.app.outcome import Outcome
+from vafa.app.posting import REPOST_EVERY_S, Posting
+from vafa.codecs.sadad_dialogue import Dialogue
 from vafa.ledger.ledger import Ledger, Transaction
-from vafa.model.errors import LedgerError, Refused
+from vafa.model.errors import LedgerError, PortError, Refused
+from vafa.ports.clock import ManualClock
+from vafa.ports.link import Link
 
 LANES = 8
 PATIENCE_S = 20.0
@@ -147,3 +152,54 @@ def test_a_decision_that_raises_takes_back_its_own_rows_alone(lanes: Lanes, refu
     assert lanes.disk.commits == 1
     assert awards(lanes) == LANES - 1
     assert not lanes.shop.counter.knows(payment(99).key)
+
+
+def no_line() -> Link:
+    raise PortError("nothing is plugged in")
+
+
+class Heard:
+    """A payment that a lane of its own heard, and keeps until the disk takes it."""
+
+    def __init__(self, lanes: Lanes, rrn: int) -> None:
+        self.clock = ManualClock()
+        tid = f"4021773{rrn}"
+        talk = Dialogue(tid, lanes.shop.tokens.without_pans)
+        self.posting = Posting(talk, Line(no_line, self.clock), self.clock, {}, tid)
+        self._payment, self._post = payment(rrn), lanes.pay(rrn)
+
+    def commit(self) -> Outcome | None:
+        return self.posting.commit(self._payment, self._post)
+
+    def try_again(self) -> bool:
+        self.clock.advance(REPOST_EVERY_S)
+        return self.posting.retry()
+
+
+@pytest.mark.parametrize("failing", [0, 3, LANES])
+@pytest.mark.parametrize("after_its_rows", [False, True])
+def test_an_sqlite_error_in_one_decision_leaves_nothing_of_any_and_each_payment_earns_once_later(
+    lanes: Lanes, failing: int, after_its_rows: bool
+) -> None:
+    def broken(tx: Transaction) -> None:
+        if after_its_rows:
+            lanes.shop.counter.post_within(tx, payment(99), b"")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    heard = [Heard(lanes, number) for number in range(LANES)]
+    writes: list[Callable[[], Any]] = [each.commit for each in heard]
+    writes.insert(failing, lambda: lanes.ledger.write(broken))
+    lanes.run(writes)
+    assert [each.posting.waiting for each in heard] == [1] * LANES
+    assert {each.posting.trouble for each in heard} == {"the ledger could not be written (disk I/O error)"}
+    assert isinstance(lanes.errors[failing], LedgerError)
+    assert (lanes.disk.commits, awards(lanes)) == (0, 0)
+    lanes.disk = Disk(lanes.ledger._connected())
+    lanes.ledger._connection = lanes.disk  # type: ignore[assignment]
+    lanes.run([each.try_again for each in heard])
+    assert [each.posting.waiting for each in heard] == [0] * LANES
+    assert lanes.disk.commits == 1
+    assert awards(lanes) == LANES
+    assert not lanes.shop.counter.knows(payment(99).key)
+    for each in heard:
+        each.posting.close()

@@ -114,8 +114,9 @@ def test_a_user_who_is_not_in_the_group_is_told_so(pty: tuple[int, str]) -> None
     _, path = pty
     Path(path).chmod(0o660)
     script = (
-        "import os, sys, vafa.ports.serial_line  # before it is nobody, who may not read them\n"
+        "import os, sys, vafa.ports.serial_line\n"
         "from vafa.ports.link import open_link; from vafa.model.errors import PortError\n"
+        "sys.path.clear()  # nobody may not be able to read the interpreter's own home: the same everywhere\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: open_link(sys.argv[1], 115200)\nexcept PortError as error: print(error.code, error)"
     )

@@ -53,7 +53,7 @@ class Borrowing:
         tell: Callable[[bytes], None],
         heals: frozenset[str],
     ) -> None:
-        self.polling = Polling(terminal_id, counter, list, monotonic, heals, live_proves=False)
+        self.polling = Polling(terminal_id, counter, list, monotonic, heals)
         self._talk = dialogue.Dialogue(terminal_id, counter.tokens.without_pans)
         self._reader = Reader()
         self._monotonic, self._tell = monotonic, tell
@@ -90,7 +90,7 @@ class Borrowing:
     def due_at(self, free_at: float) -> float:
         """When `step` has something to do, on a line that may be idle from `free_at` on."""
         if self._step is Step.RESTING:
-            return max(self.polling.due_at, free_at + QUIET_S) if self._may() else float("inf")
+            return max(self.polling.next_at, free_at + QUIET_S) if self._may() else float("inf")
         deadlines = [self._talk.deadline] if self._talk.deadline is not None else []
         if self._reader.pending:
             deadlines.append(self._heard_at + QUIET_BEFORE_FLUSH_S)

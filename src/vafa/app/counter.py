@@ -14,6 +14,7 @@ from vafa.app import earning
 from vafa.app.joining import bind_again
 from vafa.app.outcome import Outcome, outcome_at, outcome_of, spent_before
 from vafa.app.programmes import Programmes
+from vafa.app.read_up import ReadUp
 from vafa.books.effect import paying
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow
 from vafa.club.earn import Earned, earn
@@ -73,6 +74,7 @@ class Counter:
         self.tokens = tokens
         self.programmes = programmes
         self.zone = zone
+        self.read_up = ReadUp()
         self._device_of = (0, 0)  # (epoch, the device's number in it)
 
     def post(self, payment: Payment, member: bytes = NO_MEMBER) -> Outcome:
@@ -227,7 +229,7 @@ class Counter:
             amount=payment.amount,
             currency=payment.currency,
             paid_at=self._instant(payment),
-            source=payment.source,
+            source=self.read_up.source_of(payment),
             trace=payment.trace,
             card=card,
             mask=payment.card.bin6 + payment.card.last4,

@@ -181,14 +181,15 @@ class Lane:
             self._line.renew()
 
     def _begin(self) -> None:
-        """Start the next conversation: an unsure sale's journal, a new sale, a poll; in this order."""
+        """Start what is next: an unsure sale's journal, a poll that must not wait, a new sale, a poll."""
         now = self._clock.monotonic()
         if not self._posting.waiting and self._lookup.is_due() and self._in_doubt():
             self._ask_journal(self._lookup)
             return
-        work = None if self._stopping.is_set() else self.selling.next()
+        presses = self._may_poll() and self._polling.is_pressing()
+        work = None if self._stopping.is_set() or presses else self.selling.next()
         if work is None:
-            if self._may_poll() and self._polling.is_due():
+            if presses or (self._may_poll() and self._polling.is_due()):
                 self._ask_journal(self._polling)
             return
         self._work, self._card = work, CardHint()
@@ -278,6 +279,7 @@ class Lane:
         work, self._work = self._work, None
         assert work is not None
         self.selling.fail(work, TerminalFault(other, code=WRONG_TERMINAL))
+        self._lookup.note_another()
 
     # What ends a sale
 
@@ -365,18 +367,14 @@ class Lane:
         elif not self._lookup.suspended and self._in_doubt():
             due.append(self._lookup.due_at)
         if not self._talk.busy and self._may_poll():
-            due.append(self._polling.due_at)
+            due.append(self._polling.next_at)
         return max(0.0, min(due) - now)
 
     def _is_known(self) -> bool:
         """True when this terminal answered in an earlier run."""
-        tid = self.settings.terminal_id
-        return self._counter.ledger.read(
-            lambda connection: (
-                find_row(connection, LaneRow, (tid,)) is not None
-                or bool(reads.last_trace(connection, tid, TRACE_ROWS_MAX))
-            )
-        )
+        tid, read = self.settings.terminal_id, self._counter.ledger.read
+        has_baseline = read(lambda connection: find_row(connection, LaneRow, (tid,))) is not None
+        return has_baseline or bool(read(lambda c: reads.last_trace(c, tid, TRACE_ROWS_MAX)))
 
     def _in_doubt(self) -> list[Asked]:
         """Sales to look up; none while the ledger cannot tell them: the line is served all the same."""

@@ -6,16 +6,19 @@ and "not paid" must not be said while a customer can still be paying.
 
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
+from vafa.app import foreign
 from vafa.app.counter import Counter
 from vafa.app.resolve import Resolution, Verdict, resolve
-from vafa.app.sales import Asked, Sales
+from vafa.app.sales import Asked, Sales, last_live_seq
 from vafa.app.selling import Selling
 from vafa.codecs.sadad_fields import WRONG_TERMINAL, Fault
 from vafa.codecs.sadad_journal import JournalFilter, JournalRequest
 from vafa.codecs.sadad_outputs import JournalRefused, JournalRows, Output
 from vafa.model.events import SaleOutcome
+from vafa.model.payment import Source
 
 # Seconds from the end of one question to the next, by how often it was asked in vain. A sale that stays
 # unsure for good must not keep its terminal busy, nor a terminal that is silent keep the next sale waiting.
@@ -51,9 +54,15 @@ class Lookup:
 
     def recall(self) -> None:
         """After a start: the line is suspended still when another terminal was the last to answer on it."""
+        self.suspended = foreign.is_in_doubt(self._counter, self._tid)
         others = [sale for sale in self._sales.unresolved(self._tid) if sale.response == WRONG_TERMINAL]
         if others:
-            self.suspended = self._sales.last_live_seq(self._tid) < others[-1].seq
+            live_seq = self._counter.ledger.read(lambda connection: last_live_seq(connection, self._tid))
+            self.suspended |= live_seq < others[-1].seq
+
+    def note_another(self) -> None:
+        """Another terminal showed itself where no sale's end can tell it: kept for after a restart."""
+        self._counter.ledger.write(lambda tx: foreign.post_gap(tx, self._tid, foreign.ANOTHER))
 
     def in_doubt(self) -> list[Asked]:
         """Sales asked for without a certain end, oldest first; the sale in hand is among them."""
@@ -103,7 +112,10 @@ class Lookup:
             return
         paid = found.verdict is Verdict.PAID
         ending = SaleOutcome.RESOLVED_PAID if paid else SaleOutcome.RESOLVED_UNPAID
-        outcome = self._sales.end(asked, ending, found.response, found.payment)
+        payment = found.payment
+        if payment is not None:  # the other rows of this list were read for nothing else
+            payment = msgspec.structs.replace(payment, source=Source.LOOKED_UP)
+        outcome = self._sales.end(asked, ending, found.response, payment)
         self._may_pay_until.pop(asked.seq, None)
         self._selling.resolved(asked, ending, found.response, outcome)
 

@@ -2,7 +2,8 @@
 
 A payment keyed at the terminal is announced to nobody; it stands in the terminal's list of its last 13
 transactions, and is gone when 13 more were made. So the list is asked for often enough, and what it cannot
-prove is said: when the oldest payment it shows is new to us, older ones may have left it unseen.
+prove is said: when the oldest payment it shows is new to us, older ones may have left it unseen. (That it is
+known does not prove enough: app.read_up.)
 """
 
 from collections.abc import Callable, Sequence
@@ -62,6 +63,11 @@ class Reading(msgspec.Struct, frozen=True):
     is_whole: bool
     newest_trace: str
     oldest_trace: str
+
+    @property
+    def shown(self) -> frozenset[PaymentKey]:
+        """All payments of the list, whoever's they are."""
+        return frozenset(payment.key for payment in (*self.new, *self.known, *self.left))
 
 
 def read_rows(

@@ -1,19 +1,23 @@
 """Asks one terminal's journal on its idle line and posts what nobody told us: sales of its own keypad.
 
 The first answer sets the terminal's baseline: what stands there before anything we know is older than the
-club. Afterwards every payment the ledger does not know is awarded, oldest first; a list that does not reach
-back to what we know posts a gap, in the same commit as its payments, so that each gap is posted once. What
-may be an unsure sale of ours is left to resolution.
+club. Afterwards every payment the ledger does not know is awarded, oldest first; a list that shows none of
+the payments of the list before it posts a gap (app.read_up says why, and how that is known after a power
+cut), in the same commit as its payments, so that each gap is posted once. What may be an unsure sale of ours
+is left to resolution.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import structlog
 
 from vafa.app.counter import Counter
+from vafa.app.foreign import ANOTHER
 from vafa.app.outcome import Outcome
 from vafa.app.poll import PAUSE_MIN_S, Reading, pause_s, read_rows, refused_pause_s
+from vafa.app.read_up import READ_BEFORE, SOON_AFTER, Known, proves
 from vafa.app.sales import TRACE_ROWS_MAX, Asked
 from vafa.books.rows import GapRow, LaneRow, PaymentRow, PaymentState
 from vafa.codecs.sadad_journal import JournalFilter, JournalRequest
@@ -22,10 +26,14 @@ from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.errors import NotFound
+from vafa.model.events import Kind
 from vafa.model.identity import NO_MEMBER
 from vafa.model.payment import Payment, PaymentKey, Source
 
 HEALED_BY = "vafa"  # who closed a gap that no person had to look into
+HEALS = frozenset({ANOTHER})
+CUT_SHORT = "its list does not reach back to the sales it showed before"
+UNDECIDED = "a sale left its list before it was known whose it was"
 REFUSALS_SHOWN = 5  # a terminal may be busy or off for a while; after this a person shall know
 
 log = structlog.get_logger()
@@ -54,20 +62,15 @@ class Polling:
         counter: Counter,
         in_doubt: Callable[[], list[Asked]],
         monotonic: Callable[[], float],
-        heals: frozenset[str] = frozenset(),
-        *,
-        live_proves: bool = True,
+        heals: frozenset[str] = HEALS,
     ) -> None:
-        """What a lane wants of its list.
-
-        heals        why a gap was found that ends when the list shows all there was since
-        live_proves  whether reaching back to a payment that was heard live, after the last list, is enough.
-                     Where many sales may cross between two lists, a keypad sale among them may have left
-        """
-        self._heals, self._live_proves = heals, live_proves
-        self._read_to = counter.ledger.head.seq  # the journal when the last list was read, or at the start
+        """`heals`: why a gap was found that ends when the list shows all there was since."""
+        self._heals = heals
+        self._shown: frozenset[PaymentKey] | None = None  # in the last list that was read; None: in none yet
+        self._shown_to = ""  # its newest trace
         self._tid = terminal_id
         self._counter = counter
+        self._read_up = counter.read_up
         self._in_doubt = in_doubt
         self._monotonic = monotonic
         self._log = log.bind(terminal=terminal_id)
@@ -78,7 +81,7 @@ class Polling:
         self._left: tuple[Payment, ...] = ()  # what the last list left to resolution
         self._asked_at: float | None = None
         self._hinted = False
-        self.due_at = 0.0
+        self.due_at = self._not_before = 0.0
         self.answered_at: float | None = None
         self.trouble = ""
         self.disagreeing: dict[PaymentKey, str] = {}  # in the terminal's list now -> our number
@@ -92,8 +95,19 @@ class Polling:
 
     def is_due(self) -> bool:
         """True when the journal is to be asked."""
-        hinted = self._hinted and not self._refusals  # one that refuses is left in peace
-        return self._monotonic() >= (min(self._soonest, self.due_at) if hinted else self.due_at)
+        return self._monotonic() >= self.next_at
+
+    def is_pressing(self) -> bool:
+        """True when so many sales were made since the last list that it is read before another one."""
+        return not self._refusals and self._read_up.unread(self._tid) >= READ_BEFORE
+
+    @property
+    def next_at(self) -> float:
+        """When the journal is to be asked, as things stand: early when it fills with sales."""
+        hurried = self._hinted or self._read_up.unread(self._tid) >= SOON_AFTER
+        if self._refusals or not hurried:  # one that refuses is left in peace
+            return self.due_at
+        return max(min(self._soonest, self.due_at), self._not_before)
 
     def hint(self) -> None:
         """Something may have happened: ask sooner, never hurried. From any thread."""
@@ -105,10 +119,12 @@ class Polling:
 
     def later(self, pause_s: float) -> None:
         """It was not the terminal that could not be asked: soon again."""
-        self.due_at = max(self.due_at, self._monotonic() + pause_s)
+        self._not_before = self._monotonic() + pause_s
+        self.due_at = max(self.due_at, self._not_before)
 
     def question(self) -> JournalRequest:
         """What to ask the terminal."""
+        self._read_up.asked(self._tid)
         self._asked_at, self._hinted = self._monotonic(), False
         return JournalRequest(filter=self._filter, with_order_ids=self._with_order_ids)
 
@@ -134,7 +150,8 @@ class Polling:
             return
         self._filter, self.answered_at = JournalFilter.OK, self._monotonic()
         self._left = polled.reading.left
-        self._read_to = self._counter.ledger.head.seq
+        self._shown, self._shown_to = polled.reading.shown, polled.reading.newest_trace
+        self._read_up.read(self._tid, self._shown)
         self._tell(polled)
         self._compare(polled.reading)
 
@@ -148,19 +165,47 @@ class Polling:
         lane = tx.find(LaneRow, (self._tid,))
         if lane is None:
             return self._baseline(tx, reading)
-        if not self._live_proves and (reading.known or reading.new):
-            earlier = any(row.seq <= self._read_to for row in self._rows(tx, reading.known))
-            reading = msgspec.structs.replace(reading, is_whole=reading.is_whole and earlier)
+        if reading.shown:
+            is_whole = reading.is_whole and self._reaches_back(tx, lane, reading)
+            reading = msgspec.structs.replace(reading, is_whole=is_whole)
         if not reading.is_whole and not reading.is_full and self._filter is JournalFilter.OK:
             return None
         gap = ""
         if reading.is_full and not reading.is_whole:
-            gap = self._gap(tx, lane, reading, "its list does not reach back to the sales we know")
+            gap = self._gap(tx, lane, reading, CUT_SHORT)
         elif self._undecided_left(tx, reading):
-            gap = self._gap(tx, lane, reading, "a sale left its list before it was known whose it was")
+            gap = self._gap(tx, lane, reading, UNDECIDED)
         healed = 0 if gap else self._heal(tx, reading)
         posted = tuple(self._counter.post_within(tx, payment, NO_MEMBER) for payment in reading.new)
         return Polled(reading, gap=gap, posted=posted, healed=healed)
+
+    def _reaches_back(self, tx: Transaction, lane: LaneRow, reading: Reading) -> bool:
+        """True when the list shows a payment of the list that was read before it."""
+        if self._shown is not None:
+            return not self._shown.isdisjoint(reading.shown)
+        known = []
+        for row in self._rows(tx, reading.known):
+            with suppress(NotFound):  # pruned behind a checkpoint: it proves nothing
+                paid = reads.paid_of(reads.entry(tx.connection, row.seq).event)
+                known.append(Known(row.seq, paid.source))
+        return proves(known, max(lane.seq, self._gap_read_at(tx)))
+
+    def _read_to(self, tx: Transaction, lane: LaneRow) -> str:
+        """After a start: the trace of the newest payment that a list showed, as far as the rows tell."""
+        read_at, before_a_reading = max(lane.seq, self._gap_read_at(tx)), False
+        for each in reads.newest(tx.connection, (Kind.AWARD, Kind.PAYMENT), TRACE_ROWS_MAX):
+            paid = reads.paid_of(each.event)
+            if paid.key.tid != self._tid:
+                continue
+            if before_a_reading or paid.source == Source.POLLED or each.row.seq < read_at:
+                return paid.trace
+            before_a_reading = paid.source == Source.LIVE_AFTER_LIST
+        return lane.trace
+
+    def _gap_read_at(self, tx: Transaction) -> int:
+        """The journal row of the newest gap that a list showed; 0 when there was none."""
+        found = reads.newest_gap(tx.connection, self._tid)
+        return found[0] if found is not None and found[1].why in (CUT_SHORT, UNDECIDED) else 0
 
     def _heal(self, tx: Transaction, reading: Reading) -> int:
         """Close the gaps behind which this list shows every payment; how many.
@@ -219,9 +264,9 @@ class Polling:
         """Post that sales may be missing, unless that was posted and nothing was heard since, or is open."""
         if self._open_gaps(tx):
             return ""
-        after = reads.last_trace(tx.connection, self._tid, TRACE_ROWS_MAX) or lane.trace
+        after = self._shown_to or self._read_to(tx, lane)
         earlier = reads.newest_gap(tx.connection, self._tid)
-        if earlier is not None and earlier.after_trace == after and after:
+        if earlier is not None and earlier[1].after_trace == after and after:
             return ""
         tx.post(events.GapDetected(self._tid, after, reading.oldest_trace, why))
         return why

@@ -11,10 +11,12 @@ acknowledged.
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
 
+from vafa.app import foreign
 from vafa.app.borrowing import Borrowing
 from vafa.app.counter import Counter
 from vafa.app.exchange import MISSED_S, UNKNOWN_S
@@ -24,10 +26,7 @@ from vafa.app.outcome import OF_AN_UNDOING, used_reference
 from vafa.app.overheard import Overheard
 from vafa.codecs.sadad_fields import USED_REFERENCE, WRONG_TERMINAL, Fault
 from vafa.codecs.sadad_frames import Noise
-from vafa.ledger import reads
-from vafa.ledger.ledger import Transaction
-from vafa.model.errors import LedgerError, NotFound, PortError
-from vafa.model.events import GapDetected
+from vafa.model.errors import LedgerError, PortError
 from vafa.model.payment import Payment
 from vafa.ports import relay_wire as wire
 from vafa.ports.clock import Clock
@@ -41,7 +40,8 @@ LINE_FIX = (
     "Check the terminal's power, its cable and its cash register (PC-POS) mode; the next sale tries again."
 )
 OVERFLOWED = "more crossed the line than the relay could keep while vafa was away"
-HEALED = frozenset({OVERFLOWED, wire.KILLED_WITH_COPIES})  # gaps that end when the terminal's list shows all
+# gaps that end when the terminal's list shows all
+HEALED = frozenset({OVERFLOWED, wire.KILLED_WITH_COPIES, foreign.ANOTHER})
 
 log = structlog.get_logger()
 
@@ -92,6 +92,7 @@ class ProxyLane:
         self._last_frame_at: float | None = None
         self.stepped_at = clock.monotonic()
         self._borrowing = Borrowing(settings.terminal_id, counter, clock.monotonic, self._line.write, HEALED)
+        self._borrowing.suspended = foreign.is_in_doubt(counter, settings.terminal_id)
         self._crossed_at = 0.0
         self._trouble = self._disk_trouble = ""
         self._noise = self._faults = 0
@@ -235,6 +236,10 @@ class ProxyLane:
                     self._borrowing.suspended = False
                     if all(todo.what != each for todo in self._todo):  # heard again after a reconnect
                         self._todo.append(Todo(number, each, self._clock.monotonic() * 1000))
+                case Fault(code, _) if code == WRONG_TERMINAL:
+                    self._borrowing.suspended = True
+                    self._todo.append(Todo(number, Missed(foreign.ANOTHER), self._clock.monotonic() * 1000))
+                    self._take_seen([each])
                 case _:
                     self._take_seen([each])
 
@@ -245,7 +250,6 @@ class ProxyLane:
                     self._noise += 1
                     self._log.warning("noise on the line", bytes=length, why=why)
                 case Fault(code, message):
-                    self._borrowing.suspended |= code == WRONG_TERMINAL
                     self._fault(code, message)
 
     def _borrow(self) -> None:
@@ -288,7 +292,8 @@ class ProxyLane:
             if isinstance(todo.what, Payment):
                 self._post_payment(todo.what, todo.heard_ms)
             else:
-                self._counter.ledger.write(lambda tx, missed=todo.what: self._post_gap(tx, missed))  # type: ignore[misc]
+                post_gap = partial(foreign.post_gap, tid=self.settings.terminal_id, why=todo.what.why)
+                self._counter.ledger.write(post_gap)
                 if todo.what.noted:
                     self._line.write(wire.encode(wire.NOTED))
             self._todo.popleft()
@@ -306,19 +311,6 @@ class ProxyLane:
             self._times[outcome.seq] = SaleTimes(heard_ms, durable_ms)
             for old in list(self._times)[:-TIMES_KEPT_MAX]:  # shared by all lanes: another may be at it
                 self._times.pop(old, None)
-
-    def _post_gap(self, tx: Transaction, missed: Missed) -> None:
-        """One open gap a reason is enough: whoever looks into it looks at all sales since."""
-        tid = self.settings.terminal_id
-        for row in reads.open_gaps(tx.connection):
-            try:
-                event = reads.entry(tx.connection, row.seq).event
-            except NotFound:
-                continue  # pruned behind a checkpoint
-            if isinstance(event, GapDetected) and (event.tid, event.why) == (tid, missed.why):
-                return
-        after = reads.last_trace(tx.connection, tid, reads.RECENT_ROWS_MAX)
-        tx.post(GapDetected(tid, after, "", missed.why))
 
     def _acknowledge(self) -> None:
         """Tell the relay what it need not keep for us any more."""

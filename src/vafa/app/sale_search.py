@@ -19,7 +19,7 @@ from vafa.model.errors import NotFound, Refused
 from vafa.model.events import Kind, SaleOutcome
 from vafa.model.identity import ascii_digits
 from vafa.model.pan import mask_pans
-from vafa.model.payment import Source
+from vafa.model.payment import TOLD_BY_TERMINAL
 
 AT_WITHIN_S = 300  # "amount and time": the slip shows minutes, and the terminal's clock may be off
 _AMOUNT_AT = re.compile(r"([\d,٬]+)@(\d{1,2}):(\d{2})")
@@ -184,7 +184,7 @@ def _payment_of(connection: sqlite3.Connection, row: SaleRow) -> Entry | None:
 def _asked_of(connection: sqlite3.Connection, paid: Entry) -> Entry | None:
     """The SaleAsked a payment answers: its SaleEnded names the payment, mostly in the very next row."""
     key, source = reads.paid_of(paid.event).key, reads.paid_of(paid.event).source
-    if source not in (Source.LIVE, Source.POLLED):
+    if source not in TOLD_BY_TERMINAL:
         return None
     following = reads.entries(connection, paid.row.seq, (Kind.SALE_ENDED,))
     for count, entry in enumerate(following):

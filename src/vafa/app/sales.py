@@ -20,7 +20,7 @@ from vafa.model.errors import Refused
 from vafa.model.events import Kind, KnownBy, SaleOutcome
 from vafa.model.money import AMOUNT_MAX, Currency
 from vafa.model.pan import CardHint
-from vafa.model.payment import Payment, Source
+from vafa.model.payment import HEARD_LIVE, Payment
 
 PAID = (SaleOutcome.APPROVED, SaleOutcome.RESOLVED_PAID)
 TRACE_ROWS_MAX = 1_000
@@ -134,18 +134,6 @@ class Sales:
         """Sales of a terminal that were asked for and have no certain end, oldest first."""
         return self._ledger.read(lambda c: [asked_sale(c, row) for row in reads.open_sales(c, tid)])
 
-    def last_live_seq(self, tid: str) -> int:
-        """The journal row of the last payment a terminal answered itself; 0 when none is among the newest."""
-
-        def question(connection: sqlite3.Connection) -> int:
-            for each in reads.newest(connection, (Kind.AWARD, Kind.PAYMENT), TRACE_ROWS_MAX):
-                paid = reads.paid_of(each.event)
-                if paid.key.tid == tid and paid.source == Source.LIVE:
-                    return each.row.seq
-            return 0
-
-        return self._ledger.read(question)
-
     def _asked_event(
         self, tx: Transaction, tid: str, request: str, amount: int, member: bytes, card: CardHint
     ) -> tuple[events.SaleAsked, int | None]:
@@ -172,6 +160,15 @@ class Sales:
             known_trace=reads.last_trace(tx.connection, tid, TRACE_ROWS_MAX),
         )
         return event, holder.shown_balance
+
+
+def last_live_seq(connection: sqlite3.Connection, tid: str) -> int:
+    """The journal row of the last payment a terminal answered itself; 0 when none is among the newest."""
+    for each in reads.newest(connection, (Kind.AWARD, Kind.PAYMENT), TRACE_ROWS_MAX):
+        paid = reads.paid_of(each.event)
+        if paid.key.tid == tid and paid.source in HEARD_LIVE:
+            return each.row.seq
+    return 0
 
 
 def _response(connection: sqlite3.Connection, row: SaleRow) -> str:

@@ -21,7 +21,7 @@ from vafa.ledger.reads import Entry
 from vafa.model import events
 from vafa.model.errors import LedgerError
 from vafa.model.events import Kind
-from vafa.model.payment import Source
+from vafa.model.payment import HEARD_LIVE, TOLD_BY_TERMINAL
 from vafa.receipt.page import Page
 from vafa.receipt.slip import Slip
 
@@ -93,9 +93,9 @@ class Slips:
             undone = undone_at(connection, entry)
             return undone.number, entry.event.key.tid, self._paper.undone_slip(undone)
         paid = reads.paid_of(entry.event)
-        if paid.source not in (Source.LIVE, Source.POLLED):
+        if paid.source not in TOLD_BY_TERMINAL:
             return None
-        if paid.source == Source.POLLED and (paid.paid_at or 0) < entry.row.at // 1000 - LATE_S:
+        if paid.source not in HEARD_LIVE and (paid.paid_at or 0) < entry.row.at // 1000 - LATE_S:
             self.late += 1
             return None
         outcome = outcome_at(connection, entry)

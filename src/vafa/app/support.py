@@ -39,6 +39,8 @@ _HEARD = {
     Source.POLLED: "the terminal's journal",
     Source.LOCAL: "the local protocol",
     Source.RECORDED: "entered by hand",
+    Source.LIVE_AFTER_LIST: "the terminal's answer",
+    Source.LOOKED_UP: "the terminal's journal",
 }
 _KNOWN = {
     KnownBy.PHONE: "named by phone",

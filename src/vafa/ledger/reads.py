@@ -187,11 +187,11 @@ def gap(connection: sqlite3.Connection, seq: int) -> GapRow | None:
     return find_row(connection, GapRow, (seq,))
 
 
-def newest_gap(connection: sqlite3.Connection, tid: str) -> events.GapDetected | None:
-    """The gap found last at a terminal, open or closed; None when there was none."""
+def newest_gap(connection: sqlite3.Connection, tid: str) -> tuple[int, events.GapDetected] | None:
+    """The gap found last at a terminal, open or closed, and its journal row; None when there was none."""
     found = rows_where(connection, GapRow, "tid = ? ORDER BY seq DESC LIMIT 1", tid)
     event = entry(connection, found[0].seq).event if found else None
-    return event if isinstance(event, events.GapDetected) else None
+    return (found[0].seq, event) if isinstance(event, events.GapDetected) else None
 
 
 def programmes(connection: sqlite3.Connection) -> list[ProgrammeRow]:

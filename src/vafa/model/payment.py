@@ -43,6 +43,12 @@ class Source(IntEnum):
     POLLED = 2  # a row of the terminal's journal
     LOCAL = 3  # the local protocol
     RECORDED = 4  # a person, by hand
+    LIVE_AFTER_LIST = 5  # as LIVE: the first since the terminal's own list was read (app.read_up)
+    LOOKED_UP = 6  # a row of the terminal's journal that was asked for one unsure sale's sake
+
+
+HEARD_LIVE = (Source.LIVE, Source.LIVE_AFTER_LIST)
+TOLD_BY_TERMINAL = (*HEARD_LIVE, Source.POLLED, Source.LOOKED_UP)
 
 
 class Payment(Struct, frozen=True, kw_only=True):
