@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from app.test_daemon import PATIENCE_S, TID, Daemon
 
 from vafa.simulators.printer import Printer
 from vafa.simulators.pty_line import serve_pty
+from vafa.simulators.roll import Roll as Paper
 from vafa.simulators.sadad import Terminal
 from vafa.simulators.tcp_line import serve_tcp
 
@@ -32,6 +34,12 @@ class Roll:
     def _tell(self) -> None:
         with self._come:
             self._come.notify_all()
+
+    def slips_until(self, enough: Callable[[list[Paper]], bool]) -> list[Paper]:
+        """Waits until what came out is `enough`."""
+        with self._come:
+            assert self._come.wait_for(lambda: enough(self.printer.slips), PATIENCE_S)
+            return list(self.printer.slips)
 
     def slips(self, number: int) -> list[list[str]]:
         """Waits for so many slips; what can be read on them."""
@@ -89,6 +97,26 @@ def test_a_slip_of_dots_goes_to_a_printer_in_the_network_and_again_on_demand(tmp
         assert again.returncode == 0, again.stderr
         assert roll.slips(2)[1] == first
         assert roll.printer.slips[1].png() == roll.printer.slips[0].png()
+        assert daemon.end(signal.SIGTERM) == 0
+
+
+def test_a_printer_pulled_out_in_the_middle_of_a_slip_prints_it_whole_when_it_is_back(tmp_path: Path) -> None:
+    roll = Roll()
+    terminal = Terminal(tid=TID, pay_after_s=0.0)
+    with serve_tcp(terminal) as line, serve_pty(roll.printer, tmp_path / "lp"):
+        daemon = Daemon(tmp_path, config(line.address, f'address = "{tmp_path / "lp"}"\nflow = "none"'))
+        daemon.told("READY=1")
+        roll.printer.trouble("drop-link")  # at its first bytes, far from the slip's end
+        number = sold(daemon, "r-1", 125_000)["paid"]["number"]  # type: ignore[index]
+        whole = ["[dots 384x128]", "[dots 384x128]"]
+        papers = roll.slips_until(lambda slips: any(slip.lines[:2] == whole for slip in slips))
+        again = subprocess.run(
+            [sys.executable, *PRINT, number, "--config", str(tmp_path / "config.toml")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert again.returncode == 0, again.stderr
+        papers = roll.slips_until(lambda slips: len(slips) > len(papers))
+        assert papers[-1].png() == papers[-2].png(), "what came out after the cable was back was whole"
         assert daemon.end(signal.SIGTERM) == 0
 
 

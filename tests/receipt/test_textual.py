@@ -37,7 +37,7 @@ def test_what_a_code_page_has_no_character_for_is_a_question_mark() -> None:
 
 
 def test_long_lines_are_cut_at_blanks_and_long_words_anywhere() -> None:
-    assert wrapped("۳۰ امتیاز\vفقط تا پایان ۳۱ خرداد", "fa", 24) == ["۳۰ امتیاز فقط تا پایان", "۳۱ خرداد"]
+    assert wrapped("۳۰ امتیاز\vفقط تا پایان ۳۱ خرداد", "fa", 20) == ["۳۰ امتیاز فقط تا", "پایان ۳۱ خرداد"]
     assert wrapped("abcdefghij", "en", 4) == ["abcd", "efgh", "ij"]
 
 
@@ -50,3 +50,10 @@ def test_a_decimal_point_is_one_on_every_text_printer() -> None:
     for profile in PROFILES.values():
         if profile.text is not None:
             assert b"." in encoded("برابر ۲۵۰۰٫۶ تومان", profile.text)
+
+
+def test_a_line_too_long_is_cut_where_its_wording_says() -> None:
+    amount = "مبلغ: ۱٬۲۵۰٬۰۰۰ ریال\vبرابر ۱۲۵٬۰۰۰ تومان (تقسیم بر ده)"
+    assert wrapped(amount, "fa", 32) == ["مبلغ: ۱۲۵۰۰۰۰ ریال", "برابر ۱۲۵۰۰۰ تومان (تقسیم بر ده)"]
+    assert len(wrapped(amount, "fa", 60)) == 1
+    assert max(len(line) for line in wrapped(amount, "fa", 20)) <= 20

@@ -76,14 +76,16 @@ def lines(page: Page, setting: Setting) -> Iterator[bytes]:
 
 
 def wrapped(text: str, lang: str, columns: int) -> list[str]:
-    """The plain variant of a line, cut at blanks (and where its wording says) to `columns` characters."""
+    """The plain variant of a line, cut to `columns` characters: where its wording says, else at blanks."""
+    parts = [plain_line(part, lang) for part in text.split(BREAK)]
+    fitting = all(len(part) <= columns for part in parts)
     done = [""]
-    for word in (word for part in text.split(BREAK) for word in plain_line(part, lang).split()):
-        longer = f"{done[-1]} {word}".strip()
+    for piece in parts if fitting else [word for part in parts for word in part.split()]:
+        longer = f"{done[-1]} {piece}".strip()
         if len(longer) <= columns:
             done[-1] = longer
             continue
-        done += [word[at : at + columns] for at in range(0, len(word), columns)]
+        done += [piece[at : at + columns] for at in range(0, len(piece), columns)]
     return [line for line in done if line]
 
 
