@@ -1,8 +1,13 @@
 """A shop whose programme uses every rule."""
 
+import contextlib
+
 from shop import Shop
 
+from vafa.app.recheck import Recheck
 from vafa.club.programme import Programme, parse
+from vafa.ledger.storage import connect_reader
+from vafa.ledger.verify import Bad, verify
 
 PHONE, OTHER = "09121236789", "09121230000"
 RICH = """
@@ -50,3 +55,9 @@ def with_programme(shop: Shop, text: str = RICH) -> Programme:
     programme = parse(text)
     shop.programmes.activate(programme, 0)
     return programme
+
+
+def faults(shop: Shop) -> tuple[Bad, ...]:
+    """What verify finds, every award recomputed from its own inputs."""
+    with contextlib.closing(connect_reader(shop.ledger.path)) as connection:
+        return verify(connection, Recheck(connection)).bad

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from club_rules import at
-from rich_shop import OTHER, PHONE, RICH, with_programme
+from rich_shop import OTHER, PHONE, RICH, faults, with_programme
 from shop import HASHED, HINTED, TID, Shop, payment
 
 from vafa.app.programmes import example
@@ -16,17 +16,10 @@ from vafa.app.undo import Undo, Undoing, Wish
 from vafa.books.rows import BudgetRow, MemberRow
 from vafa.ledger import reads
 from vafa.ledger.storage import connect_reader
-from vafa.ledger.verify import Bad, verify
 from vafa.model import events, standing
 from vafa.model.events import Kind, Less
 from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme
-
-
-def faults(shop: Shop) -> tuple[Bad, ...]:
-    """What verify finds, every award recomputed from its own inputs."""
-    with contextlib.closing(connect_reader(shop.ledger.path)) as connection:
-        return verify(connection, Recheck(connection)).bad
 
 
 def awards(shop: Shop) -> list[events.Award]:

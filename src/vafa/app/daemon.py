@@ -204,6 +204,7 @@ class Daemon:
 
     def _start_jobs(self) -> None:
         """Upkeep of the ledger; the scheduler is loaded here, after READY."""
+        from vafa.app.evaluating import Evaluations
         from vafa.app.jobs import Jobs, ledger_jobs
         from vafa.app.scheduled_backup import scheduled_backup
         from vafa.app.settling import settle_points, settle_the_past
@@ -212,12 +213,13 @@ class Daemon:
         settle_the_past(self.ledger)
 
         settings, path = self._config.jobs, self.ledger.path
+        evaluations = Evaluations(self.ledger)
         jobs = ledger_jobs(
             settings,
             checkpoint=lambda: upkeep.checkpoint(path),
             check_integrity=lambda: upkeep.check_integrity(path, chain_faults),
             backup=lambda: scheduled_backup(self._config, path),
-            settle=lambda: settle_points(self.ledger),
+            settle=lambda: "; ".join(filter(None, (settle_points(self.ledger), evaluations.run()))),
         )
         self._jobs = Jobs(jobs, self._clock)
         self._jobs.start()
