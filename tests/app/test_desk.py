@@ -57,6 +57,13 @@ def test_a_payment_of_nobody_known_waits_for_its_claim_code(desk: DeskBench) -> 
     assert any("۱۲۵ امتیاز برای این کارت محفوظ است" in line for line in paid["lines"])
 
 
+def test_what_of_a_payment_is_tip_or_cashback_earns_nothing_and_is_checked(desk: DeskBench) -> None:
+    paid = desk.pay(parts={"tip": 200, "cashback": 50, "delivery": 100})
+    assert paid["points"] == 100  # 1,250 less tip and cashback; delivery counts here
+    wrong = desk.ask(op="payment", terminal=LOCAL_TID, ref="p-2", amount=5, parts={"tips": 1})
+    assert (wrong["answer"], wrong["code"]) == ("failure", "ASK-004")
+
+
 def test_a_members_payment_earns_and_tells_the_balance(desk: DeskBench) -> None:
     assert desk.ask(op="member", member=PHONE)["created"] is True
     assert desk.pay("p-1", member="۰۹۱۲ ۱۲۳ ۶۷۸۹")["balance"] == 125

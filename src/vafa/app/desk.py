@@ -26,6 +26,7 @@ from vafa.app.redeem_desk import RedeemDesk
 from vafa.app.selling import SaleEnd
 from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.model.errors import NotFound, Refused, VafaError
+from vafa.model.events import Less
 from vafa.model.identity import NO_MEMBER
 from vafa.model.pan import CardHint, card_hint, mask_pans
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
@@ -154,6 +155,7 @@ class Desk:
             trace=without_pans(request.trace),
             card=_hint(request.card),
             order_id=request.order_id,
+            less=_less(request.parts),
         )
 
     def _sell(self, request: messages.Sell) -> messages.Answer:
@@ -370,6 +372,17 @@ def _not_configured() -> Refused:
     return Refused(
         "this terminal id is not in the configuration", fix="add it as [[terminal]] and restart vafa"
     )
+
+
+def _less(parts: messages.Parts) -> tuple[tuple[int, int], ...]:
+    """The parts of a payment that somebody told, as awards keep them."""
+    told = (
+        (Less.CASHBACK, parts.cashback),
+        (Less.TIP, parts.tip),
+        (Less.DELIVERY, parts.delivery),
+        (Less.VAT, parts.vat),
+    )
+    return tuple((int(part), amount) for part, amount in told if amount)
 
 
 def _hint(card: messages.Card) -> CardHint:

@@ -44,6 +44,15 @@ class Ping(Request, frozen=True, tag="ping"):
     """Is somebody there?"""
 
 
+class Parts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What of a payment's amount may not earn, in rials: the programme says which of it counts."""
+
+    cashback: Amount = 0
+    tip: Amount = 0
+    delivery: Amount = 0
+    vat: Amount = 0
+
+
 class Payment(Request, frozen=True, tag="payment"):
     """A completed, approved payment. `ref` is the sender's own payment reference and its identity.
 
@@ -51,6 +60,7 @@ class Payment(Request, frozen=True, tag="payment"):
     amount      rials
     paid_at     UTC seconds; when absent the device's clock counts
     member      the customer's phone, in any spelling; or `identified`, an answer of `identify`
+    parts       what of the amount is cashback, tip, delivery or tax, where the program knows
     """
 
     terminal: TerminalId
@@ -64,6 +74,7 @@ class Payment(Request, frozen=True, tag="payment"):
     member: Phone | None = None
     identified: Text | None = None
     lang: Language | None = None
+    parts: Parts = Parts()
 
 
 class Sell(Request, frozen=True, tag="sell"):
