@@ -54,6 +54,7 @@ def in_words(view: MemberView) -> Member:
         referrer=person.referrer if person else "",
         unasked=person.unasked if person else (),
         also=person.also if person else (),
+        value=view.value,
     )
 
 

@@ -7,6 +7,8 @@ import sqlite3
 
 import msgspec
 
+from vafa.app.redeem_questions import MemberValue
+from vafa.app.value_view import value_view
 from vafa.books.rows import MemberRow, PersonRow, TokenRow
 from vafa.ledger import people, reads
 from vafa.ledger.tables import find_row
@@ -22,6 +24,10 @@ _HISTORY = (
     events.Kind.REFUND,
     events.Kind.ADJUST,
     events.Kind.AWARD_MOVED,
+    events.Kind.REDEMPTION,
+    events.Kind.REDEMPTION_REFUND,
+    events.Kind.AWARD_REFUND,
+    events.Kind.EXPIRE,
 )
 
 
@@ -39,6 +45,7 @@ class MemberView(msgspec.Struct, frozen=True):
     history: tuple["HistoryLine", ...] = ()
     created: bool = False
     person: "PersonView | None" = None
+    value: MemberValue | None = None
 
 
 class PersonView(msgspec.Struct, frozen=True):
@@ -109,6 +116,7 @@ def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name
         cards,
         tuple(history),
         person=person_view(connection, row),
+        value=value_view(connection, owned),
     )
 
 
@@ -128,6 +136,12 @@ def _change_of(  # noqa: PLR0911 - a table, a kind a line
             return event.amount, -event.points, "refund"
         case events.Adjust(holder=holder) if holder in ids:
             return 0, event.points, "adjustment"
+        case events.Redemption(holder=holder) if holder in ids:
+            return event.amount, -event.points, "redeemed"
+        case events.RedemptionRefund(holder=holder) | events.AwardRefund(holder=holder) if holder in ids:
+            return 0, event.points, "redemption came back"
+        case events.Expire(holder=holder) if holder in ids:
+            return 0, -event.points, "lapsed"
         case events.AwardMoved(from_holder=holder) if holder in ids:
             return 0, -event.points_out, "moved to another member"
         case events.AwardMoved(to_holder=holder) if holder in ids:

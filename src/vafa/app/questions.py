@@ -293,6 +293,7 @@ class Member(Struct, frozen=True):
     referrer: str = ""
     unasked: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    value: redeem_questions.MemberValue | None = None
 
 
 class MemberIs(Reply, frozen=True, tag="member"):

@@ -1,7 +1,42 @@
 """What the control socket is asked about redemptions, and answers: the local protocol's own messages."""
 
+from msgspec import Struct
+
 from vafa.app.question import Question, Reply, Text
 from vafa.app.redeem_messages import AnyRedeem, AnyRedeemed
+
+
+class LotLine(Struct, frozen=True):
+    """Points with dates, ISO times; '' for none. They lapse at the start of the day after their last one."""
+
+    points: int
+    available_from: str = ""
+    lapses_at: str = ""
+
+
+class HoldLine(Struct, frozen=True):
+    """Points that are set aside until an ISO time, under the request they were held by."""
+
+    request: str
+    points: int
+    until: str
+
+
+class StampLine(Struct, frozen=True):
+    """How many stamps are on a card."""
+
+    card: str
+    count: int
+
+
+class MemberValue(Struct, frozen=True):
+    """What a member's points are made of. usable: what a redemption could take; undated: never lapse."""
+
+    usable: int
+    undated: int
+    lots: tuple[LotLine, ...] = ()
+    holds: tuple[HoldLine, ...] = ()
+    stamps: tuple[StampLine, ...] = ()
 
 
 class Redeem(Question, frozen=True, tag="redeem"):

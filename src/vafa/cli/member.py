@@ -269,6 +269,7 @@ def screen(member: "Member", zone: tzinfo) -> Iterator[str]:
     yield f"{member.phone}{name}   member {member.id}"
     debt = f", owes {member.debt:,}" if member.debt else ""
     yield f"  {member.balance:,} points{debt}; {member.visits:,} purchases of {member.spent:,} rial in all"
+    yield from _value(member, zone)
     yield from _person(member, zone)
     if member.cards:
         yield f"  cards: {', '.join(member.cards)}"
@@ -276,6 +277,25 @@ def screen(member: "Member", zone: tzinfo) -> Iterator[str]:
         what = "" if line.what == "purchase" else f"  {line.what}"
         rials = f"{line.amount:>15,} rial" if line.amount else " " * 20
         yield f"  {local(line.at, zone)}  {line.number:<10} {rials} {line.points:>8,} points{what}"
+
+
+def _value(member: "Member", zone: tzinfo) -> Iterator[str]:
+    """What the points are made of, where it is more than a balance."""
+    value = member.value
+    if value is None:
+        return
+    if value.usable != member.balance:
+        yield f"  {value.usable:,} of them can be used now"
+    for lot in value.lots:
+        parts = [f"usable from {local(lot.available_from, zone)[:10]}"] if lot.available_from else []
+        parts += [f"lapse at {local(lot.lapses_at, zone)}"] if lot.lapses_at else []
+        yield f"    {lot.points:>8,} points: {', '.join(parts) or 'never lapse'}"
+    if value.lots and value.undated:
+        yield f"    {value.undated:>8,} points: never lapse"
+    for hold in value.holds:
+        yield f"    {hold.points:>8,} points held until {local(hold.until, zone)}: {hold.request}"
+    for stamp in value.stamps:
+        yield f"  {stamp.count} stamps on {stamp.card}"
 
 
 def _person(member: "Member", zone: tzinfo) -> Iterator[str]:
