@@ -11,6 +11,7 @@ from shop import PROGRAMME
 from vafa.app.counter import Counter
 from vafa.app.outcome import Outcome
 from vafa.app.programmes import Programmes
+from vafa.books.rows import HoldState
 from vafa.club.programme import parse
 from vafa.keys.device_key import load_or_create
 from vafa.keys.tokens import Tokens
@@ -18,6 +19,7 @@ from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
 from vafa.ledger.storage import connect_reader
 from vafa.ledger.upkeep import check_integrity
+from vafa.ledger.value import holds_of_request
 from vafa.ledger.verify import chain_faults, verify
 from vafa.model import events
 from vafa.model.errors import VafaError
@@ -31,7 +33,7 @@ def acknowledged(data: bytes) -> dict[str, Any] | None:
     if not data.startswith(b'{"answer":'):
         return None
     answer: dict[str, Any] = msgspec.json.decode(data)
-    return answer if answer["answer"] in ("paid", "known") else None
+    return answer if answer["answer"] in ("paid", "known", "redeemed") else None
 
 
 def fault_of(image: Image, answers: list[dict[str, Any]], directory: Path) -> str:
@@ -47,6 +49,7 @@ def fault_of(image: Image, answers: list[dict[str, Any]], directory: Path) -> st
     try:
         return (
             _lost(ledger, answers)
+            or _unspent(ledger, answers)
             or _doubled(ledger)
             or _stuck(ledger, directory)
             or _altered(ledger)
@@ -79,6 +82,22 @@ def _lost(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
     if sealed != active:
         return f"{active} members have {sealed} sealed phones"
     return "" if phones <= found else "an acknowledged member is gone"
+
+
+def _unspent(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
+    """A hold, capture or release that was acknowledged and is not as it was told."""
+    states = {"held": HoldState.OPEN, "captured": HoldState.CAPTURED, "released": HoldState.RELEASED}
+    told = {answer["request"]: answer for answer in answers if answer["answer"] == "redeemed"}
+    for request, answer in told.items():
+        rows = ledger.read(partial(holds_of_request, request=request))
+        if len(rows) != 1:
+            return f"{request} was acknowledged and is {len(rows)} holds"
+        state = states[answer["state"]]
+        if rows[0].state != state and state != HoldState.OPEN:  # a hold may have been captured since
+            return f"{request} was acknowledged as {answer['state']}"
+        if state == HoldState.CAPTURED and rows[0].captured != answer["points"]:
+            return f"{request} spent {rows[0].captured} points, {answer['points']} were acknowledged"
+    return ""
 
 
 def _doubled(ledger: Ledger) -> str:

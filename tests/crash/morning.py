@@ -161,18 +161,52 @@ def told(number: int) -> dict[str, Any]:
     return payment(number, **({"member": PHONES[0]} if number % 4 == 0 else {}))
 
 
+REWARDS = """
+schema = 1
+[name]
+fa = "کافه نگین"
+[earn]
+points = 1
+per = 10
+[reward.off]
+kind = "amount-off"
+name_fa = "تخفیف"
+points = 1
+rial = 10
+"""
+
+
+def spend(daemon: Daemon, number: int) -> None:
+    """A redemption before the payment with this number: held, then captured, released or left to time out."""
+    request = f"spend-{number:04d}"
+    daemon.ask(op="hold", request=request, member=PHONES[0], reward="off", amount=1_000, points=20)
+    if number % 3 == 0:
+        daemon.ask(op="capture", request=request, applied=150, terminal=TID, ref=f"sale-{number:04d}")
+    elif number % 3 == 1:
+        daemon.ask(op="release", request=request)
+
+
 def morning(
-    vafa: Sequence[str], directory: Path, payments: int, awaited: str = "", at_once: int = 1
+    vafa: Sequence[str],
+    directory: Path,
+    payments: int,
+    awaited: str = "",
+    at_once: int = 1,
+    spend_after: int | None = None,
 ) -> StraceLog:
     """Half the payments, a kill -9, a start, repeats, the other half, and an orderly end.
 
     awaited  a pattern of files that must have appeared before the last payments
     at_once  how many payments are told together, each by a client of its own
+    spend_after  from which payment on points are redeemed too; None: never
     """
     state = directory / "state"
     state.mkdir()
     config = directory / "config.toml"
     config.write_text(CONFIG.format(directory))
+    if spend_after is not None:
+        (directory / "rewards.toml").write_text(REWARDS)
+        config.write_text(config.read_text() + '[club]\nprogramme = "rewards.toml"\n')
     log = StraceLog(state)
     for run in (0, 1):
         path = directory / f"run{run}.strace"
@@ -187,6 +221,8 @@ def morning(
                     daemon.ask_at_once([told(number) for number in numbers[begin : begin + at_once]])
                 numbers = range(0)
             for number in numbers:
+                if spend_after is not None and number >= max(first, spend_after):
+                    spend(daemon, number)
                 daemon.ask(**told(number))
                 if awaited and number == payments - 5:
                     daemon.wait_for(state, awaited)

@@ -49,6 +49,15 @@ def test_payments_that_share_a_commit_are_each_there_once_after_any_power_cut(me
     assert judged >= STATES_MIN / 2
 
 
+def test_what_was_held_or_spent_is_so_after_any_power_cut(memory: Path) -> None:
+    log = morning(UNALTERED, memory, PAYMENTS // 2, spend_after=6)
+    said = b"".join(step.data for step in log.steps if isinstance(step, Answer))
+    assert min(said.count(b'"state":"%s"' % state) for state in (b"held", b"captured", b"released")) >= 5
+    judged, wrong = faults(states(log.steps, SEED, images_per_step=2), memory)
+    assert wrong == []
+    assert judged >= STATES_MIN / 2
+
+
 def test_checkpoints_and_backups_between_the_sales_lose_nothing(memory: Path) -> None:
     log = morning(altered("hasty"), memory, PAYMENTS, awaited="backups/ledger-*.db")
     assert any(isinstance(step, Rename) and step.new.startswith("backups/ledger-") for step in log.steps)

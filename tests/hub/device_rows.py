@@ -3,9 +3,14 @@
 import sqlite3
 from pathlib import Path
 
-from shop import HASHED, TID, Shop, payment
+from shop import HASHED, PROGRAMME, TID, Shop, payment
 
+from vafa.app import returning
+from vafa.app.redeeming import Redeeming
+from vafa.app.redeeming import Wish as RedeemWish
+from vafa.app.settling import settle_all
 from vafa.app.undo import Adjustment, Undo, Undoing, Wish
+from vafa.club.programme import parse
 from vafa.hub.intake import Sender
 from vafa.hub.lines import BEGINNING, Spot
 from vafa.ledger.storage import connect_reader
@@ -81,9 +86,44 @@ def busy(shop: Shop) -> None:
     undo.adjust(Adjustment(member, -90, "test", key(5, Scheme.REQUEST), "test"))
     sold(shop, 2, 320062616400)
     other = bytes.fromhex(shop.members.add("09351112233", "", "test").id)
+    spending(shop, other)
     shop.ledger.write(lambda tx: tx.post(events.Merge(member, other, 0, "test")))
     shop.ledger.write(lambda tx: tx.post(events.Unmerge(member, other, 1, "test")))
     shop.ledger.write(lambda tx: tx.post(events.Merge(member, other, 0, "test")))
+
+
+REWARDS = (
+    PROGRAMME
+    + """
+[expiry]
+months = 1
+[reward.off]
+kind = "amount-off"
+name_fa = "تخفیف"
+points = 1
+rial = 10
+"""
+)
+
+
+def spending(shop: Shop, member: bytes) -> None:
+    """A member's dated points held, spent, released, back with a refund and by hand; the rest lapses."""
+    shop.programmes.activate(parse(REWARDS), None)
+    counter = Redeeming(shop.counter)
+    shop.counter.post(payment(320062616500, 900, paid_at=None), member)
+    for request, sale in (("s-1", key(320062616501)), ("s-2", None)):
+        counter.hold(RedeemWish(request, member, "off", 1_000, 20, "test"))
+        counter.capture(request, 100, sale, "test")
+    shop.counter.post(payment(320062616501, 100, paid_at=None), member)
+    refund = Wish(Undoing.REFUND, key(320062616501), key(6, Scheme.REQUEST), 50, None, "test")
+    Undo(shop.counter).undo(refund)
+    returning.give_back(shop.ledger, "s-2", key(8, Scheme.REQUEST), None, "test", shop.counter.zone)
+    counter.hold(RedeemWish("s-3", member, "off", 1_000, 20, "test"))
+    counter.release("s-3", "test")
+    lapsed = events.ClockAttested(shop.wall_ms // 1000 + 90 * 86_400, "test")
+    shop.ledger.write(lambda tx: tx.post(lapsed))
+    settle_all(shop.ledger)
+    shop.programmes.activate(parse(PROGRAMME), None)
 
 
 def key(number: int, scheme: Scheme = Scheme.RRN) -> PaymentKey:
