@@ -10,18 +10,21 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from oracle.life import Id, Life
-from oracle.rules import DAY_S, Bonus, Rules, jalali, local
+from oracle.rules import DAY_S, Rules, jalali, local
+from random_rules import EDGES, random_rules
 from shop import TID, Shop, payment
 
 from vafa.app.joined_people import JoinedPeople
 from vafa.app.member_view import ASKED
 from vafa.app.moving import Moving
 from vafa.app.recheck import Recheck
+from vafa.app.redeeming import Redeeming
+from vafa.app.redeeming import Wish as Want
+from vafa.app.settling import settle_all
 from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.books import lots
 from vafa.books.rows import MemberRow
@@ -30,6 +33,7 @@ from vafa.ledger.storage import connect_reader
 from vafa.ledger.tables import find_row
 from vafa.ledger.verify import verify
 from vafa.model import events
+from vafa.model.errors import Refused
 from vafa.model.lots import usable
 from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme
@@ -40,73 +44,11 @@ DAYS = 420  # over a Nowruz and 30 Esfand 1403 + 1
 SECOND_VERSION_DAY = 150
 STEPS_MIN, STEPS_MAX = 5, 11
 LIVES_A_LEDGER = 150
-EDGES = (30, 50, 100, 250)  # where the rules' bands and minima begin and end
 GAPS_S = (600, 5 * 3600, DAY_S, 4 * DAY_S, 30 * DAY_S)  # between the steps of one life, about
 
 
 class Disagreement(AssertionError):
     """The counter and the oracle do not say the same. The message says of which life, step and id."""
-
-
-def random_rules(chance: random.Random, wanted: dict[str, Any]) -> tuple[Rules, Rules]:
-    """Two versions of one programme: the same rules, another rate and another life of points. `wanted`: what
-    must be in it, whatever chance says."""
-    plain = not wanted and chance.random() < 0.25
-    given: dict[str, Any] = {}
-    if not plain:
-        metric = chance.choice(("spend", "points", "visits"))
-        steps = {"spend": (300, 900), "points": (20, 60), "visits": (2, 4)}[metric]
-        given = {
-            "stacking": chance.choice(("add", "multiply", "best", "exclusive")),
-            "cap_payment": chance.choice((0, 0, 15, 40)),
-            "cap_day": chance.choice((0, 0, 20, 60)),
-            "months": chance.choice((0, 1, 3, 6)),
-            "pending_hours": chance.choice((0, 0, 24, 200)),
-            "metric": metric,
-            "tiers": chance.choice(((), (("basic", 0, 0), ("gold", steps[0], 20), ("ruby", steps[1], 50)))),
-            "stamps": chance.choice(((), (("cup", chance.choice((0, 12, 72)), chance.choice((0, 50))),))),
-        }
-        given["rounded"] = (
-            chance.choice(("none", "month", "quarter", "half-year")) if given["months"] else "none"
-        )
-    kinds = wanted.pop("kinds", ())
-    given |= wanted
-    given["bonuses"] = () if plain else tuple(_bonuses(chance, kinds))
-    rates = chance.sample(((1, 10), (1, 7), (7, 30), (3, 20), (2, 9)), 2)
-    minimum = chance.choice((0, 0, 30))
-    months = given.get("months", 0)
-    one, two = (
-        Rules(
-            version,
-            points,
-            per,
-            minimum,
-            **(given | {"months": lasts, "rounded": given.get("rounded", "none") if lasts else "none"}),
-        )
-        for version, (points, per), lasts in zip(
-            (1, 2), rates, (months, months and chance.choice((1, 2, months))), strict=True
-        )
-    )
-    return one, two
-
-
-def _bonuses(chance: random.Random, kinds: tuple[str, ...]) -> Iterator[tuple[str, Bonus]]:
-    """Some bonuses of every kind by chance, and those that are wanted; names are their order among equals."""
-    every: list[tuple[str, Bonus]] = [
-        ("a-always", {"kind": "always"}),
-        ("b-band", {"kind": "amount", "at_least": 100, "below": 250}),
-        ("c-evening", {"kind": "happy-hours", "hours": chance.choice(("17:00-20:00", "22:00-02:00"))}),
-        ("d-weekend", {"kind": "happy-hours", "weekdays": ("thu", "fri")}),
-        ("e-first", {"kind": "first-purchase"}),
-        ("f-third", {"kind": "visit", "visit": 3, "repeat": chance.random() < 0.5}),
-        ("g-birthday", {"kind": "birthday"}),
-        ("h-lapsed", {"kind": "lapsed", "away_days": chance.choice((1, 2, 5))}),
-        ("i-friend", {"kind": "referral", "referrer_points": 7}),
-    ]
-    gains: tuple[Bonus, ...] = ({"extra": 50}, {"extra": 100}, {"points": 5}, {"extra": 20, "points": 2})
-    for name, bonus in every:
-        if bonus["kind"] in kinds or chance.random() < 0.4:
-            yield name, {**bonus, **chance.choice(gains), "priority": chance.choice((0, 0, 1, 2))}
 
 
 class Told:
@@ -120,6 +62,8 @@ class Told:
         self.codes: dict[str, str] = {}  # waiting purchase -> its claim code
         self.numbers: dict[str, str] = {}
         self.count = 0
+        self.settled = len(world.settled)
+        self.asked: list[str] = []  # requests of holds, open or not
         for place in range(chance.choice((1, 2, 2, 3))):
             self._join(f"m{place}")
 
@@ -147,13 +91,23 @@ class Told:
         return f"0912{self.number:05d}{list(self.members).index(name):02d}"
 
     def step(self) -> None:
-        """Something happens; then both sides are compared."""
+        """Time has passed and something happens; then both sides are compared."""
+        self.settle()
         actions = [(self._buy, 9), (self._refund, 4), (self._void, 1), (self._adjust, 1), (self._move, 1)]
+        actions += [(self._hold, 4), (self._end_hold, 2)]
         actions += [(self._merge, 1), (self._unmerge, 1), (self._claim, 3)]
         weights = [weight for _, weight in actions]
         (action,) = self.chance.choices([action for action, _ in actions], weights)
         action()
         self.compare(action.__name__)
+
+    def settle(self) -> None:
+        """What the job has done to this life since its last step."""
+        for at in self.world.settled[self.settled :]:
+            over, lapsed = self.life.pass_time(at)
+            self.world.seen["holds timed out"] += over
+            self.world.seen["lapses"] += lapsed > 0
+        self.settled = len(self.world.settled)
 
     def _buy(self) -> None:
         world, chance = self.world, self.chance
@@ -248,6 +202,45 @@ class Told:
         self._same("points of a move", (moved.points_out, moved.points_in), self.life.move(name, to))
         self.world.seen["moves"] += 1
 
+    def _hold(self) -> None:
+        if not self.world.rules[0].rewards:
+            return
+        self.count += 1
+        world, named = self.world, self.chance.choice(list(self.members))
+        rules = world.rules_at(world.now)
+        reward, points = self.chance.choice(rules.rewards)
+        request = f"h{self.number}-{self.count}"
+        try:
+            Redeeming(world.shop.counter).hold(Want(request, self.members[named], reward, 0, None, "test"))
+            held = True
+        except Refused:
+            held = False
+        until = world.now + rules.hold_minutes * 60
+        self._same("holding", held, self.life.hold(named, request, points, world.now, until))
+        self.world.seen["holds" if held else "holds refused"] += 1
+        self.asked += [request] * held
+        if held and self.chance.random() < 0.5:
+            self._end_hold()
+
+    def _end_hold(self) -> None:
+        if not self.asked:
+            return
+        request = self.asked.pop()
+        is_open = request in self.life.holds
+        redeeming = Redeeming(self.world.shop.counter)
+        if self.chance.random() < 0.3:
+            state = redeeming.release(request, "test").state
+            self._same("the end of a hold", state, "released")
+            if is_open:
+                self.life.release(request)
+            return
+        try:
+            captured = redeeming.capture(request, None, None, "test").points
+        except Refused:
+            captured = None
+        self._same("captured", captured, self.life.capture(request, self.world.now) if is_open else None)
+        self.world.seen["redemptions"] += captured is not None
+
     def _merge(self) -> None:
         if len(self.members) < 2:
             return
@@ -278,7 +271,7 @@ class Told:
         done = self.world.shop.members.claim(self.codes[name], self.members[named], "test")
         self._same("claimed", (done.payments, done.points), (len(names), self.life.claim(names, who)))
         if holder and not self.card_owner:
-            self.card_owner = named
+            self.card_owner = who
         for each in names:
             del self.codes[each]
         self.world.seen["claims"] += 1
@@ -324,7 +317,8 @@ class World:
     def __init__(self, directory: Path, seed: int, seen: Counter[str], wanted: dict[str, Any]) -> None:
         self.chance = random.Random(seed)  # noqa: S311 - a history, not a secret
         self.seen = seen
-        self.now = START
+        self.now, self.mark = START, 0
+        self.settled: list[int] = []  # when the job ran
         self.shop = Shop(directory, START * 1000)
         self.rules = random_rules(self.chance, dict(wanted))
         starts = (START - 40 * DAY_S, START + SECOND_VERSION_DAY * DAY_S)
@@ -357,12 +351,22 @@ class World:
         for at, number in sorted(todo):
             self.now = max(at, self.now)
             self.shop.wall_ms = self.now * 1000
+            self._pass_time()
             if number not in told:
                 told[number] = Told(self, number, self.chance)
             told[number].step()
         for each in told.values():
+            each.settle()
             each.compare("the end")
         self.seen["lives"] += lives
+
+    def _pass_time(self) -> None:
+        """The clock is vouched for now and then, and the job runs that ends holds and lots."""
+        if self.now - self.mark > 20 * 3600:
+            self.mark = self.now
+            self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(self.now, "test")))
+        settle_all(self.shop.ledger)
+        self.settled.append(self.now)
 
     def verified(self) -> tuple[object, ...]:
         """What `vafa verify` finds wrong in the ledger."""

@@ -65,6 +65,15 @@ class Id:
     days: dict[int, Fraction] = field(default_factory=dict)
 
 
+@dataclass(eq=False)
+class Held:
+    """Points set aside for a reward: how many on each id, until when."""
+
+    name: str
+    until: int
+    shares: dict[str, int]
+
+
 class Life:
     """The people of one history and all they ever bought."""
 
@@ -73,6 +82,7 @@ class Life:
         self.answers_as: dict[str, str] = {}
         self.purchases: dict[str, Purchase] = {}
         self.ticks = 0
+        self.holds: dict[str, Held] = {}
 
     def acting(self, name: str) -> str:
         """Who gets what `name` earns."""
@@ -292,6 +302,56 @@ class Life:
         for card in waited:
             del self.ids[card]
         return arrived
+
+    def usable(self, name: str, at: int) -> int:
+        """What a person may set aside now, over all their ids."""
+        return sum(self._room(each, at) for each in self.people(name))
+
+    def _room(self, name: str, at: int) -> int:
+        me = self.ids[name]
+        return max(0, sum(point.available_at <= at for point in me.points) - me.held)
+
+    def hold(self, name: str, request: str, points: int, at: int, until: int) -> bool:
+        """Set points aside, nearest expiry first over all ids of the person. False: a debt, or too few."""
+        people = self.people(name)
+        if any(self.ids[each].debt for each in people) or self.usable(name, at) < points:
+            return False
+        room, shares = {each: self._room(each, at) for each in people}, dict.fromkeys(people, 0)
+        every = [(p.place, place, each) for place, each in enumerate(people)
+                 for p in self.ids[each].points if p.available_at <= at]  # fmt: skip
+        for _, _, each in sorted(every):
+            if room[each] and sum(shares.values()) < points:
+                room[each] -= 1
+                shares[each] += 1
+        for each, part in shares.items():
+            self.ids[each].held += part
+        self.holds[request] = Held(request, until, {each: part for each, part in shares.items() if part})
+        return True
+
+    def capture(self, request: str, at: int) -> int:
+        """Spend what is held. How many points."""
+        held = self.holds.pop(request)
+        for each, part in held.shares.items():
+            me = self.ids[each]
+            me.held -= part
+            self.take(me, part, sorted(me.points, key=lambda p: (p.available_at > at, *p.place)))
+        return sum(held.shares.values())
+
+    def release(self, request: str) -> None:
+        """What is held is free again; a debt is paid from it first."""
+        for each, part in self.holds.pop(request).shares.items():
+            me = self.ids[each]
+            me.held -= part
+            pays = min(me.debt, part)
+            self.take(me, pays, sorted(me.points, key=lambda point: point.place))
+            me.debt -= pays
+
+    def pass_time(self, at: int) -> tuple[int, int]:
+        """(holds that timed out, points that lapsed) by an attested time."""
+        over = sorted((h.until, h.name) for h in self.holds.values() if h.until <= at)
+        for _, name in over:
+            self.release(name)
+        return len(over), self.lapse(at)
 
     def lapse(self, at: int) -> int:
         """Points that lapsed by an attested time go, except those that open holds need. How many."""
