@@ -1,0 +1,44 @@
+"""The simulation's histories at the hub's own code over a real PostgreSQL."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from simulated.fleet import history
+from simulated.hubs import Disagreement, MemoryHub
+from simulated.postgres_hub import PostgresHub, replayed
+
+from vafa.hub.database import Database
+from vafa.hub.journal import Held
+from vafa.wire.rows import WireRow
+
+
+def test_what_a_simulated_hub_was_sent_gives_the_same_hashes_at_a_real_one(
+    database: Database, tmp_path: Path
+) -> None:
+    fleet = history(11, MemoryHub, Counter(), tmp_path, steps=90)
+    assert isinstance(fleet.hub, MemoryHub)
+    keys = {number: device.key.public for number, device in fleet.devices.items()}
+    real = replayed(database, fleet.hub.recorded, keys)
+    for number in keys:
+        assert fleet.hub.rows(number)
+        assert real.rows(number) == fleet.hub.rows(number)
+
+
+def test_the_real_hub_has_each_row_once_after_faults_of_every_kind(
+    database: Database, tmp_path: Path
+) -> None:
+    seen: Counter[str] = Counter()
+    history(12, lambda clock_ms: PostgresHub(database, clock_ms), seen, tmp_path, steps=90)
+    assert seen["rows at the hub, each once, hashes equal"] > 50
+
+
+def test_a_real_hub_that_does_not_look_whether_it_has_a_row_is_found_out(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(row: Held, sent: WireRow) -> bool:
+        return False
+
+    monkeypatch.setattr(Held, "same", never)
+    with pytest.raises(Disagreement, match="branches"):
+        history(12, lambda clock_ms: PostgresHub(database, clock_ms), Counter(), tmp_path, steps=90)
