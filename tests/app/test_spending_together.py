@@ -10,8 +10,10 @@ import pytest
 from desk_bench import LOCAL_TID, DeskBench
 from shop import HASHED, PROGRAMME, Shop, payment
 
+from vafa.app import support
 from vafa.app.attesting import attest_by_terminals
 from vafa.app.paper import Paper
+from vafa.app.questions import WhyIs
 from vafa.app.recheck import Recheck
 from vafa.app.redeeming import Redeeming, Wish
 from vafa.app.settling import settle_the_past
@@ -177,6 +179,38 @@ def test_a_card_s_mask_never_redeems_and_its_hash_does(tmp_path: Path) -> None:
         assert half["message"] == "a payment is named by terminal and ref, both"
     finally:
         desk.close()
+
+
+@pytest.mark.parametrize(("amount", "parts"), [(1_600, {}), (2_000, {"points": 400})])
+def test_money_paid_with_points_earns_nothing_and_half_a_refund_brings_half_the_points(
+    tmp_path: Path, amount: int, parts: dict[str, int]
+) -> None:
+    desk = DeskBench(tmp_path)
+    try:
+        desk.shop.programmes.activate(parse(REWARDS), None)
+        desk.ask(op="member", member=PHONE)
+        desk.pay("p-1", 1_000, member=PHONE)
+        desk.ask(op="hold", request="r-1", reward="off", amount=2_000, points=40, member=PHONE)
+        desk.ask(op="capture", request="r-1", terminal=LOCAL_TID, ref="p-2")
+        paid = desk.pay("p-2", amount, member=PHONE, parts=parts)
+        assert (paid["points"], paid["balance"]) == (160, 220)
+        half = {"op": "refund", "terminal": LOCAL_TID, "ref": "p-2", "amount": amount // 2, "request": "b-1"}
+        undone = desk.ask(**half)
+        assert (undone["returned"], undone["points"], undone["balance"]) == (20, 80, 160)
+        assert desk.ask(**half) == undone
+        moments = why(desk.shop, paid["number"])
+        assert any(
+            "redeemed" in each and "40 points for off, 400 rial, 20 came back" in each for each in moments
+        )
+    finally:
+        desk.close()
+
+
+def why(shop: Shop, number: str) -> list[str]:
+    """The sale's time line in words."""
+    told = shop.ledger.read(lambda c: support.why(c, number, "Asia/Tehran", shop.wall_ms, {}))
+    assert isinstance(told, WhyIs)
+    return [f"{each.what}: {each.detail}" for each in told.moments]
 
 
 ALTERED: list[tuple[str, dict[str, Any], str]] = [

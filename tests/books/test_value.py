@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 from books_of import Books
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vafa.books import lots, value
 from vafa.books.effect import Impossible
@@ -282,6 +284,32 @@ DRAWS: list[tuple[Any, tuple[Taken, ...], int]] = [
 def test_the_law_of_drawing(draw: Any, taken: tuple[Taken, ...], undated: int) -> None:
     assert (draw.taken, draw.undated) == (taken, undated)
     assert sum(lot.points for lot in draw.kept) == 42 - sum(points for _, points, _ in taken)
+
+
+some_lots = st.lists(
+    st.builds(Lot, st.sampled_from([0, JANUARY, FEBRUARY, JUNE]), st.integers(1, 9), st.integers(1, 30),
+              st.sampled_from([0, NOW, JUNE])),
+    max_size=6, unique_by=lambda lot: (lot.seq, lot.expires_at),
+)  # fmt: skip
+
+
+@given(some_lots, st.integers(0, 50), st.integers(0, 250), st.sampled_from([NOW, JANUARY, JUNE]))
+def test_no_draw_goes_below_zero_or_past_a_lot_that_lapses_sooner(
+    there: list[Lot], loose: int, points: int, at: int
+) -> None:
+    balance = loose + sum(lot.points for lot in there)
+    draw = spend(there, balance, points, at)
+    assert draw.points == min(points, balance)
+    left = {(lot.seq, lot.expires_at): lot.points for lot in draw.kept}
+    assert all(part > 0 for part in left.values())
+    drawn = {(seq, expires_at): part for seq, part, expires_at in draw.taken}
+    for lot in there:
+        place = (lot.seq, lot.expires_at)
+        assert left.get(place, 0) + drawn.get(place, 0) == lot.points
+        if lot.usable(at) and left.get(place):  # what is left lapses no sooner than anything usable drawn
+            later = [each for each in there if each.usable(at) and each.draw_order > lot.draw_order]
+            assert all((each.seq, each.expires_at) not in drawn for each in later)
+            assert draw.undated == 0
 
 
 def test_what_is_pending_or_set_aside_cannot_be_used() -> None:

@@ -381,6 +381,7 @@ def _less(parts: messages.Parts) -> tuple[tuple[int, int], ...]:
         (Less.TIP, parts.tip),
         (Less.DELIVERY, parts.delivery),
         (Less.VAT, parts.vat),
+        (Less.POINTS, parts.points),
     )
     return tuple((int(part), amount) for part, amount in told if amount)
 

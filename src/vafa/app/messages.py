@@ -45,12 +45,16 @@ class Ping(Request, frozen=True, tag="ping"):
 
 
 class Parts(Struct, frozen=True, forbid_unknown_fields=True):
-    """What of a payment's amount may not earn, in rials: the programme says which of it counts."""
+    """What of a payment's amount may not earn, in rials: the programme says which of it counts.
+
+    points  taken off for points, where the amount still holds it: it never earns
+    """
 
     cashback: Amount = 0
     tip: Amount = 0
     delivery: Amount = 0
     vat: Amount = 0
+    points: Amount = 0
 
 
 class Payment(Request, frozen=True, tag="payment"):

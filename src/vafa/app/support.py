@@ -19,9 +19,10 @@ from vafa.app.recheck import arithmetic
 from vafa.app.sale_search import Sale, find, result, several, undoing_named
 from vafa.app.status import iso
 from vafa.app.undo import Undoing, Undone, undone_at
+from vafa.books.rows import HoldRow
 from vafa.club.explain import Code, Step
 from vafa.club.programme import Programme
-from vafa.ledger import reads
+from vafa.ledger import reads, value
 from vafa.ledger.reads import Entry
 from vafa.model import events
 from vafa.model.errors import NotFound
@@ -214,6 +215,8 @@ def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, Sal
         assert isinstance(claim.event, events.Claim)
         detail = f"by member {claim.event.member.hex()}, {claim.event.by}"
         yield claim.row.at, "claimed", detail, claim.row.seq
+    for row in value.redeemed_for(connection, sale.payment.key) if sale.payment else ():
+        yield _redeemed_moment(connection, row)
     for each in reads.undoings(connection, sale.payment) if sale.payment else ():
         yield _undone_moment(connection, each)
     yield from _moved_moments(connection, sale)
@@ -228,6 +231,15 @@ def _moved_moments(connection: sqlite3.Connection, sale: Sale) -> Iterator[Line]
         if isinstance(event, events.AwardMoved) and event.key == sale.payment.key:
             who = f"from member {event.from_holder.hex()} to {event.to_holder.hex()}"
             yield each.row.at, "moved", f"{who}, {event.by}: {event.why}", each.row.seq
+
+
+def _redeemed_moment(connection: sqlite3.Connection, row: HoldRow) -> Line:
+    """The part of a sale that was paid with points."""
+    entry = reads.entry(connection, row.ended_seq)
+    assert isinstance(entry.event, events.Redemption), "a hold of a sale ended in its redemption"
+    back = f", {row.returned:,} came back" if row.returned else ""
+    detail = f"{row.captured:,} points for {entry.event.reward}, {entry.event.amount:,} rial{back}"
+    return entry.row.at, "redeemed", f"{detail}; request {mask_pans(row.request)}", entry.row.seq
 
 
 def _undone_moment(connection: sqlite3.Connection, entry: Entry) -> Line:

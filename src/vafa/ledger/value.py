@@ -23,7 +23,7 @@ def captured_for(connection: sqlite3.Connection, key: PaymentKey) -> list[HoldRo
     return rows_where(connection, HoldRow, where, packed_key(key))
 
 
-def redeemed_for(connection: sqlite3.Connection, key: PaymentKey, before_seq: int) -> list[HoldRow]:
+def redeemed_for(connection: sqlite3.Connection, key: PaymentKey, before_seq: int = 2**62) -> list[HoldRow]:
     """The redemptions of a sale that stand before a journal row, whatever came back of them since."""
     where = "payment = ? AND payment <> x'' AND ended_seq < ? ORDER BY seq"
     return rows_where(connection, HoldRow, where, packed_key(key), before_seq)
