@@ -3,10 +3,11 @@
 from fractions import Fraction
 
 import pytest
+from club_rules import at, member, rules
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vafa.club.earn import NO_CARRY, Earned, contribution, earn, post, regroup
+from vafa.club.earn import NO_CARRY, Circumstances, Earned, contribution, earn, post, regroup
 from vafa.club.programme import PER_MAX, POINTS_MAX, Programme
 from vafa.model.events import Nothing
 from vafa.model.money import AMOUNT_MAX, Currency
@@ -142,3 +143,42 @@ def test_the_largest_numbers_a_programme_allows_fit_in_64_bits() -> None:
     assert max(posting.contribution.numerator, posting.points, PER_MAX) < 2**63
     unit = contribution(Programme("ف", POINTS_MAX, 1), AMOUNT_MAX)
     assert regroup([unit] * 900, NO_CARRY).points < 2**63
+
+
+NEW = Currency.RIAL_NEW
+BOTH = Programme(
+    "مغازه", 1, 10_000, minimum=50_000, new_points=1, new_per=1, new_minimum=5, cap_day=100, cap_payment=50
+)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "answer"),
+    [
+        (450_000, RIAL, 45),
+        (45, NEW, 45),  # the same money
+        (49_999, RIAL, Nothing.BELOW_MINIMUM),
+        (4, NEW, Nothing.BELOW_MINIMUM),
+        (600_000, RIAL, 50),
+        (60, NEW, 50),  # points are never rescaled, and so their caps are not
+    ],
+)
+def test_each_currency_epoch_has_a_rate_and_a_minimum_of_its_own(
+    amount: int, currency: Currency, answer: Nothing | int
+) -> None:
+    earned = earn(BOTH, amount, currency, True, NO_CARRY)
+    assert (earned.points if isinstance(earned, Earned) else earned) == answer
+
+
+def test_a_band_and_a_tier_s_rate_are_written_in_current_rial_and_hold_for_both() -> None:
+    programme = rules(
+        '[tier.good]\nat_least = 0\nname_fa = "خوب"\npoints = 1\nper = 20_000\n'
+        '[bonus.large]\nkind = "amount"\nat_least = 1_000_000\nextra = 100\n[new_rial]\npoints = 1\nper = 1',
+        "points = 1\nper = 10_000",
+    )
+    for amount, currency in ((1_000_000, RIAL), (100, NEW)):
+        around = Circumstances(at("1405/02/05"), customer=member())
+        earned = earn(programme, amount, currency, True, NO_CARRY, around)
+        assert isinstance(earned, Earned)
+        assert earned.points == 100  # 50 at the tier's rate, doubled
+        assert earned.counted is not None
+        assert earned.counted.value == 1_000_000

@@ -71,7 +71,7 @@ def _of_nothing(event: events.PaymentSeen, programme: Programme | None) -> tuple
     rated = programme is not None and programme.rate_in(event.paid.currency) is not None
     if why is Nothing.NO_PROGRAMME and rated:
         return "it earned nothing although its programme has a rate"
-    return explain_nothing(programme, event.paid.amount, why)
+    return explain_nothing(programme, event.paid.amount, why, event.paid.currency)
 
 
 class Recheck:

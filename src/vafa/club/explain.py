@@ -15,11 +15,12 @@ from msgspec import Struct
 
 from vafa.club import tiers
 from vafa.club.bonuses import Customer, Gain
-from vafa.club.earn import Circumstances, Earned, contribution, earn, not_eligible
+from vafa.club.earn import Circumstances, Earned, earn, not_eligible
 from vafa.club.programme import Programme
 from vafa.club.windows import local, split
 from vafa.model import events
 from vafa.model.events import Cap, Less, Nothing
+from vafa.model.money import Currency
 from vafa.model.standing import unpack
 
 
@@ -126,7 +127,9 @@ def stored_parts(earned: Earned) -> dict[str, object]:
     }
 
 
-def explain_nothing(programme: Programme | None, paid: int, why: Nothing) -> tuple[Step, ...] | Mismatch:
+def explain_nothing(
+    programme: Programme | None, paid: int, why: Nothing, currency: int = Currency.RIAL_CURRENT
+) -> tuple[Step, ...] | Mismatch:
     """Why a payment earned nothing. A stored "below the minimum" is checked against the minimum."""
     steps = [Step(Code.PAID, (paid,))]
     match why:
@@ -138,9 +141,10 @@ def explain_nothing(programme: Programme | None, paid: int, why: Nothing) -> tup
             steps.append(Step(Code.NO_PROGRAMME))
         case Nothing.BELOW_MINIMUM:
             assert programme is not None, "a minimum comes from a programme"
-            if paid >= programme.minimum:
-                return Mismatch("points", 0, contribution(programme, paid).__floor__())
-            steps.append(Step(Code.BELOW_MINIMUM, (programme.minimum,)))
+            minimum, rate = programme.minimum_in(currency), programme.rate_in(currency)
+            if rate is None or paid >= minimum:
+                return Mismatch("points", 0, (paid * (rate or 0)).__floor__())
+            steps.append(Step(Code.BELOW_MINIMUM, (minimum,)))
     return (*steps, Step(Code.POINTS, (0,)))
 
 
