@@ -139,3 +139,21 @@ def test_a_tier_changes_from_the_one_before_only() -> None:
     assert (member(books).tier, member(books).tier_since) == ("gold", 7_000)
     with pytest.raises(Impossible):
         books.take(events.TierChanged(MEMBER, "silver", "gold", 0, "reached", 8_000, PROGRAMME))
+
+
+@pytest.mark.parametrize("paid_at", [None, 0, 1, -5, 1_767_000_000])
+@pytest.mark.parametrize("now", [1, 1_767_000_060])
+def test_the_instant_rules_go_by_is_read_back_whatever_the_clocks_said(paid_at: int | None, now: int) -> None:
+    paid = msgspec.structs.replace(plain().paid, paid_at=paid_at)
+    award = plain(paid=paid, at=events.instant_of_rules(paid, now))
+    assert award.at
+    body = events.encode(award)
+    assert events.decode(events.Kind.AWARD, body) == award
+    assert len(body) <= len(events.encode(plain(paid=paid))) + (1 if paid_at is not None else 5)
+
+
+def test_an_award_whose_rules_looked_at_nothing_follows_any_standing() -> None:
+    books = Books(ENROL, plain(1, 10, at=5_000))
+    books.take(plain(2, 21, at=6_000, carry=(1, 2), points=11, visits=1, standing=standing.NOT_LOOKED_AT))
+    after = standing.unpack(member(books).standing)
+    assert (after.first_at, after.last_at) == (5_000, 6_000)

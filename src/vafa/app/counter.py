@@ -193,7 +193,7 @@ class Counter:
         if programme is None:
             return events.PaymentSeen(paid, Nothing.NO_PROGRAMME)
         carry = holder.carry(programme)
-        at = paid.paid_at if paid.paid_at is not None else tx.at_ms // 1000
+        at = events.instant_of_rules(paid, tx.at_ms // 1000)
         around = earning.circumstances(tx, programme, holder.id, holder.row, at, payment.less)
         earned = earn(programme, payment.amount, payment.currency, payment.is_sale, carry, around)
         if not isinstance(earned, Earned):

@@ -20,7 +20,7 @@ from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.lots import Lot, next_lapse
 from vafa.model.payment import PaymentKey, Scheme
-from vafa.model.standing import unpack, unpack_window
+from vafa.model.standing import NOT_LOOKED_AT, unpack, unpack_window
 
 RULE = "rule"  # `by` of what the programme itself gave
 _NOTHING = Left(0, Fraction(0))
@@ -55,7 +55,7 @@ def with_rules(
         at=around.at,
         visits=around.customer.visits,
         tier=around.customer.tier,
-        standing=row.standing if row is not None else b"",
+        standing=_looked_at(programme, row),
         budget=around.budget.as_integer_ratio() if programme.budget else None,
     )
     return msgspec.structs.replace(ruled, lapsing=_lapsing(ruled, row))
@@ -70,6 +70,12 @@ def _lapsing(award: events.Award, row: MemberRow | None) -> tuple[int, int]:
         lot = Lot(award.expires_at, 0, points, award.available_at, award.programme)
         packed = lots.added(packed, lot, award.at)
     return next_lapse(lots.unpack(packed), award.at)
+
+
+def _looked_at(programme: Programme, row: MemberRow | None) -> bytes:
+    if row is None:
+        return b""
+    return row.standing if programme.looks_at_standing or not row.standing else NOT_LOOKED_AT
 
 
 def following(tx: Transaction, programme: Programme, award: events.Award) -> Iterator[events.Event]:

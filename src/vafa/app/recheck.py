@@ -56,7 +56,7 @@ def _of_award(event: events.Award, programme: Programme | None) -> tuple[Step, .
         return f"the programme has no rate for currency {event.paid.currency}"
     if not event.holder and (event.carry != (0, 1) or event.balance):
         return "points that wait on their payment have no carry and no balance"
-    if event.at and event.paid.paid_at not in {None, event.at}:
+    if event.at and event.at != events.instant_of_rules(event.paid, event.at):
         return f"the rules went by {event.at}, the payment was made at {event.paid.paid_at}"
     return explain(programme, event)
 

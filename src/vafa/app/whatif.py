@@ -26,7 +26,7 @@ from vafa.model.events import Nothing
 from vafa.model.identity import is_strong
 from vafa.model.lots import Lot, debit, lapse
 from vafa.model.payment import PaymentKey
-from vafa.model.standing import unpack, unpack_window
+from vafa.model.standing import NOT_LOOKED_AT, unpack, unpack_window
 
 PROGRESS_EVERY_ROWS = 5_000
 
@@ -209,9 +209,11 @@ class Replay:
         )
         if award.programme == programme.id and not life.differs:
             earned, before = again(programme, award), award.standing
+            real = life.standing if before == NOT_LOOKED_AT else before
         else:
             paid, is_sale, before = award.paid, True, life.standing
             earned = earn(programme, paid.amount, paid.currency, is_sale, life.carry, around)
+            real = before
         if not isinstance(earned, Earned):
             self._awards[award.paid.key] = (award, None, life)
             return
@@ -228,7 +230,7 @@ class Replay:
         self._budget += earned.contribution
         self._gains(life.would, earned.points, earned.expires_at, seq)
         if would.at:
-            life.standing = kept.after_award(before, life.visits, would)
+            life.standing = kept.after_award(real, life.visits, would)
             life.metric = kept.counted_in(life.metric, would.counted)
         life.visits += 1
         self._follow(would, life, seq)

@@ -32,7 +32,8 @@ def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> Me
         require(event.lapsing == told, "what lapses next is not what the award says")
     require(event.visits == row.visits, "the award's visits are not the member's")
     require(event.tier == row.tier, "the award's tier is not the member's")
-    require(event.standing == row.standing, "the award was decided on another standing of the member")
+    seen = event.standing in (row.standing, remembered_of.NOT_LOOKED_AT)
+    require(seen, "the award was decided on another standing of the member")
     return msgspec.structs.replace(
         row,
         standing=standing.after_award(row.standing, row.visits, event),

@@ -116,7 +116,7 @@ def _for_customer(  # noqa: PLR0911 - a table, a kind a line
     bonus: Bonus, at: int, now: datetime, programme: Programme, customer: Customer
 ) -> Applies:
     """Whether a bonus is for this customer now, and the right it uses up."""
-    if bonus.kind in {"always", "happy-hours", "amount"}:
+    if not bonus.is_personal:
         return True, None
     if not customer.is_somebody:
         return False, None

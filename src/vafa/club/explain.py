@@ -21,7 +21,7 @@ from vafa.club.windows import local, split
 from vafa.model import events
 from vafa.model.events import Cap, Less, Nothing
 from vafa.model.money import Currency
-from vafa.model.standing import unpack
+from vafa.model.standing import NOT_LOOKED_AT, unpack
 
 
 class Code(StrEnum):
@@ -155,6 +155,8 @@ def _first_difference(programme: Programme, result: Earned, award: events.Award)
             if name == "contribution":
                 return Mismatch(name, Fraction(*award.contribution), result.contribution)
             return Mismatch(name, stored, computed)
+    if programme.looks_at_standing and award.standing == NOT_LOOKED_AT:
+        return Mismatch("standing", "not looked at", "the rules look at it")
     if bool(award.at) == programme.is_plain:
         return Mismatch("at", award.at, "no instant" if programme.is_plain else "an instant")
     if (award.budget is not None) != bool(programme.budget):

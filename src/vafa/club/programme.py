@@ -25,6 +25,7 @@ SCHEMA = 1
 DOCUMENT_CHARS_MAX = 65_536
 ID_BYTES = 8
 
+IMPERSONAL_KINDS = frozenset({"always", "happy-hours", "amount"})
 CURRENCIES = {"IRR": Currency.RIAL_CURRENT}
 
 
@@ -56,6 +57,11 @@ class Bonus(Entry, frozen=True, kw_only=True):
     away_days: int = 0
     within_days: int = 30
     referrer_points: int = 0
+
+    @property
+    def is_personal(self) -> bool:
+        """True when who buys decides whether it applies."""
+        return self.kind not in IMPERSONAL_KINDS
 
 
 class Tier(Entry, frozen=True, kw_only=True):
@@ -187,6 +193,11 @@ class Programme(Struct, frozen=True, dict=True):
             self.bonuses or self.tiers or self.stamps or self.offers or self.cap_payment or self.cap_day
             or self.budget or self.expiry_months or self.pending_hours or self.pending_days
         )  # fmt: skip
+
+    @cached_property
+    def looks_at_standing(self) -> bool:
+        """True when a sale's points follow from more of its holder than their tier."""
+        return bool(self.cap_day or self.stamps or any(bonus.is_personal for bonus in self.bonuses))
 
     def name(self, lang: str) -> str:
         """The shop's name on paper in `lang` ('fa' or 'en')."""

@@ -689,6 +689,7 @@ KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
 _FIRST_FIELDS: dict[type[Event], int] = {
     Award: 10, Reversal: 13, Refund: 13, Adjust: 8, AwardMoved: 10, Profile: 6, TierChanged: 5, Forget: 3,
 }  # fmt: skip
+AS_PAID = 1  # how a body tells an award's `at` that is the payment's own time: four bytes less a sale
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Kind, msgspec.msgpack.Decoder[Any]] = {}
 
@@ -699,11 +700,18 @@ def encode(event: Event) -> bytes:
     if first is None:
         return _encoder.encode(event)
     values = msgspec.structs.astuple(event)
+    if isinstance(event, Award) and event.at and event.at == instant_of_rules(event.paid, 0):
+        values = (*values[:first], AS_PAID, *values[first + 1 :])
     defaults = event.__struct_defaults__
     told = len(values)
     while told > first and values[told - 1] == defaults[told - 1 - len(values)]:
         told -= 1
     return _encoder.encode(values[:told])
+
+
+def instant_of_rules(paid: Paid, otherwise: int) -> int:
+    """The UTC second that rules go by: the payment's own, where its terminal told one. Never 0."""
+    return (otherwise if paid.paid_at is None else paid.paid_at) or AS_PAID
 
 
 def has_grown(event: Event) -> bool:
@@ -720,4 +728,6 @@ def decode(kind: int, body: bytes) -> Event:
     if decoder is None:
         decoder = _decoders[known] = msgspec.msgpack.Decoder(TYPES[known])
     event: Event = decoder.decode(body)
+    if isinstance(event, Award) and event.at == AS_PAID:
+        return msgspec.structs.replace(event, at=instant_of_rules(event.paid, AS_PAID))
     return event
