@@ -145,10 +145,10 @@ def _kept_by(programme: Programme, window: Window | None, day: date) -> int:
 def _up(programme: Programme, stored: str, metric: int) -> Step | None:
     now = tier_of(programme, stored)
     there = -1 if now is None else now.at_least
-    above = [tier for tier in programme.tiers if there < tier.at_least <= metric]
-    if not above:
+    high = reached(programme, metric)
+    if not high or all(tier.at_least <= there for tier in programme.tiers if tier.id == high):
         return None
-    return Step(stored, max(above, key=_threshold).id, metric, "reached")
+    return Step(stored, high, metric, "reached")
 
 
 def _number(programme: Programme) -> int:
