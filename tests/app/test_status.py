@@ -245,3 +245,15 @@ def test_an_absent_relay_is_broken_even_while_another_terminal_is_heard(books: s
     )
     found = said(books, msgspec.structs.replace(LIVE, lanes=(LANE, gone)))
     assert [(t.level, t.code, t.fix) for t in found.trouble] == [("broken", "RUN-004", "Start the relay")]
+
+
+def test_a_terminal_of_a_local_program_has_no_line_to_show_while_the_daemon_is_down(shop: Shop) -> None:
+    facts = Facts(
+        "Kafe Negin", "Asia/Tehran", ((TID, "local", "/dev/ttyUSB0"), ("40217736", "ecr", "tcp:h:1"))
+    )
+    connection = connect_reader(shop.ledger.path)
+    try:
+        found = status(connection, None, facts, shop.wall_ms).terminals
+    finally:
+        connection.close()
+    assert [(each.address, each.state) for each in found] == [("", "unknown"), ("tcp:h:1", "unknown")]

@@ -158,6 +158,17 @@ def test_what_status_says_is_wrong_stands_under_its_check(device: Device, vafa: 
     assert " ok " not in ran.out
 
 
+def test_a_terminal_whose_port_is_closed_is_no_terminal_in_order(device: Device, vafa: Run, pty: str) -> None:
+    address(device, pty)
+    lane = msgspec.structs.replace(LANE, line="closed", trouble="/dev/x is not there", code="SER-002")
+    device.live = msgspec.structs.replace(device.live, lanes=(lane,))
+    with device.up():
+        ran = vafa("doctor", "--only", "terminal")
+    assert ran.code == 20
+    assert "its port is closed" in ran.out
+    assert "--only serial" in ran.out
+
+
 def test_a_configuration_changed_after_the_start_and_a_daemon_of_another_version_are_told(
     device: Device, vafa: Run
 ) -> None:

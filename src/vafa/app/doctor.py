@@ -22,20 +22,18 @@ from vafa.app import (
     doctor_service,
     doctor_terminals,
 )
-from vafa.app.findings import Check, Finding, Level, Patient, Report, Verdict
+from vafa.app.findings import PORT_CODES, Check, Finding, Level, Patient, Report, Verdict
 from vafa.app.standing import Trouble
 from vafa.app.status import iso
 from vafa.model.errors import VafaError
 
-# Codes of a port; the other SER codes are of a network line, which only the terminal's check looks at.
-_PORTS = ("SER-001", "SER-002", "SER-003", "SER-005", "SER-006", "SER-008")
 _LANES = ("SER", "TRM", "GAP")
 
 CHECKS = (
     Check("config", "config.toml, the club's programme, the device key", doctor_config.look, ("CFG", "PRG")),
     Check("service", "does the daemon answer", doctor_service.look, ("RUN", "SRV", "JOB")),
     Check("unit", "systemd's unit and its limits", doctor_service.look_at_unit),
-    Check("serial", "the ports: there, permitted, free", doctor_ports.look, _PORTS, of_config=True),
+    Check("serial", "the ports: there, permitted, free", doctor_ports.look, PORT_CODES, of_config=True),
     Check("terminal", "does each terminal answer", doctor_terminals.look, _LANES, of_config=True),
     Check("local", "where payment applications come in", doctor_local.look),
     Check("printer", "receipt printers, Persian type", doctor_printers.look, ("PRN",), of_config=True),

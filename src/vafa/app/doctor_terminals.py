@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from vafa.app.config import Terminal
-from vafa.app.findings import Finding, Patient
+from vafa.app.findings import PORT_CODES, Finding, Patient
 from vafa.codecs.sadad_dialogue import Dialogue, JournalRefused, JournalRows, Send
 from vafa.codecs.sadad_frames import Noise, Reader
 from vafa.codecs.sadad_messages import JournalRequest
@@ -39,7 +39,7 @@ def look(patient: Patient) -> Iterator[Finding]:
 
 
 def _by_daemon(patient: Patient, terminal: Terminal) -> Iterator[Finding]:
-    """What the daemon's lane knows; a closed line stands as trouble of `status` already."""
+    """What the daemon's lane knows; why a line is closed stands as trouble of `status` already."""
     if patient.status is None or not patient.running:
         yield Finding("ok", "terminal", f"{terminal.id}: not asked, a silent daemon has its line")
         return
@@ -60,6 +60,10 @@ def _by_daemon(patient: Patient, terminal: Terminal) -> Iterator[Finding]:
         )
     elif seen.state == "local":
         yield Finding("ok", "terminal", f"{terminal.id}: the payment application tells of its sales")
+    elif seen.state == "closed":  # other codes than a port's are told under this check anyway
+        codes = [each.code for each in patient.status.trouble if terminal.id in each.message]
+        for code in [code for code in codes if code in PORT_CODES][:1]:
+            yield _port_closed(terminal, "its port is closed", code)
     elif seen.state not in ("closed", "silent"):
         heard = f", last frame {seen.last_frame_age_s:.0f} s ago" if seen.last_frame_age_s is not None else ""
         noise = f", {seen.noise} times noise" if seen.noise else ""
@@ -92,8 +96,12 @@ def _unopened(terminal: Terminal, error: PortError) -> Finding:
     """A network line's trouble is told here; a port's is told by the check of the ports."""
     if terminal.address.startswith(TCP_PREFIX):
         return Finding("fail", "terminal", f"{terminal.id}: {error}", fix=error.fix, code=error.code)
-    what = f"{terminal.id}: not asked, its port does not open"
-    return Finding("fail", "terminal", what, fix="see serial; vafa doctor --only serial", code=error.code)
+    return _port_closed(terminal, "not asked, its port does not open", error.code)
+
+
+def _port_closed(terminal: Terminal, what: str, code: str) -> Finding:
+    fix = "see serial; vafa doctor --only serial"
+    return Finding("fail", "terminal", f"{terminal.id}: {what}", fix=fix, code=code)
 
 
 class Heard(Struct, frozen=True):

@@ -20,6 +20,9 @@ SCHEMA = 1
 Level = Literal["fail", "warn", "ok"]
 Verdict = Literal["ok", "degraded", "broken"]
 
+# Codes of a port; the other SER codes are of a network line, which only the terminal's check looks at.
+PORT_CODES = ("SER-001", "SER-002", "SER-003", "SER-005", "SER-006", "SER-008")
+
 
 class Finding(Struct, frozen=True):
     """One line of the screen.

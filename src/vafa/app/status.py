@@ -298,7 +298,10 @@ def _gaps(connection: sqlite3.Connection, device: reads.Device) -> Iterator[Gap]
 
 def _unknown(facts: Facts) -> tuple[TerminalFacts, ...]:
     """The configured terminals, of which a stopped daemon tells nothing."""
-    return tuple(TerminalFacts(*terminal, "unknown") for terminal in facts.terminals)
+    return tuple(
+        TerminalFacts(tid, mode, "" if mode == "local" else address, "unknown")
+        for tid, mode, address in facts.terminals
+    )
 
 
 def _of_the_ledger(live: Live | None, unreadable: LedgerError | None) -> Iterator[Trouble]:
