@@ -363,3 +363,24 @@ def row_expiry_ms(shop: Shop, member: bytes) -> int:
     expiry = row(shop, member).next_expiry
     assert expiry is not None
     return expiry * 1000
+
+
+def test_a_redemption_draws_on_every_id_of_a_merged_person_and_comes_back_to_each(
+    shop: Shop, member: bytes
+) -> None:
+    other = bytes.fromhex(shop.members.add("09351112233", "", "test").id)
+    shop.counter.post(payment(2, 600, paid_at=None), other)
+    shop.ledger.write(lambda tx: tx.post(events.Merge(member, other, 0, "test")))
+    counter = Redeeming(shop.counter)
+    assert counter.quotes(other, 0).usable == 260
+    held = counter.hold(wish(member, 250))
+    assert (held.points, row(shop, member).held + row(shop, other).held) == (250, 250)
+    with pytest.raises(Refused, match="20 points cannot be redeemed here, 10 can"):
+        counter.hold(wish(other, 20, "r-2"))
+    done = counter.capture("r-1", 2_300, None, "test")
+    assert (done.points, done.applied, done.balance) == (230, 2_300, 30)
+    assert row(shop, member).held + row(shop, other).held == 0
+    assert counter.capture("r-1", 2_300, None, "test") == msgspec.structs.replace(done, seen_before=True)
+    back = returning.give_back(shop.ledger, "r-1", key("b-1"), None, "test", shop.counter.zone)
+    assert (back.state, back.returned, back.balance) == ("returned", 230, 260)
+    assert (row(shop, member).balance, row(shop, other).balance) == (200, 60)
