@@ -103,8 +103,12 @@ class Told:
 
     def settle(self) -> None:
         """What the job has done to this life since its last step."""
+        due = self.life.due()
         for at in self.world.settled[self.settled :]:
+            if at < due:
+                continue
             over, lapsed = self.life.pass_time(at)
+            due = self.life.due()
             self.world.seen["holds timed out"] += over
             self.world.seen["lapses"] += lapsed > 0
         self.settled = len(self.world.settled)
@@ -263,7 +267,7 @@ class Told:
         self.world.seen["unmerges"] += 1
 
     def _claim(self) -> None:
-        if not self.codes or not self.world.claims:
+        if not self.codes:
             return
         name, named = self.chance.choice(list(self.codes)), self.chance.choice(list(self.members))
         who, holder = self.life.acting(named), self.life.purchases[name].holder
@@ -329,7 +333,6 @@ class World:
         kinds = {bonus["kind"] for _, bonus in first.bonuses}
         self.plain = parse(first.text()).is_plain
         self.timeless = not first.cap_day and not kinds & {"lapsed", "birthday"}
-        self.claims = self.plain
 
     def rules_at(self, at: int) -> Rules:
         return self.rules[at >= self.switch]

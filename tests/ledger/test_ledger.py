@@ -188,6 +188,7 @@ def test_a_ledger_of_the_first_schema_gets_what_came_later_and_keeps_its_rows(tm
     with contextlib.closing(sqlite3.connect(shop.ledger.path)) as old:
         for table in ("alias", "lot", "hold", "offer", "budget", "person"):
             old.execute(f"DROP TABLE {table}")
+        old.execute("DROP INDEX journal_claim")
         old.execute("DROP INDEX member_expiry")
         old.execute("DROP INDEX member_tier")
         old.execute("DROP INDEX journal_clock")

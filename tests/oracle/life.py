@@ -292,13 +292,12 @@ class Life:
         waited = {self.purchases[name].holder for name in names} - {""}
         for name in names:
             purchase = self.purchases[name]
-            me, rules = self.ids[who], purchase.rules
-            before = self.floor_of(who, rules.version)
-            purchase.holder, purchase.claimed = who, True
-            came = self.floor_of(who, rules.version) - before
-            arrived += came
-            got = purchase.earned
-            self.credit(me, came, got.available_at, got.expires_at, rules.version, purchase.at)
+            got = earned(purchase.rules, purchase.amount, purchase.at, self.buyer(who, purchase.at))
+            assert got is not None
+            purchase.holder, purchase.earned, purchase.claimed = who, got, True
+            del self.purchases[name]
+            arrived += self._taken_in(purchase)
+            self._thank(purchase, got.for_sender, purchase.rules)
         for card in waited:
             del self.ids[card]
         return arrived
@@ -345,6 +344,11 @@ class Life:
             pays = min(me.debt, part)
             self.take(me, pays, sorted(me.points, key=lambda point: point.place))
             me.debt -= pays
+
+    def due(self) -> int:
+        """When time alone will do something next."""
+        lapsing = (p.expires_at for me in self.ids.values() for p in me.points if p.expires_at)
+        return min((*(held.until for held in self.holds.values()), *lapsing), default=1 << 60)
 
     def pass_time(self, at: int) -> tuple[int, int]:
         """(holds that timed out, points that lapsed) by an attested time."""

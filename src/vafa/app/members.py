@@ -12,7 +12,7 @@ from fractions import Fraction
 import msgspec
 import structlog
 
-from vafa.app import earning
+from vafa.app import claiming, earning
 from vafa.app.elsewhere import Elsewhere
 from vafa.app.member_view import MemberView, member_view
 from vafa.books.effect import floor_sum
@@ -212,6 +212,10 @@ class Members:
                     raise Refused("these points were claimed by another member", fix="vafa why " + row.ref)
                 return 0, 0, True
             rows = reads.waiting_payments(tx.connection, row.holder) if row.holder else [row]
+            if claiming.by_rules(tx, rows):
+                points = claiming.claim(tx, member, wanted, rows, by)
+                self._bind_strong(tx, member, row, by)
+                return len(rows), points, False
             parts = self._parts(tx, member, rows)
             tx.post(events.Claim(member, wanted, row.holder, parts, by))
             self._bind_strong(tx, member, row, by)

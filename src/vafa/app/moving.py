@@ -61,6 +61,7 @@ def _planned(
 ) -> events.AwardMoved:
     award = the_sale(connection, sale).event
     row = reads.payment(connection, reads.paid_of(award).key)
+    award = award if row is None else reads.award_in_force(connection, row)
     to = people.acting(connection, member)
     if to is None or to.state != MemberState.ACTIVE:
         raise NotFound("this phone belongs to no member here", fix="vafa member add PHONE")

@@ -14,7 +14,7 @@ from vafa.app import earning
 from vafa.app.programmes import covering
 from vafa.app.recheck_value import ValueRecheck
 from vafa.books.effect import State
-from vafa.books.rows import MemberRow
+from vafa.books.rows import MemberRow, PaymentRow
 from vafa.club import tiers
 from vafa.club.explain import Mismatch, Step, explain, explain_nothing
 from vafa.club.programme import Programme, document, parse
@@ -89,6 +89,7 @@ class Recheck:
         self._tier_since: dict[bytes, int] = {}
         self._last: events.Event | None = None  # the newest payment
         self._value = ValueRecheck(connection)
+        self._claims: dict[PaymentKey, events.Award] = {}  # what claimed payments go by
 
     def __call__(self, event: events.Event, books: State) -> str:  # noqa: PLR0911 - a table
         """What is wrong with the row, '' when nothing is. `books`: after it."""
@@ -104,6 +105,8 @@ class Recheck:
                 return self._tier_changed(event, books)
             case events.Adjust() if event.by == earning.RULE:
                 return self._by_rule(event)
+            case events.Claim() if event.award is not None:
+                return self._claimed_by_rules(event, event.award)
             case events.Claim():
                 faults = (self._claimed(event.token, part) for part in event.parts)
                 return next((fault for fault in faults if fault), "")
@@ -175,7 +178,7 @@ class Recheck:
     def _undoing(self, event: events.Reversal | events.Refund) -> str:
         """What goes back is the undone part of what the payment's award brought, under its programme."""
         row = reads.payment(self._connection, event.key)
-        award = reads.entry(self._connection, row.seq).event if row else None
+        award = self._in_force(row)
         if not isinstance(award, events.Award | events.PaymentSeen):
             return "there is no such payment"
         amount = award.paid.amount
@@ -212,7 +215,7 @@ class Recheck:
     def _moved(self, event: events.AwardMoved) -> str:
         """What moves is what is left of the payment's award."""
         row = reads.payment(self._connection, event.key)
-        award = reads.entry(self._connection, row.seq).event if row else None
+        award = self._in_force(row)
         if not isinstance(award, events.Award):
             return "there is no award of such a payment"
         left = earning.left(award, award.paid.amount - self._undone.get(event.key, 0))
@@ -222,6 +225,29 @@ class Recheck:
             award.granted,
         )  # fmt: skip
         return "" if stored == computed else f"stored {stored}, its award gives {computed}"
+
+    def _in_force(self, row: PaymentRow | None) -> events.Event | None:
+        """What a payment's points go by at this place of the journal."""
+        if row is None:
+            return None
+        return self._claims.get(row.key) or reads.entry(self._connection, row.seq).event
+
+    def _claimed_by_rules(self, event: events.Claim, award: events.Award) -> str:
+        """A payment claimed under rules is worth what its award says, less what went back before."""
+        self._claims[award.paid.key] = award
+        self._last = award
+        row = reads.payment(self._connection, award.paid.key)
+        first = reads.entry(self._connection, row.seq).event if row else None
+        if not isinstance(first, events.Award) or (first.paid, first.holder) != (award.paid, event.token):
+            return "claim: its payment did not wait there"
+        found = arithmetic(award, self._programme)
+        if isinstance(found, str):
+            return f"claim of payment {award.paid.key}: {found}"
+        left = earning.left(award, award.paid.amount - self._undone.get(award.paid.key, 0))
+        (part,) = event.parts
+        stored = (part.programme, part.contribution, part.eligible)
+        computed = (first.programme, left.contribution.as_integer_ratio(), left.eligible)
+        return "" if stored == computed else f"claim: stored {stored}, its award gives {computed}"
 
     def _claimed(self, token: bytes, part: events.Claimed) -> str:
         """A claim takes what its payments' awards say, no more and no less."""

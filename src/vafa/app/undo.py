@@ -231,7 +231,7 @@ def _undoing(
     connection: sqlite3.Connection, row: PaymentRow, wish: Wish, part: int
 ) -> events.Reversal | events.Refund:
     """The Reversal or Refund of `part` rials of a payment that is known here and has them left."""
-    award = reads.entry(connection, row.seq).event
+    award = reads.award_in_force(connection, row)
     programme = award.programme if isinstance(award, events.Award) else b""
     holder = reads.holder(connection, row.holder) if row.holder else None
     left = row.amount - row.refunded

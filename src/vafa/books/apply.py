@@ -163,7 +163,7 @@ def _unmerge(event: events.Unmerge, _seq: int, state: State, till: TillSums) -> 
     return Effect((Change(old, None),), till)
 
 
-def _claim(event: events.Claim, _seq: int, state: State, till: TillSums) -> Effect:
+def _claim(event: events.Claim, seq: int, state: State, till: TillSums) -> Effect:
     old = state.find(MemberRow, (event.member,))
     if old is None:
         raise Impossible("the claiming member is unknown")
@@ -180,9 +180,12 @@ def _claim(event: events.Claim, _seq: int, state: State, till: TillSums) -> Effe
                 raise Impossible(f"payment {key} does not wait for this claim")
             new_row = msgspec.structs.replace(row, holder=event.member, state=PaymentState.EARNED)
             changes.append(Change(row, new_row))
-        member, pays = credited(member, part.points_in)
+        credit, pays = credited(member, part.points_in)
+        if event.award is not None:
+            require((event.award.paid.key,) == tuple(keys), "a claim by rules is of its award's payment")
+            credit = rules.claimed(event, event.award, seq, credit, part.points_in - pays)
         member = msgspec.structs.replace(
-            member,
+            credit,
             carry=carry.replaced(part.programme, fraction_left(part.carry, part.contribution)),
             visits=member.visits + len(part.keys),
             spent=member.spent + part.eligible,
@@ -194,6 +197,7 @@ def _claim(event: events.Claim, _seq: int, state: State, till: TillSums) -> Effe
     if holder is not None:
         require(holder.balance == moved, "the claim does not take what waits on the card")
         changes.append(Change(holder, None))
+    require(holder is not None or not event.token or not moved, "nothing waits on the card any more")
     issued = sum(part.points_in for part in event.parts) - moved
     return Effect(tuple(changes), credit_posted(till, issued, paid))
 

@@ -41,6 +41,14 @@ def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> Me
     )
 
 
+def claimed(event: events.Claim, award: events.Award, seq: int, row: MemberRow, points: int) -> MemberRow:
+    """The member's row with what a claimed award would have made the rules remember."""
+    require(award.holder == event.member, "the claimed award is somebody else's")
+    row = remembered(award, seq, row, points)
+    metric = standing.counted_in(row.metric, event.counted)
+    return row if metric == row.metric else msgspec.structs.replace(row, metric=metric)
+
+
 def with_lot(row: MemberRow, lot: Lot, at: int = 0) -> MemberRow:
     """The holder's row with a dated lot more, and without pendings that are over at `at` (UTC seconds); the
     balance is the caller's."""

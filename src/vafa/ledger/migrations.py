@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, TABLES
+from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, SINCE_6, TABLES
 
 migrations = Migrations("vafa")
 
@@ -50,6 +50,13 @@ def m005_redeeming(db: Database) -> None:
     """Holds by sale and member, the clock's attestations."""
     _run(db, SINCE_5)
     db.execute("PRAGMA user_version = 5")
+
+
+@migrations()
+def m006_claims(db: Database) -> None:
+    """Claims by an index."""
+    _run(db, SINCE_6)
+    db.execute("PRAGMA user_version = 6")
 
 
 def _run(db: Database, script: str) -> None:

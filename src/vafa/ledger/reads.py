@@ -247,6 +247,17 @@ def find_by_amount(connection: sqlite3.Connection, amount: int, at: int, within_
     return found[:MATCHES_MAX]
 
 
+def award_in_force(connection: sqlite3.Connection, row: PaymentRow) -> events.Event:
+    """What a payment's points go by: its Award or Payment, or the award computed at a claim by rules."""
+    first = entry(connection, row.seq).event
+    if isinstance(first, events.Award) and first.claim and row.state != PaymentState.WAITING:
+        for each in entries(connection, row.seq, (Kind.CLAIM,)):
+            award = each.event.award if isinstance(each.event, events.Claim) else None
+            if award is not None and award.paid.key == row.key:
+                return award
+    return first
+
+
 def undoings(connection: sqlite3.Connection, row: PaymentRow) -> list[Entry]:
     """The Reversal and Refund rows of a payment, oldest first."""
     if not row.refunded:

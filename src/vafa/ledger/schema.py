@@ -8,7 +8,7 @@ every outcome asks for, and costs an award nothing.
 
 import sqlite3
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """
 CREATE TABLE journal (
@@ -165,7 +165,12 @@ CREATE INDEX hold_holder ON hold (holder);
 CREATE INDEX journal_clock ON journal (kind) WHERE kind = 3;
 """
 
+# Claims, which a refund looks through for the award that a claimed payment goes by.
+SINCE_6 = """
+CREATE INDEX journal_claim ON journal (kind) WHERE kind = 33;
+"""
+
 
 def scratch_tables(connection: sqlite3.Connection) -> None:
     """Create the newest tables in a scratch database, such as the one verify rebuilds the books in."""
-    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5)
+    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6)

@@ -478,13 +478,19 @@ class Claimed(Event, frozen=True):
 
 
 class Claim(Event, frozen=True):
-    """`token`: the strong card token whose waiting payments are taken, b'' for the code's own payment."""
+    """`token`: the strong card token whose waiting payments are taken, b'' for the code's own payment.
+
+    Under rules beyond a rate each payment is a row of its own: `award` is what it would have been had the
+    member joined first; the one part is what is left of it, `counted` what its refunds took of the metric.
+    """
 
     member: bytes
     code: str
     token: bytes
     parts: tuple[Claimed, ...]
     by: str
+    award: Award | None = None
+    counted: Counted | None = None
 
 
 class Forget(Event, frozen=True):
@@ -687,7 +693,8 @@ KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
 # Fields of the first release; those appended since are left out while they and all after hold their default,
 # so a plain sale has the body it always had.
 _FIRST_FIELDS: dict[type[Event], int] = {
-    Award: 10, Reversal: 13, Refund: 13, Adjust: 8, AwardMoved: 10, Profile: 6, TierChanged: 5, Forget: 3,
+    Award: 10, Reversal: 13, Refund: 13, Adjust: 8, AwardMoved: 10, Claim: 5, Profile: 6,
+    TierChanged: 5, Forget: 3,
 }  # fmt: skip
 AS_PAID = 1  # how a body tells an award's `at` that is the payment's own time: four bytes less a sale
 _encoder = msgspec.msgpack.Encoder()
