@@ -1,5 +1,6 @@
 """A journal under another programme: no difference for the same, else what a fresh run would give."""
 
+import contextlib
 import random
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from club_rules import at
 from rich_shop import OTHER, PHONE, RICH, with_programme
 from shop import HASHED, TID, Shop, payment
 
+from vafa.app.moving import Moving
 from vafa.app.programmes import example
 from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.app.whatif import WhatIf, what_if
@@ -51,7 +53,12 @@ def busy(shop: Shop, seed: int, days: int = 30) -> None:
                 undo.adjust(Adjustment(members[0], chance.choice([-30, 20]), "test", request(number), "test"))
                 continue
             case 4 if claims:
-                shop.members.claim(claims.pop(), members[0], "test")
+                with contextlib.suppress(Refused):  # undone before anybody claimed it
+                    shop.members.claim(claims.pop(), members[0], "test")
+                continue
+            case 5:
+                with contextlib.suppress(Refused):  # nobody has it yet
+                    Moving(shop.ledger).move(outcome.number, chance.choice(members), "test", "test")
                 continue
             case _:
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from device import Device, Run
+from rich_shop import with_programme
 from shop import payment
 
 
@@ -25,6 +26,17 @@ def test_a_whole_ledger_is_ok_and_ends_with_0(device: Device, vafa: Run) -> None
     assert ran.code == 0
     assert ran.out.startswith("OK   4 rows, 1 awards, 10 points with members; chain ends in ")
     assert "1 opened with the device's key" in ran.out
+
+
+def test_every_payment_is_explained_in_both_languages(device: Device, vafa: Run) -> None:
+    with_programme(device.shop)
+    member = bytes.fromhex(device.shop.members.add("09121236789", "", "test").id)
+    for number in range(4):
+        device.shop.counter.post(payment(number, 400_000), member)
+    ran = vafa("verify", "--explain")
+    assert ran.code == 0
+    assert "payments explained in both languages: 4" in ran.out
+    assert json.loads(vafa("verify", "--explain", "--json").out)["explained"] == 4
 
 
 def test_it_verifies_while_the_daemon_runs(device: Device, vafa: Run) -> None:

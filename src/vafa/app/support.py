@@ -129,6 +129,29 @@ def explain(
     )
 
 
+def explain_all(connection: sqlite3.Connection) -> tuple[int, str]:
+    """(payments whose every step could be said in both languages, the first that could not be; '' if all)."""
+    version, count = Versions(connection).by_id, 0
+    known: dict[bytes, Programme] = {}
+
+    def programme_of(programme: bytes) -> Programme:
+        if programme not in known:
+            known[programme] = version(programme)
+        return known[programme]
+
+    for entry in reads.entries(connection, 0, (Kind.AWARD, Kind.PAYMENT)):
+        event = entry.event
+        assert isinstance(event, events.Award | events.PaymentSeen)
+        steps = arithmetic(event, programme_of)
+        if isinstance(steps, str):
+            return count, f"journal {entry.row.seq}: {steps}"
+        for lang in ("fa", "en"):
+            for step in steps:
+                words.step(step.code, step.values, lang)
+        count += 1
+    return count, ""
+
+
 def receipt(
     connection: sqlite3.Connection, text: str, lang: str | None, paper: Paper, zone: str, now_ms: int
 ) -> Lines | Several:

@@ -122,7 +122,7 @@ class Replay:
         self._payments = 0
         self._now = 0
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: Entry) -> None:  # noqa: PLR0912 - a table, a kind a line
         """One row."""
         event, seq = entry.event, entry.row.seq
         self._now = max(self._now, entry.row.at // 1000)
@@ -145,6 +145,8 @@ class Replay:
                 self._by_hand(self._life(event.holder), event.points, 0, seq)
             case events.Enrol():
                 self._life(event.member)
+            case events.AwardMoved():
+                self._moved(event, seq)
             case events.Bind():
                 self._owner_of[event.token] = event.member
             case events.Profile():
@@ -302,6 +304,28 @@ class Replay:
             life.visits -= 1
             going = msgspec.structs.replace(event, stamps=would.stamps, granted=would.granted)
             life.standing = kept.after_void(life.standing, going)
+
+    def _moved(self, event: events.AwardMoved, seq: int) -> None:
+        """A purchase was somebody else's: what is left of it goes there, under either programme."""
+        if event.key not in self._awards:
+            return
+        was, would, giver = self._awards[event.key]
+        taker = self._life(event.to_holder)
+        same = was == would and not giver.differs and not taker.differs
+        giver.was.earned -= event.points_out
+        giver.was.debit(event.points_out, self._now)
+        self._gains(taker.was, event.points_in, event.expires_at, seq)
+        self._awards[event.key] = (was, would, taker)
+        giver.visits, taker.visits = giver.visits - 1, taker.visits + 1
+        if would is None:
+            return
+        whole = earning.left(would, self._left.get(event.key, would.paid.amount)).contribution
+        out, into = post(giver.carry, -whole), post(taker.carry, whole)
+        giver.carry, taker.carry = out.carry_after, into.carry_after
+        points_out = event.points_out if same else -out.points
+        giver.would.earned -= points_out
+        giver.would.debit(points_out, self._now)
+        self._gains(taker.would, event.points_in if same else into.points, would.expires_at, seq)
 
     def _claimed(self, event: events.Claim, seq: int) -> None:
         """Waiting payments become the member's, with their contributions; nothing is left where they were."""

@@ -28,12 +28,14 @@ class Result(msgspec.Struct, frozen=True):
     head_hash: str
     bad: tuple[str, ...]
     sealed: str
+    explained: int | None = None
 
 
 @click.command("verify")
+@click.option("--explain", "explained", is_flag=True, help="Explain every payment in words, both languages.")
 @config_option
 @json_option
-def command(config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+def command(config_path: Path, explained: bool, as_json: bool) -> None:  # noqa: FBT001
     """Recompute the ledger from its journal and compare.
 
     Recomputes the chain of hashes, each award's points from its inputs and programme, and all balances; reads
@@ -42,6 +44,8 @@ def command(config_path: Path, as_json: bool) -> None:  # noqa: FBT001
     """
     with reading(config_path) as (connection, config):
         result = verified(connection, config, progress())
+        if explained:
+            result = _explained(connection, result)
     if as_json:
         print_json(result)
     else:
@@ -75,6 +79,15 @@ def verified(connection: "sqlite3.Connection", config: "Config", progress: Calla
     )
 
 
+def _explained(connection: "sqlite3.Connection", result: Result) -> Result:
+    """The result, with every payment's arithmetic derived again and said in Persian and English."""
+    from vafa.app.support import explain_all
+
+    count, fault = explain_all(connection)
+    bad = (*result.bad, fault) if fault else result.bad
+    return msgspec.structs.replace(result, explained=count, bad=bad, ok=not bad)
+
+
 def _sealed(connection: "sqlite3.Connection", config: "Config") -> "tuple[list[Bad], str]":
     """Open each sealed phone with the device's key, where we may read that key."""
     from vafa.app.recheck import seal_faults
@@ -103,3 +116,5 @@ def _tell(result: Result) -> None:
             f"chain ends in {result.check}"
         )
     click.echo(f"     sealed phones: {result.sealed}")
+    if result.explained is not None:
+        click.echo(f"     payments explained in both languages: {result.explained:,}")
