@@ -384,3 +384,31 @@ def test_a_redemption_draws_on_every_id_of_a_merged_person_and_comes_back_to_eac
     back = returning.give_back(shop.ledger, "r-1", key("b-1"), None, "test", shop.counter.zone)
     assert (back.state, back.returned, back.balance) == ("returned", 230, 260)
     assert (row(shop, member).balance, row(shop, other).balance) == (200, 60)
+
+
+def test_a_return_of_its_own_is_counted_when_the_sale_is_refunded_later(shop: Shop, member: bytes) -> None:
+    spent(shop, member, 100, 2, 1_000)
+    returning.give_back(shop.ledger, "for-2", key("b-1"), 60, "test", shop.counter.zone)
+    undone = [Undo(shop.counter).undo(undo(2, part, f"r-{part}")) for part in (500, 300, 200)]
+    assert [each.returned for each in undone] == [0, 20, 20]
+
+
+def test_verify_finds_a_refund_that_brought_no_points_back(shop: Shop, member: bytes) -> None:
+    spent(shop, member, 100, 2, 1_000)
+    Undo(shop.counter).undo(undo(2, 500, "r-1"))
+    connection = connect_reader(shop.ledger.path)
+    try:
+        recheck, said = Recheck(connection), ""
+        for each in reads.entries(connection):
+            if not isinstance(each.event, events.AwardRefund):
+                said = said or recheck(each.event, _Rows())
+        assert "50 redeemed points were to come back with it" in said
+    finally:
+        connection.close()
+
+
+class _Rows:
+    """The rules of these rows look at no row of the books."""
+
+    def find(self, row_type: object, key: object) -> None:
+        return None

@@ -250,8 +250,6 @@ class ValueMachine(RuleBasedStateMachine):
     def a_return(self, index: int, part: int) -> None:
         left = [request for request in self.spent if self._left(request)]
         request = left[index % len(left)]
-        if self.spent[request]["sale"]:
-            return  # its refund brings it back, in proportion
         part = min(part, self._left(request))
         ref = PaymentKey(Scheme.REQUEST, "redeem", f"return-{self.shop.ledger.head.seq}")
         returning.give_back(self.shop.ledger, request, ref, part, "machine", "Asia/Tehran")

@@ -210,7 +210,7 @@ class Recheck:
         for name, is_so in computed.items():
             if stored[name] != is_so:
                 return f"{name}: stored {stored[name]}, its award gives {is_so}"
-        return ""
+        return self._value.refunded(event, amount, undone, self._programme)
 
     def _moved(self, event: events.AwardMoved) -> str:
         """What moves is what is left of the payment's award."""

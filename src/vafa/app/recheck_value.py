@@ -11,11 +11,12 @@ from vafa.books.effect import State
 from vafa.books.rows import HoldRow
 from vafa.club.lots import OWN_CLOCK_ADDS_S
 from vafa.club.programme import Programme
-from vafa.club.rewards import AMOUNT_OFF, STAMPS, cost, reward_of, stamps_needed, worth
+from vafa.club.rewards import AMOUNT_OFF, STAMPS, cost, part_back, reward_of, stamps_needed, worth
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.errors import VafaError
 from vafa.model.lots import came_back
+from vafa.model.payment import PaymentKey
 
 ProgrammeOf = Callable[[bytes], Programme]
 GOOD_AGAIN_S_MIN = 7 * 86_400
@@ -28,6 +29,10 @@ class ValueRecheck:
         self._connection = connection
         self._holds: dict[bytes, events.Hold] = {}
         self._mark = 0
+        self._paid_for: dict[PaymentKey, list[bytes]] = {}  # a sale -> the holds captured for it
+        self._captured: dict[bytes, int] = {}
+        self._returned: dict[bytes, int] = {}
+        self._came_now: dict[bytes, int] = {}  # with the refund whose row follows
 
     def __call__(self, event: events.Event, books: State, programme_of: ProgrammeOf) -> str:
         """What is wrong with the row, '' when nothing is."""
@@ -46,6 +51,23 @@ class ValueRecheck:
                 return self._came_back(event, books)
             case _:
                 return ""
+
+    def refunded(
+        self, event: events.Reversal | events.Refund, amount: int, before: int, programme_of: ProgrammeOf
+    ) -> str:
+        """What came back with a refund is what paid its sale, pro rata; `before` rial went back earlier."""
+        gone, came = before + event.amount, self._came_now
+        self._came_now = {}
+        for hold in self._paid_for.get(event.key, []):
+            captured, returned = self._captured[hold], self._returned.get(hold, 0)
+            wish = self._holds[hold]
+            reward = reward_of(programme_of(wish.programme), wish.reward)
+            is_money_off = reward is not None and reward.kind == AMOUNT_OFF
+            due = part_back(captured, returned, gone, amount) if is_money_off or gone == amount else 0
+            if came.pop(hold, 0) != due:
+                return f"{due} redeemed points were to come back with it"
+            self._returned[hold] = returned + due
+        return "" if not any(came.values()) else "points of another sale's redemption came back with it"
 
     def _held(self, event: events.Hold, programme_of: ProgrammeOf) -> str:
         """A hold takes what its reward costs; what goes on under another id of the person has no price."""
@@ -73,6 +95,9 @@ class ValueRecheck:
     def _redeemed(self, event: events.Redemption, programme_of: ProgrammeOf) -> str:
         """A redemption costs what was applied, and never took off more than was held for."""
         held = self._holds[event.hold]
+        self._captured[event.hold] = event.points
+        if event.key is not None:
+            self._paid_for.setdefault(event.key, []).append(event.hold)
         if event.amount > held.rials:
             return f"redemption: {event.amount} rial were taken off, {held.rials} were held for"
         reward = reward_of(programme_of(held.programme), held.reward)
@@ -89,6 +114,10 @@ class ValueRecheck:
         if hold is None or not isinstance(redemption, events.Redemption):
             return "there is no such redemption"
         already = hold.returned - event.points
+        if isinstance(event, events.AwardRefund):
+            self._came_now[event.hold] = event.points
+        else:
+            self._returned[event.hold] = hold.returned
         good_until = max((new for *_, new in event.lots if new is not None), default=0)
         if good_until and good_until < event.at + GOOD_AGAIN_S_MIN:
             return f"points that had lapsed came back until {good_until}, less than seven days"

@@ -149,9 +149,10 @@ def hold_is_over(until: int, now: int) -> bool:
 
 def part_back(total: int, returned: int, gone: int, amount: int) -> int:
     """Of `total` points paid for a sale of `amount`, those that come back when `gone` of it in all went back
-    and `returned` did already. One floor over the sum, so splitting and ordering never matter."""
+    and `returned` did already. One floor over the sum, so splitting and ordering never matter; where a return
+    of its own brought more back already, nothing."""
     assert 0 <= gone <= amount, "no more is refunded than was paid"
-    return (total if gone == amount else total * gone // amount) - returned
+    return max(0, (total if gone == amount else total * gone // amount) - returned)
 
 
 def debt_and_forgiven(debt_cap: int, owed: int, short: int) -> tuple[int, int]:
