@@ -1,7 +1,7 @@
 """A claim under rules beyond a rate: each waiting payment is earned again, as if the member had joined first.
 
 First purchase, birthday, tier, stamps, caps and dates are the member's own then, one payment after another in
-the order they were made. What a waiting card had been given by the rules goes with the card.
+the order they were made. What a waiting card had been given by the rules, and what it owed, ends with it.
 """
 
 from collections.abc import Iterator
@@ -79,10 +79,10 @@ def _claim(
 
 
 def _leaving(tx: Transaction, row: PaymentRow, first: events.Award) -> int:
-    """The points that leave: of a card all that waits there, with its first payment."""
+    """The points that leave: of a card all that waits there less what it owes, with its first payment."""
     if row.holder:
         waiting = tx.find(MemberRow, (row.holder,))
-        return waiting.balance if waiting else 0
+        return waiting.balance - waiting.debt if waiting else 0
     return earning.left(first, row.amount - row.refunded).contribution.__floor__()
 
 

@@ -195,7 +195,8 @@ def _claim(event: events.Claim, seq: int, state: State, till: TillSums) -> Effec
     changes.append(Change(old, member))
     holder = state.find(MemberRow, (event.token,)) if event.token else None
     if holder is not None:
-        require(holder.balance == moved, "the claim does not take what waits on the card")
+        require(holder.balance - holder.debt == moved, "the claim does not take what waits on the card")
+        paid += holder.debt  # of what lapsed there before its purchase went back: it ends with the card
         changes.append(Change(holder, None))
     require(holder is not None or not event.token or not moved, "nothing waits on the card any more")
     issued = sum(part.points_in for part in event.parts) - moved
