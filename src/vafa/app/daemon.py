@@ -33,7 +33,6 @@ from vafa.app.members import Members
 from vafa.app.paper import Paper
 from vafa.app.printers import Printers, letterhead
 from vafa.app.programmes import Programmes, example
-from vafa.app.proxy_lane import ProxyLane, ProxySettings
 from vafa.app.sales import Sales
 from vafa.app.status import facts
 from vafa.app.sync_questions import SYNC_QUESTIONS
@@ -51,12 +50,12 @@ from vafa.ports import notify
 from vafa.ports.clock import Clock
 from vafa.ports.line_server import LineServer
 from vafa.ports.link import open_link
-from vafa.ports.relay_feed import connect_relay
 from vafa.ports.unix_place import UnixPlace
 
 if TYPE_CHECKING:
     from vafa.app.jobs import Jobs
     from vafa.app.notified import Notified
+    from vafa.app.proxy_lane import ProxyLane
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_OUR_BUG = 70  # EX_SOFTWARE: systemd restarts us
@@ -240,6 +239,9 @@ class Daemon:
                 self._make_listener(terminal)
 
     def _make_listener(self, terminal: Terminal) -> None:
+        from vafa.app.proxy_lane import ProxyLane, ProxySettings  # a megabyte no other mode needs
+        from vafa.ports.relay_feed import connect_relay
+
         self.listeners[terminal.id] = ProxyLane(
             ProxySettings(terminal.id, terminal.address, terminal.poll),
             self._counter,
@@ -326,7 +328,7 @@ class Daemon:
         now = self._clock.monotonic()
         return all(now - lane.stepped_at < HUNG_AFTER_S for lane in self._all_lanes())
 
-    def _all_lanes(self) -> list[Lane | ProxyLane]:
+    def _all_lanes(self) -> "list[Lane | ProxyLane]":
         return [*self.lanes.values(), *self.listeners.values()]
 
     def _memory_only(self) -> int:
