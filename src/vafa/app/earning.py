@@ -15,6 +15,7 @@ from vafa.club import tiers
 from vafa.club.bonuses import Customer, sent_by
 from vafa.club.earn import Circumstances, Earned, Left, left_of, lot_dates
 from vafa.club.explain import stored_parts
+from vafa.club.lots import is_soon
 from vafa.club.programme import Programme
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
@@ -58,18 +59,20 @@ def with_rules(
         standing=_looked_at(programme, row),
         budget=around.budget.as_integer_ratio() if programme.budget else None,
     )
-    return msgspec.structs.replace(ruled, lapsing=_lapsing(ruled, row))
+    return msgspec.structs.replace(ruled, lapsing=_lapsing(ruled, row, programme.zone))
 
 
-def _lapsing(award: events.Award, row: MemberRow | None) -> tuple[int, int]:
-    """What of the holder's balance lapses next once the award is in it."""
+def _lapsing(award: events.Award, row: MemberRow | None, zone: str) -> tuple[int, int]:
+    """What of the holder's balance lapses next once the award is in it; only where paper would say it, for
+    each byte of an award is written to flash."""
     packed, points = b"", award.points
     if row is not None:
         packed, points = row.lots, award.points - paying(row, award.points)
     if award.expires_at and award.holder and points > 0:
         lot = Lot(award.expires_at, 0, points, award.available_at, award.programme)
         packed = lots.added(packed, lot, award.at)
-    return next_lapse(lots.unpack(packed), award.at)
+    points, lapses_at = next_lapse(lots.unpack(packed), award.at)
+    return (points, lapses_at) if points and is_soon(lapses_at, award.at, zone) else (0, 0)
 
 
 def _looked_at(programme: Programme, row: MemberRow | None) -> bytes:

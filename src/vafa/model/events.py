@@ -221,7 +221,7 @@ class Award(Event, frozen=True):
     available_at  when the points can be used, 0 at once; expires_at: when they lapse, 0 never
     visits, tier, standing   of the holder before it, as the rules saw them (model.standing)
     day           the local day (date ordinal) whose cap it counts for, 0 none
-    lapsing       (points, UTC second): what of the balance after it lapses next; the paper said so
+    lapsing       (points, UTC second): what of the balance after it lapses soon; the paper said so
     stamps        (rule, how many) given; granted: (rule, period) rights used; offers: ids spent
     beside        points of the same person under other ids (merged phones); the paper adds them
     counted       what the tier's metric gains; budget: the programme's points before it, where it has one
