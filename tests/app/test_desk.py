@@ -460,3 +460,16 @@ def test_a_profile_is_told_over_the_protocol(desk: DeskBench) -> None:
     told = desk.ask(op="profile", member=PHONE, name="", birthday="۳۱/۰۶", consent=False)
     assert told["unasked"] == ["referrer"]
     assert desk.ask(op="profile", member=PHONE, birthday="31/07")["code"] == "ASK-002"
+
+
+def test_a_payment_in_new_rial_needs_a_rate_for_it_and_its_paper_says_so(desk: DeskBench) -> None:
+    assert desk.pay("p-1", 105, currency="new-rial")["why"] == "no_programme"
+    rates = PROGRAMME + "[new_rial]\npoints = 1\nper = 5\n"
+    desk.shop.programmes.activate(parse(rates), 0)
+    desk.ask(op="member", member=PHONE)
+    paid = desk.pay("p-2", 105, member=PHONE, currency="new-rial", lang="en")
+    assert paid["points"] == 21
+    assert "Amount: 105 new rial" in paid["lines"]
+    told = {"terminal": LOCAL_TID, "ref": "p-2", "request": "r-1"}
+    back = desk.ask(op="refund", amount=300_000, **told)
+    assert (back["points"], back["amount"]) == (6, 30)

@@ -28,10 +28,12 @@ from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.model.errors import NotFound, Refused, VafaError
 from vafa.model.events import Less
 from vafa.model.identity import NO_MEMBER
+from vafa.model.money import Currency
 from vafa.model.pan import CardHint, card_hint, mask_pans
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
 from vafa.ports.clock import Clock
 
+CURRENCIES = {"rial": Currency.RIAL_CURRENT, "new-rial": Currency.RIAL_NEW}
 IDENTIFIED_S = 300
 IDENTIFIED_MAX = 1_000
 _REFUSALS = {"SRV-001": "ASK-005", "SRV-002": "ASK-006"}  # what the line server calls them
@@ -156,6 +158,7 @@ class Desk:
             card=_hint(request.card),
             order_id=request.order_id,
             less=_less(request.parts),
+            currency=CURRENCIES[request.currency],
         )
 
     def _sell(self, request: messages.Sell) -> messages.Answer:
@@ -176,7 +179,9 @@ class Desk:
         sale = self._sale_key(request.terminal, request.ref)
         name = self._counter.tokens.without_pans(request.request)
         ref = PaymentKey(Scheme.REQUEST, request.terminal, name)
-        undone = self._undo.undo(Wish(kind, sale, ref, amount, request.at, "local protocol"))
+        told = request.currency if isinstance(request, messages.Refund) else "rial"
+        wish = Wish(kind, sale, ref, amount, request.at, "local protocol", CURRENCIES[told])
+        undone = self._undo.undo(wish)
         return undone_in_words(undone, name, self._paper, request.lang)
 
     def _sale_key(self, terminal: str, reference: str) -> PaymentKey:

@@ -1,6 +1,6 @@
 """What all messages of the local protocol share: the kinds of values, and the two sides' common fields."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -13,6 +13,7 @@ Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x
 Language = Annotated[str, Meta(pattern="^(fa|en)" + _END)]
 TerminalId = Annotated[str, Meta(min_length=1, max_length=32)]
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+Rial = Literal["rial", "new-rial"]  # the rial of today, and the redenominated one: 10,000 of the former
 Instant = Annotated[int, Meta(ge=0, le=2**40)]
 Phone = Annotated[str, Meta(min_length=4, max_length=40)]
 

@@ -21,6 +21,7 @@ from vafa.app.message import (
     Phone,
     Reference,
     Request,
+    Rial,
     TerminalId,
     Text,
 )
@@ -79,6 +80,7 @@ class Payment(Request, frozen=True, tag="payment"):
     identified: Text | None = None
     lang: Language | None = None
     parts: Parts = Parts()
+    currency: Rial = "rial"
 
 
 class Sell(Request, frozen=True, tag="sell"):
@@ -116,6 +118,7 @@ class Refund(Request, frozen=True, tag="refund"):
     request: Reference
     at: Instant | None = None
     lang: Language | None = None
+    currency: Rial = "rial"
 
 
 class Identify(Request, frozen=True, tag="identify"):

@@ -12,6 +12,7 @@ from vafa.club.programme import Programme
 from vafa.club.rewards import next_reward, reward_of
 from vafa.model.calendar import local_time
 from vafa.model.events import KnownBy, Nothing
+from vafa.model.money import Currency
 from vafa.receipt import terminal, words
 from vafa.receipt.page import Letterhead, Page, page
 from vafa.receipt.slip import (
@@ -94,6 +95,7 @@ class Paper:
             check=outcome.check,
             message=self._message(outcome.member) if known is Known.MEMBER else None,
             held=self._held(outcome),
+            in_new_rial=outcome.currency == Currency.RIAL_NEW,
         )
 
     def _held(self, outcome: Outcome) -> tuple[Redeemed | Pending | NextReward | Lapsing, ...]:

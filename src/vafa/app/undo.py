@@ -25,7 +25,7 @@ from vafa.model.errors import NotFound, Refused
 from vafa.model.events import KnownBy
 from vafa.model.identity import MEMBER_ID_BYTES
 from vafa.model.lots import Dates, Draw, Taken, claw_back, debit
-from vafa.model.money import Currency
+from vafa.model.money import Currency, converted
 from vafa.model.payment import PaymentKey
 
 ZERO = (0, 1)
@@ -44,7 +44,8 @@ class Wish(msgspec.Struct, frozen=True):
     """An undoing somebody wants.
 
     ref     its own identity
-    amount  how much of the sale goes back; None: all that is left of it
+    amount  how much of the sale goes back, in `currency`, which may be another epoch's than the sale's;
+            None: all that is left of it
     at      when it happened, UTC seconds, where somebody knows
     by      who wants it, for the journal
     """
@@ -55,6 +56,7 @@ class Wish(msgspec.Struct, frozen=True):
     amount: int | None
     at: int | None
     by: str
+    currency: Currency = Currency.RIAL_CURRENT
 
 
 class Adjustment(msgspec.Struct, frozen=True):
@@ -164,7 +166,7 @@ def _undone_before(connection: sqlite3.Connection, wish: Wish) -> Undone | None:
             same = (wish.kind, wish.sale) == (Undoing.VOID, event.key)
         case events.Refund():
             same = (wish.kind, wish.sale) == (Undoing.REFUND, event.key)
-            same = same and wish.amount in (None, event.amount)
+            same = same and _in_sale_s(connection, wish) in (None, event.amount)
         case events.RefundUnmatched():
             same = (_originals(wish.sale), wish.amount or 0) == (event.originals, event.amount)
         case _:
@@ -207,24 +209,40 @@ def _planned(connection: sqlite3.Connection, wish: Wish) -> events.Event:
         return events.RefundUnmatched(
             wish.ref,
             wish.amount or 0,
-            Currency.RIAL_CURRENT,
+            wish.currency,
             wish.at,
             _originals(wish.sale),
             card=b"",
             mask="",
             by=wish.by,
         )
+    wished = _in_sale_s(connection, wish)
     left = row.amount - row.refunded
     if row.state == PaymentState.UNDOING:
         raise Refused("that is a void or refund itself; it cannot be undone")
     if row.state == PaymentState.REVERSED or not left:
         raise Refused("nothing is left of this sale: it was undone before", fix=f"vafa why {row.ref}")
-    if wish.amount is not None and not 1 <= wish.amount <= left:
+    if wished is not None and not 1 <= wished <= left:
         raise Refused(
-            f"{left:,} rials are left of this sale, {wish.amount:,} cannot be refunded",
+            f"{left:,} rials are left of this sale, {wished:,} cannot be refunded",
             fix=f"vafa why {row.ref}",
         )
-    return _undoing(connection, row, wish, left if wish.amount is None else wish.amount)
+    return _undoing(connection, row, wish, left if wished is None else wished)
+
+
+def _in_sale_s(connection: sqlite3.Connection, wish: Wish) -> int | None:
+    """The wished amount in the currency of the sale, exactly. Refused where that is no whole amount."""
+    row = reads.payment(connection, wish.sale)
+    if wish.amount is None or row is None or row.state == PaymentState.UNDOING:
+        return wish.amount
+    paid = reads.paid_of(reads.entry(connection, row.seq).event)
+    amount = converted(wish.amount, wish.currency, Currency(paid.currency))
+    if amount is None:
+        raise Refused(
+            f"{wish.amount:,} of the one rial are no whole number of the other, in which the sale was paid",
+            fix="refund a multiple of 10,000 current rials",
+        )
+    return amount
 
 
 def _undoing(

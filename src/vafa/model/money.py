@@ -17,4 +17,13 @@ class Currency(IntEnum):
     RIAL_NEW = 1  # reserved for the redenominated rial; no terminal sends it yet
 
 
+IN_CURRENT_RIAL = {Currency.RIAL_CURRENT: 1, Currency.RIAL_NEW: CURRENT_RIALS_PER_NEW_RIAL}
+
+
+def converted(amount: int, of: Currency, into: Currency) -> int | None:
+    """An amount in the minor units of another epoch, exactly; None where it is no whole number of them."""
+    units, rest = divmod(amount * IN_CURRENT_RIAL[of], IN_CURRENT_RIAL[into])
+    return None if rest else units
+
+
 AMOUNT_MAX = 10**13 - 1  # thirteen digits: Sadad's amount field, the widest of the known protocols

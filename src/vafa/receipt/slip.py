@@ -35,9 +35,10 @@ class Header(Line, frozen=True):
 
 
 class Amount(Line, frozen=True):
-    """What was paid, in rial; toman is printed beside it."""
+    """What was paid, in rial; toman is printed beside it, not beside the new rial."""
 
     rials: int
+    is_new: bool = False
 
 
 class Promise(Line, frozen=True):
@@ -190,13 +191,14 @@ def slip_for_award(
     check: str = "",
     message: Message | None = None,
     held: tuple[Redeemed | Pending | NextReward | Lapsing, ...] = (),
+    in_new_rial: bool = False,
 ) -> Slip:
     """After an approved sale of `amount` rial. `balance` is printed for a surely known member only, and so is
     what is `held`: what was redeemed, is pending, lapses next, and what the next reward needs."""
     earned: AnyLine = Waiting(points) if known is Known.UNKNOWN and points and claim else Earned(points)
     told = _told(known, balance, message, held)
     code: list[AnyLine] = [ClaimCode(claim)] if claim and known is not Known.MEMBER else []
-    return Slip((Header(shop), Amount(amount), earned, *code, *told, *_footer(number, check)))
+    return Slip((Header(shop), Amount(amount, in_new_rial), earned, *code, *told, *_footer(number, check)))
 
 
 def slip_for_promise(

@@ -19,6 +19,8 @@ def lines(line: slip.AnyLine, lang: str, zone: str) -> tuple[str, ...]:  # noqa:
         case slip.Header(shop):
             name = shop.fa if lang == "fa" else shop.en or shop.fa
             return (say(lang, "Customer club of {shop}", shop=theirs(name, lang)),)
+        case slip.Amount(rials, True):
+            return (say(lang, "Amount: {rials} new rial", rials=number(rials, lang)),)
         case slip.Amount(rials):
             values = {"rials": number(rials, lang), "toman": _toman(rials, lang)}
             return (say(lang, "Amount: {rials} rial{br}or {toman} toman (divided by ten)", **values),)
