@@ -13,14 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from vafa.app import (
-    journal_page,
-    print_questions,
-    questions,
-    redeem_messages,
-    redeem_questions,
-    support,
-)
+from vafa.app import print_questions, questions, redeem_messages, redeem_questions
 from vafa.app.counter import Counter
 from vafa.app.desk import (
     Seller,
@@ -147,16 +140,22 @@ class Control:
             return questions.StatusIs(status=status(None, live, facts, now_ms, error))
 
     def _why(self, question: questions.Why, _by: str) -> questions.Reply:
+        from vafa.app import support  # only who asks pays for what recomputes a sale
+
         with self._reading() as connection:
             return support.why(connection, question.sale, self._zone, self._clock.wall_ms(), self._times)
 
     def _explain(self, question: questions.Explain, _by: str) -> questions.Reply:
+        from vafa.app import support  # only who asks pays for what recomputes a sale
+
         with self._reading() as connection:
             return support.explain(
                 connection, question.sale, question.lang, self._zone, self._clock.wall_ms()
             )
 
     def _receipt(self, question: questions.Receipt, _by: str) -> questions.Reply:
+        from vafa.app import support  # only who asks pays for what recomputes a sale
+
         with self._reading() as connection:
             return support.receipt(
                 connection, question.sale, question.lang, self._paper, self._zone, self._clock.wall_ms()
@@ -166,10 +165,10 @@ class Control:
         now_ms = self._clock.wall_ms()
         slip, number = sample(now_ms // 1000), "sample"
         if question.sale:
+            from vafa.app import support
+
             with self._reading() as connection:
-                found = support.slip(
-                    connection, question.sale, self._paper, self._zone, self._clock.wall_ms()
-                )
+                found = support.slip(connection, question.sale, self._paper, self._zone, now_ms)
             if isinstance(found, questions.Several):
                 return found
             number, slip = found
@@ -179,6 +178,8 @@ class Control:
         return print_questions.PrintIs(number=number, printer=self._print_on(question.printer, number, page))
 
     def _journal(self, question: questions.Journal, _by: str) -> questions.Reply:
+        from vafa.app import journal_page
+
         with self._reading() as connection:
             return journal_page.page(connection, question.after, question.kinds, question.limit)
 

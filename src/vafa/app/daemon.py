@@ -42,7 +42,6 @@ from vafa.keys.seal import wrapping_key
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
 from vafa.ledger.storage import ledger_path
-from vafa.ledger.verify import chain_faults
 from vafa.model import events
 from vafa.model.errors import Fault, KeyFileError, LedgerError, ProgrammeError, VafaError
 from vafa.model.payment import Scheme
@@ -130,7 +129,9 @@ class Daemon:
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
         self._hub.begin(self._programmes, self._memory_only)
-        self._start_jobs()
+        from vafa.app.upkeep_jobs import start_jobs  # the scheduler is loaded after READY
+
+        self._jobs = start_jobs(config, self.ledger, clock)
 
     def _open_sockets(self) -> None:
         """All of them or none: a socket that cannot be opened ends the start, and the process with it."""
@@ -200,28 +201,6 @@ class Daemon:
             hub=self._hub.live(),
             printers=self._printers.states(),
         )
-
-    def _start_jobs(self) -> None:
-        """Upkeep of the ledger; the scheduler is loaded here, after READY."""
-        from vafa.app.evaluating import Evaluations
-        from vafa.app.jobs import Jobs, ledger_jobs
-        from vafa.app.scheduled_backup import scheduled_backup
-        from vafa.app.settling import settle_points, settle_the_past
-        from vafa.ledger import upkeep
-
-        settle_the_past(self.ledger)
-
-        settings, path = self._config.jobs, self.ledger.path
-        evaluations = Evaluations(self.ledger)
-        jobs = ledger_jobs(
-            settings,
-            checkpoint=lambda: upkeep.checkpoint(path),
-            check_integrity=lambda: upkeep.check_integrity(path, chain_faults),
-            backup=lambda: scheduled_backup(self._config, path),
-            settle=lambda: "; ".join(filter(None, (settle_points(self.ledger), evaluations.run()))),
-        )
-        self._jobs = Jobs(jobs, self._clock)
-        self._jobs.start()
 
     def _make_lanes(self, sales: Sales) -> None:
         for terminal in self._config.terminal:
