@@ -210,6 +210,18 @@ def test_a_page_that_cannot_be_set_costs_only_itself() -> None:
     assert desk.press.state().given_up == 1
 
 
+def test_a_machine_that_cannot_set_persian_says_so_before_the_first_slip() -> None:
+    desk = Desk()
+    desk.faults[""] = ReceiptFault("FriBidi is missing", fix="sudo apt install libfribidi0")
+    desk.press.check()
+    assert desk.troubles() == ["PRN-010"]
+    assert desk.press.step() == 0.0
+    assert desk.troubles() == ["PRN-010"], "the printer itself is well"
+    desk.offer("one")
+    desk.press.step()
+    assert desk.troubles() == []
+
+
 def test_a_full_queue_gives_up_its_oldest_page() -> None:
     desk = Desk()
     desk.offer(*(str(number) for number in range(QUEUE_MAX + 2)))

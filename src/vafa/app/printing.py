@@ -30,6 +30,8 @@ RETRY_EVERY_S = 2.0
 AFTER_A_SLIP_S = 15.0  # at 9600 baud the question waits behind 8 KiB of slip in the line's buffers
 IDLE_LOOK_EVERY_S = 30.0  # how soon an open cover shows in `status` while nothing prints
 
+CANNOT_SET = "cannot set the page"
+
 log = structlog.get_logger()
 
 _SAID = {
@@ -107,10 +109,18 @@ class Press:
 
     def run(self) -> None:
         """Until `stop`."""
+        self.check()
         retry_s = self.step()
         while not self._wait(retry_s):
             retry_s = self.step()
         self._close()
+
+    def check(self) -> None:
+        """Set an empty page, once, at the start: a machine that cannot set Persian is known before a slip."""
+        try:
+            self._set_page(Page("fa"), self._profile)
+        except VafaError as error:
+            self._say(CANNOT_SET, str(error), error.fix, error.code)
 
     def _wait(self, retry_s: float) -> bool:
         """Until the next try, the next page, or the next look at an idle printer. True: to stop."""
@@ -135,7 +145,7 @@ class Press:
             self._say("not reached", str(error), error.fix, error.code)
             return RETRY_EVERY_S if slip else 0.0
         except VafaError as error:  # this page will never be set: the next one may
-            self._say("cannot set the page", str(error), error.fix, error.code)
+            self._say(CANNOT_SET, str(error), error.fix, error.code)
             assert slip is not None
             self._drop(slip)
             self._give_up(slip, str(error))
@@ -172,8 +182,8 @@ class Press:
             return True
         if self._line is None:
             self._line = self._open_line()
-        if able := self._can_print():
-            self._say("ready")
+        if (able := self._can_print()) and self._state.doing != CANNOT_SET:
+            self._say("ready")  # what cannot be set is wrong until a slip comes out
         return able
 
     def _print(self, slip: Slip) -> bool | None:
