@@ -1,70 +1,17 @@
 """A real daemon with a SIM and a Wi-Fi, a real hub on the other side, each in a network namespace."""
 
-import json
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from namespaces import Namespace, namespaces
-from real_device import Device
-from real_hub import RealHub
-
-HUB = "203.0.113.9"
-SIM, WIFI = "wwan0", "wlan0"
-WITHIN_S = 30.0
-
-
-class There:
-    """A device in its namespace, and the hub's world."""
-
-    def __init__(self, device: Device, hub: RealHub, near: Namespace, world: Namespace) -> None:
-        self.device, self.hub, self.near, self.world = device, hub, near, world
-
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.device.vafa("status", "--json").stdout)
-        return found
-
-    def sent_by(self, name: str) -> int:
-        """Bytes the kernel counted out by an interface of the device."""
-        told = json.loads(self.near.ip("-j", "-s", "link", "show", "dev", name))
-        return int(told[0]["stats64"]["tx"]["bytes"])
-
-    def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first status that holds."""
-        ends_at = time.monotonic() + WITHIN_S
-        while not holds(status := self.status()):
-            assert time.monotonic() < ends_at, json.dumps(status, indent=1)
-        return status
-
-    def all_sent(self) -> dict[str, Any]:
-        return self.until(lambda status: status["queue"]["waiting"] == 0)
-
-    def links(self, status: dict[str, Any]) -> dict[str, str]:
-        return {link["name"]: link["state"] for link in status["links"]}
+from linked import SIM, WIFI, There, dropping, filters_needed, linked
 
 
 @pytest.fixture
 def there(tmp_path: Path) -> Iterator[There]:
-    with (
-        namespaces("device", "world") as (near, world),
-        tempfile.TemporaryDirectory(prefix="vafa-hub-") as folder,
-    ):
-        near.link_to(world, SIM, "far-sim", "198.51.100.2/24", "198.51.100.1/24")
-        near.link_to(world, WIFI, "far-wifi", "192.168.7.2/24", "192.168.7.1/24")
-        near.ip("route", "add", "default", "via", "198.51.100.1", "dev", SIM, "metric", "700")
-        near.ip("route", "add", "default", "via", "192.168.7.1", "dev", WIFI, "metric", "600")
-        world.ip("addr", "add", f"{HUB}/32", "dev", "lo")
-        Path(folder).chmod(0o755)  # as root, PostgreSQL runs as somebody else
-        hub = RealHub(Path(folder), host=HUB, inside=world.name)
-        device = Device(tmp_path / "device", inside=near.name)
-        with hub.running(), device.running():
-            merchant = hub.vafa("merchant", "add", "Kafe Negin")["merchants"][0]["merchant"]
-            code = hub.vafa("code", "add", merchant)["code"]
-            device.enrol(code, "--hub", hub.address, "--ca", str(hub.authority.file))
-            yield There(device, hub, near, world)
+    with linked(tmp_path) as it, it.device.running():
+        it.enrol()
+        yield it
 
 
 def test_the_link_that_carries_us_is_shown_and_a_lost_carrier_is_gone_around_though_its_route_stays(
@@ -100,3 +47,29 @@ def test_without_any_link_sales_go_on_and_wait_and_are_sent_when_one_comes_up(th
     status = there.all_sent()  # at once, not when the next try would have been
     assert there.links(status)[SIM] == "online"
     assert status["hub"]["reach"][0] is True
+
+
+def test_an_answer_that_gets_lost_one_way_leaves_every_row_at_the_hub_once(there: There) -> None:
+    filters_needed()
+    there.device.pay("1")
+    there.all_sent()
+    rows = there.at_hub()[0]
+    with dropping(there.near, "input", f'iifname "{WIFI}"'):  # what we send arrives, nothing comes back
+        there.device.pay("2")
+        there.until(lambda _: there.at_hub()[0] > rows)
+        assert there.status()["queue"]["waiting"] > 0
+        assert there.device.pay("3")["answer"] == "paid"
+    there.all_sent()
+    assert there.at_hub() == there.at_device()
+
+
+def test_a_lone_sale_costs_little_on_a_warm_connection_and_on_a_new_one(there: There) -> None:
+    for ref in "12":
+        there.device.pay(ref)
+        there.all_sent()
+    there.quiet(WIFI)
+    by_sim = sum(there.carried(SIM))
+    assert 300 < there.lone_event("3") <= 1_200
+    assert 2_000 < there.lone_event_on_a_new_connection("4") <= 4_400
+    assert sum(there.carried(SIM)) - by_sim < 1_500, "no handshake; only what the kernel itself says"
+    assert there.at_hub() == there.at_device()
