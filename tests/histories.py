@@ -33,7 +33,7 @@ from vafa.ledger.storage import connect_reader
 from vafa.ledger.tables import find_row
 from vafa.ledger.verify import verify
 from vafa.model import events
-from vafa.model.errors import Refused
+from vafa.model.errors import ProgrammeError, Refused
 from vafa.model.lots import usable
 from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme
@@ -315,6 +315,14 @@ def _said_by_oracle(life: Life, name: str, now: int) -> Said:
     return len(me.points), there, me.debt, life.visits(name), me.tier, dict(dated), stamps
 
 
+def _accepted(versions: tuple[Rules, ...]) -> bool:
+    """False for a programme whose chance numbers together are too fine: the document is refused."""
+    try:
+        return all(parse(rules.text()) for rules in versions)
+    except ProgrammeError:
+        return False
+
+
 class World:
     """A ledger under two versions of one random programme, and the clock over it."""
 
@@ -325,6 +333,8 @@ class World:
         self.settled: list[int] = []  # when the job ran
         self.shop = Shop(directory, START * 1000)
         self.rules = random_rules(self.chance, dict(wanted))
+        while not _accepted(self.rules):
+            self.rules = random_rules(self.chance, dict(wanted))
         starts = (START - 40 * DAY_S, START + SECOND_VERSION_DAY * DAY_S)
         for rules, start in zip(self.rules, starts, strict=True):
             self.shop.programmes.activate(parse(rules.text()), start)
