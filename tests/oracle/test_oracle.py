@@ -26,6 +26,7 @@ from vafa.model import lots as lot_law
 
 HERE = Path(__file__).parent
 WORLDS = 12
+RARE = {"lots are drawn oldest first": 60}  # seen only where an older lot lapses after a newer one
 SEEN_MIN = {
     "purchases": 2_500,
     "undoings": 1_000,
@@ -234,7 +235,7 @@ def test_a_bug_planted_in_the_rules_is_found(bug: str, monkeypatch: pytest.Monke
     PLANTED[bug](monkeypatch)
 
     def lives() -> None:
-        for seed in range(1_000, 1_000 + WORLDS):
+        for seed in range(1_000, 1_000 + (RARE.get(bug) or WORLDS)):
             histories.run(seed, 60, Counter(), histories.scratch(), WANTED.get(bug))
 
     with pytest.raises((histories.Disagreement, Impossible)):
