@@ -2,10 +2,15 @@
 
 import contextlib
 import random
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import histories
 import pytest
 from club_rules import at
+from oracle.rules import Rules
+from random_rules import random_rules
 from rich_shop import OTHER, PHONE, RICH, with_programme
 from shop import HASHED, TID, Shop, payment
 
@@ -84,12 +89,7 @@ def opened(directory: Path, text: str) -> Shop:
 
 @pytest.mark.parametrize("text", [RICH, *map(example, ("plain", "cafe", "grocery", "restaurant"))])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_same_programme_gives_no_difference(
-    tmp_path: Path, text: str, seed: int, request: pytest.FixtureRequest
-) -> None:
-    if seed == 1 and text == example("cafe"):
-        known = "a claim derives its bonuses anew, what-if does not yet: docs/programme.md says so"
-        request.applymarker(pytest.mark.xfail(reason=known, strict=True))
+def test_the_same_programme_gives_no_difference(tmp_path: Path, text: str, seed: int) -> None:
     shop = opened(tmp_path, text)
     try:
         busy(shop, seed)
@@ -123,7 +123,7 @@ def test_points_as_they_were_are_those_of_the_books(tmp_path: Path, seed: int) -
 def test_another_programme_gives_what_a_shop_that_had_it_from_the_start_gave(
     tmp_path: Path, before: str, after: str
 ) -> None:
-    """No unclaimed cards here: whoever claims under rules is decided by the claim, in both shops."""
+    """Cards wait here and are claimed: what a claim brings is derived anew too."""
     shops = [opened(tmp_path / name, text) for name, text in (("one", before), ("other", after))]
     try:
         for shop in shops:
@@ -132,8 +132,12 @@ def test_another_programme_gives_what_a_shop_that_had_it_from_the_start_gave(
             for number in range(80):
                 when = at("1405/02/01", "08:00") + number * 30_000
                 shop.wall_ms = when * 1000
-                amount = chance.choice([5_000, 40_000, 250_000])
-                key = shop.counter.post(payment(number, amount, paid_at=when), chance.choice(members)).key
+                amount, member = chance.choice([5_000, 40_000, 250_000]), chance.choice([*members, b""])
+                card = CardHint("603799", "1111", bytes([chance.randrange(4)]) * 32)
+                sold = shop.counter.post(payment(number, amount, paid_at=when, card=card), member)
+                key = sold.key
+                if sold.claim and chance.random() < 0.4:
+                    shop.members.claim(sold.claim, chance.choice(members), "test")
                 if chance.random() < 0.2:
                     part = chance.randrange(1, amount)
                     wish = Wish(Undoing.REFUND, key, request(number), part, None, "test")
@@ -149,6 +153,41 @@ def test_another_programme_gives_what_a_shop_that_had_it_from_the_start_gave(
     finally:
         for shop in shops:
             shop.ledger.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_lives_under_one_programme_give_no_difference(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that the histories do: merges, moves, holds, claims of cards of several purchases."""
+
+    def one_version(*given: Any) -> tuple[Rules, Rules]:
+        rules, _ = random_rules(*given)
+        return rules, rules
+
+    monkeypatch.setattr(histories, "random_rules", one_version)
+    world = histories.World(tmp_path, seed, Counter(), {})
+    try:
+        world.run(40)
+        found = tried(world.shop, parse(world.rules[0].text()))
+        assert found.different == ()
+        assert (found.points_was, found.outstanding_was) == (found.points_would, found.outstanding_would)
+    finally:
+        world.shop.ledger.close()
+
+
+def test_a_purchase_that_earned_nothing_on_a_card_is_claimed_with_the_others(tmp_path: Path) -> None:
+    below = example("plain").replace("minimum = 0", "minimum = 50_000")
+    shop = opened(tmp_path, below)
+    try:
+        shop.counter.post(payment(1, 40_000, card=HASHED))
+        code = shop.counter.post(payment(2, 60_000, card=HASHED)).claim
+        member = shop.members.known_id(PHONE)
+        shop.members.claim(code, member, "test")
+        found = tried(shop, parse(example("plain")))
+        assert [(each.holder, each.was, each.would) for each in found.different] == [(member.hex(), 6, 10)]
+    finally:
+        shop.ledger.close()
 
 
 def test_a_sale_below_the_minimum_earns_where_there_is_none(tmp_path: Path) -> None:

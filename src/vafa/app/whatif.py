@@ -12,8 +12,9 @@ from fractions import Fraction
 import msgspec
 
 from vafa.app import earning
+from vafa.app.whatif_life import Life, Sale, Side
 from vafa.books import standing as kept
-from vafa.books.rules import standing_told
+from vafa.books.rules import standing_forgotten, standing_told
 from vafa.club import tiers
 from vafa.club.bonuses import Customer
 from vafa.club.earn import NO_CARRY, Circumstances, Earned, earn, lot_dates, post
@@ -24,56 +25,10 @@ from vafa.ledger.reads import Entry
 from vafa.model import events
 from vafa.model.events import Nothing
 from vafa.model.identity import is_strong
-from vafa.model.lots import Lot, debit, lapse
 from vafa.model.payment import PaymentKey
-from vafa.model.standing import NOT_LOOKED_AT, unpack, unpack_window
+from vafa.model.standing import unpack, unpack_window
 
 PROGRESS_EVERY_ROWS = 5_000
-
-
-class Side(msgspec.Struct):
-    """A holder's points, as they were or as they would be. `earned` with what refunds took back."""
-
-    earned: int = 0
-    balance: int = 0
-    lots: tuple[Lot, ...] = ()
-
-    def credit(self, points: int, expires_at: int, seq: int) -> None:
-        """Points arrive, in a lot of their own where they lapse."""
-        self.balance += points
-        if points <= 0 or not expires_at:
-            return
-        last = self.lots[-1] if self.lots else None
-        if last is not None and last.expires_at == expires_at:
-            self.lots = (*self.lots[:-1], msgspec.structs.replace(last, points=last.points + points))
-        else:
-            self.lots = (*self.lots, Lot(expires_at, seq, points))
-
-    def debit(self, points: int, at: int) -> None:
-        """Points leave; what had lapsed by then is gone before."""
-        self.lapse(at)
-        drawn = debit(self.lots, max(self.balance, 0), min(points, max(self.balance, 0)))
-        self.lots, self.balance = drawn.kept, self.balance - points
-
-    def lapse(self, at: int) -> None:
-        """What lapsed by a UTC second goes."""
-        if self.lots and any(lot.expires_at <= at for lot in self.lots):
-            drawn = lapse(self.lots, max(self.balance, 0), at)
-            self.lots, self.balance = drawn.kept, self.balance - drawn.points
-
-
-class Life(msgspec.Struct):
-    """A holder under the other programme. `differs`: it has left the way the real one went."""
-
-    was: Side = msgspec.field(default_factory=Side)
-    would: Side = msgspec.field(default_factory=Side)
-    visits: int = 0
-    tier: str = ""
-    tier_since: int = 0
-    standing: bytes = b""
-    metric: bytes = b""
-    carry: Fraction = NO_CARRY
-    differs: bool = False
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -114,25 +69,25 @@ class Replay:
         self._programme = programme
         self._lives: dict[bytes, Life] = {}
         self._loose: dict[PaymentKey, Life] = {}
-        self._awards: dict[PaymentKey, tuple[events.Award | None, events.Award | None, Life]] = {}
-        self._left: dict[PaymentKey, int] = {}
+        self._sales: dict[PaymentKey, Sale] = {}
+        self._unearned: dict[bytes, list[PaymentKey]] = {}  # on a card nobody claimed, without a code
         self._owner_of: dict[bytes, bytes] = {}
+        self._answers_as: dict[bytes, bytes] = {}
         self._budget = Fraction(0)
         self._evaluated = 0
-        self._payments = 0
         self._now = 0
 
     def take(self, entry: Entry) -> None:  # noqa: PLR0912 - a table, a kind a line
         """One row."""
-        event, seq = entry.event, entry.row.seq
-        self._now = max(self._now, entry.row.at // 1000)
+        event, seq, at = entry.event, entry.row.seq, entry.row.at // 1000
+        self._now = max(self._now, at)
         match event:
             case events.Award():
-                self._award(event, seq, event.paid.paid_at or event.at or entry.row.at // 1000)
+                self._award(event, seq, event.paid.paid_at or event.at or at)
             case events.PaymentSeen(why=Nothing.BELOW_MINIMUM | Nothing.NO_PROGRAMME):
-                self._nothing(event, seq, event.paid.paid_at or entry.row.at // 1000)
-            case events.Reversal() | events.Refund():
-                self._undone(event, entry.row.at // 1000)
+                self._nothing(event, seq, event.paid.paid_at or at)
+            case events.Reversal() | events.Refund() if event.key in self._sales:
+                self._undone(event, self._sales[event.key], at)
             case events.Claim():
                 self._claimed(event, seq)
             case events.Adjust() if event.by != earning.RULE:
@@ -145,13 +100,20 @@ class Replay:
                 self._by_hand(self._life(event.holder), event.points, 0, seq)
             case events.Enrol():
                 self._life(event.member)
-            case events.AwardMoved():
-                self._moved(event, seq)
+            case events.AwardMoved() if event.key in self._sales:
+                self._moved(event, self._sales[event.key], seq)
             case events.Bind():
                 self._owner_of[event.token] = event.member
+            case events.Merge():
+                self._answers_as[event.alias] = event.member
+            case events.Unmerge():
+                self._answers_as.pop(event.alias, None)
             case events.Profile():
                 life = self._life(event.member)
                 life.standing = standing_told(life.standing, event)
+            case events.Forget():
+                life = self._life(event.member)
+                life.standing = standing_forgotten(life.standing)
             case _:
                 pass
 
@@ -172,7 +134,7 @@ class Replay:
         ]
         different.sort(key=lambda each: (-abs(each.would - each.was), each.holder))
         return WhatIf(
-            self._programme.id.hex(), self._payments, len(lives), was, would, there, there_would,
+            self._programme.id.hex(), len(self._sales), len(lives), was, would, there, there_would,
             cost(was, value_was), cost(would, value), cost(there, value_was), cost(there_would, value),
             tuple(different),
         )  # fmt: skip
@@ -181,61 +143,76 @@ class Replay:
         return self._lives.setdefault(holder, Life())
 
     def _award(self, award: events.Award, seq: int, at: int) -> None:
-        self._payments += 1
         life = self._life(award.holder) if award.holder else self._loose.setdefault(award.paid.key, Life())
         self._gains(life.was, award.points, award.expires_at, seq)
-        self._decided(award, life, seq, at)
-        if self._awards[award.paid.key][1] != award:
-            life.differs = True
+        sale = Sale(award, at, seq, life, award.paid.amount, earned=True)
+        self._sales[award.paid.key] = sale
+        self._bought(sale, award)
 
     def _nothing(self, event: events.PaymentSeen, seq: int, at: int) -> None:
         """A sale that earned nothing may earn now: for whom its card says, as far as the journal tells."""
-        self._payments += 1
-        card = event.paid.card
+        key, card = event.paid.key, event.paid.card
         holder = self._owner_of.get(card, card if is_strong(card) else b"")
-        life = self._life(holder) if holder else self._loose.setdefault(event.paid.key, Life())
+        while holder in self._answers_as:
+            holder = self._answers_as[holder]
+        if holder == card and card:
+            self._unearned.setdefault(card, []).append(key)
+        life = self._life(holder) if holder else self._loose.setdefault(key, Life())
         blank = events.Award(event.paid, holder, "", b"", 0, (0, 1), (0, 1), 0, 0, 0)
-        self._decided(blank, life, seq, at)
-        self._awards[event.paid.key] = (None, *self._awards[event.paid.key][1:])
-        life.differs |= self._awards[event.paid.key][1] is not None
+        sale = self._sales[key] = Sale(blank, at, seq, life, event.paid.amount, earned=False)
+        self._bought(sale, None)
 
-    def _decided(self, award: events.Award, life: Life, seq: int, at: int) -> None:
-        """The sale under the other programme, and what follows it."""
-        programme = self._programme
-        self._evaluate(at)
-        around = Circumstances(
-            0 if programme.is_plain else at,
-            award.less,
-            Customer(bool(award.holder), life.visits, life.tier, unpack(life.standing)),
-            self._budget,
-        )
-        if award.programme == programme.id and not life.differs:
-            earned, before = again(programme, award), award.standing
-            real = life.standing if before == NOT_LOOKED_AT else before
-        else:
-            paid, is_sale, before = award.paid, True, life.standing
-            earned = earn(programme, paid.amount, paid.currency, is_sale, life.carry, around)
-            real = before
-        if not isinstance(earned, Earned):
-            self._awards[award.paid.key] = (award, None, life)
+    def _bought(self, sale: Sale, stored: events.Award | None) -> None:
+        """A sale as it is made, and what follows it."""
+        earned, life = self._decided(sale, stored), sale.life
+        if earned is None or sale.would is None:
             return
-        would = msgspec.structs.replace(
-            award, **stored_parts(earned), programme=programme.id, at=around.at, standing=before
-        )
-        if not (award.programme == programme.id and not life.differs):
-            would = msgspec.structs.replace(
-                would, carry=life.carry.as_integer_ratio(), visits=life.visits, tier=life.tier,
-                budget=self._budget.as_integer_ratio() if programme.budget else None,
-            )  # fmt: skip
-        self._awards[award.paid.key] = (award, would, life)
         life.carry = earned.carry_after
         self._budget += earned.contribution
-        self._gains(life.would, earned.points, earned.expires_at, seq)
-        if would.at:
-            life.standing = kept.after_award(real, life.visits, would)
-            life.metric = kept.counted_in(life.metric, would.counted)
-        life.visits += 1
-        self._follow(would, life, seq)
+        self._gains(life.would, earned.points, earned.expires_at, sale.row)
+        life.remember(sale.would)
+        self._follow(sale.would, life, sale.row)
+
+    def _decided(self, sale: Sale, stored: events.Award | None) -> Earned | None:
+        """What a sale earns under the other programme; its `would` is the award for it.
+
+        `stored`: what it earned in this life as it was. While that life is the real one and the version the
+        same, its inputs hold: what they came from, this replay need not see.
+        """
+        self._evaluate(sale.at)
+        life = sale.life
+        if stored is not None and stored.programme == self._programme.id and not life.differs:
+            earned, would = again(self._programme, stored), stored
+            if stored.at:
+                life.visits, life.tier = stored.visits, stored.tier
+        else:
+            earned, would = self._anew(sale)
+        sale.would = None
+        if isinstance(earned, Earned):
+            sale.would = msgspec.structs.replace(would, **stored_parts(earned))
+        life.differs |= sale.would != stored
+        return earned if isinstance(earned, Earned) else None
+
+    def _anew(self, sale: Sale) -> tuple[Earned | Nothing, events.Award]:
+        """What the other programme gives, and the award with what it looked at."""
+        programme, life, paid = self._programme, sale.life, sale.facts.paid
+        budget = self._budget
+        if sale.would is not None:  # claimed: its own points stand in the budget already
+            budget = max(NO_CARRY, budget - Fraction(*sale.would.contribution))
+        is_sale, holder = True, sale.facts.holder
+        around = Circumstances(
+            0 if programme.is_plain else sale.at,
+            sale.facts.less,
+            Customer(bool(holder), life.visits, life.tier, unpack(life.standing)),
+            budget,
+        )
+        earned = earn(programme, paid.amount, paid.currency, is_sale, life.carry, around)
+        award = msgspec.structs.replace(
+            sale.facts, programme=programme.id, carry=life.carry.as_integer_ratio(), at=around.at,
+            visits=life.visits, tier=life.tier, standing=life.standing,
+            budget=budget.as_integer_ratio() if programme.budget else None,
+        )  # fmt: skip
+        return earned, award
 
     def _follow(self, would: events.Award, life: Life, seq: int) -> None:
         programme = self._programme
@@ -279,74 +256,80 @@ class Replay:
             else:
                 side.debit(-points, self._now)
 
-    def _undone(self, event: events.Reversal | events.Refund, at: int) -> None:
-        life = self._awards[event.key][2] if event.key in self._awards else None
-        if life is None:
+    def _undone(self, event: events.Reversal | events.Refund, sale: Sale, at: int) -> None:
+        life, void = sale.life, isinstance(event, events.Reversal)
+        life.was.lose(event.points, event.forgiven, at)
+        before, eligible = sale.contributes, sale.eligible
+        sale.left -= event.amount
+        sale.voided |= void
+        if sale.would is None:
             return
-        life.was.earned -= event.points
-        life.was.debit(event.points, at)
-        _, would, _ = self._awards[event.key]
-        if would is None:
-            return
-        left = self._left.get(event.key, would.paid.amount)
-        before, after = earning.left(would, left), earning.left(would, left - event.amount)
-        self._left[event.key] = left - event.amount
-        posted = post(life.carry, after.contribution - before.contribution)
-        life.carry = posted.carry_after
-        life.would.earned += posted.points
-        life.would.debit(-posted.points, at)
-        eligible = tiers.in_rial(before.eligible - after.eligible, would.paid.currency)
-        whole = isinstance(event, events.Reversal)
-        life.metric = kept.counted_in(
-            life.metric, tiers.taken_out(would.counted, eligible, -posted.points, int(whole))
-        )
+        posted = post(life.carry, sale.contributes - before)
+        life.carry, points = posted.carry_after, -posted.points
+        forgiven = event.forgiven if not life.differs else life.would.forgiven(self._programme, points)
+        life.would.lose(points, forgiven, at)
+        gone = sale.counted_of(eligible - sale.eligible, points, int(void))
+        life.metric = kept.counted_in(life.metric, gone)
         if isinstance(event, events.Reversal):
             life.visits -= 1
-            going = msgspec.structs.replace(event, stamps=would.stamps, granted=would.granted)
+            going = msgspec.structs.replace(event, stamps=sale.would.stamps, granted=sale.would.granted)
             life.standing = kept.after_void(life.standing, going)
 
-    def _moved(self, event: events.AwardMoved, seq: int) -> None:
+    def _moved(self, event: events.AwardMoved, sale: Sale, seq: int) -> None:
         """A purchase was somebody else's: what is left of it goes there, under either programme."""
-        if event.key not in self._awards:
-            return
-        was, would, giver = self._awards[event.key]
-        taker = self._life(event.to_holder)
-        same = was == would and not giver.differs and not taker.differs
-        giver.was.earned -= event.points_out
-        giver.was.debit(event.points_out, self._now)
+        giver, taker, would = sale.life, self._life(event.to_holder), sale.would
+        giver.was.lose(event.points_out, event.forgiven, self._now)
         self._gains(taker.was, event.points_in, event.expires_at, seq)
-        self._awards[event.key] = (was, would, taker)
-        giver.visits, taker.visits = giver.visits - 1, taker.visits + 1
+        sale.life, sale.facts = taker, msgspec.structs.replace(sale.facts, holder=event.to_holder)
         if would is None:
             return
-        whole = earning.left(would, self._left.get(event.key, would.paid.amount)).contribution
-        out, into = post(giver.carry, -whole), post(taker.carry, whole)
+        out, into = post(giver.carry, -sale.contributes), post(taker.carry, sale.contributes)
         giver.carry, taker.carry = out.carry_after, into.carry_after
-        points_out = event.points_out if same else -out.points
-        giver.would.earned -= points_out
-        giver.would.debit(points_out, self._now)
-        self._gains(taker.would, event.points_in if same else into.points, would.expires_at, seq)
+        forgiven = event.forgiven if not giver.differs else giver.would.forgiven(self._programme, -out.points)
+        giver.would.lose(-out.points, forgiven, self._now)
+        self._gains(taker.would, into.points, would.expires_at, seq)
+        counted = sale.counted_of(sale.eligible, -out.points, 1)
+        going = msgspec.structs.replace(
+            event, stamps=would.stamps, granted=would.granted, at=would.at, counted=counted
+        )
+        giver.visits, taker.visits = giver.visits - 1, taker.visits + 1
+        giver.standing = kept.after_void(giver.standing, going)
+        taker.standing = kept.after_move(taker.standing, going)
+        giver.metric = kept.counted_in(giver.metric, counted)
+        if counted is not None:
+            arrives = msgspec.structs.replace(counted, value=-counted.value)
+            taker.metric = kept.counted_in(taker.metric, arrives)
 
     def _claimed(self, event: events.Claim, seq: int) -> None:
-        """Waiting payments become the member's, with their contributions; nothing is left where they were."""
+        """Waiting payments become the member's, each earned anew as if the member had joined first; nothing
+        is left where they were."""
         member = self._life(event.member)
+        expires_at = event.award.expires_at if event.award else 0
+        keys = [key for part in event.parts for key in part.keys]
+        keys += self._unearned.pop(event.token, [])
         for part in event.parts:
-            found = [(key, *self._awards[key]) for key in part.keys if key in self._awards]
-            same = not member.differs and all(was == would for _, was, would, _ in found)
-            total = Fraction(0)
-            for key, was, would, _ in found:
-                if would is not None:
-                    left = self._left.get(key, would.paid.amount)
-                    total += earning.left(would, left).contribution
-                self._awards[key] = (was, would, member)
-                self._loose.pop(key, None)
-            posted = post(member.carry, total)
-            member.carry = posted.carry_after
-            member.visits += len(part.keys)
-            self._gains(member.was, part.points_in, 0, seq)
-            self._gains(member.would, part.points_in if same else posted.points, 0, seq)
-        if event.token:
-            self._lives.pop(event.token, None)
+            self._gains(member.was, part.points_in, expires_at, seq)
+        sales = [self._sales[key] for key in keys if key in self._sales]
+        for sale in sorted(sales, key=lambda each: each.row):
+            sale.facts = msgspec.structs.replace(sale.facts, holder=event.member, claim="")
+            sale.life = member
+            self._loose.pop(sale.facts.paid.key, None)
+            if not sale.voided:
+                self._arrives(sale, event.award if sale.earned else None, seq)
+        self._lives.pop(event.token, None)
+
+    def _arrives(self, sale: Sale, stored: events.Award | None, seq: int) -> None:
+        """A claimed sale in its member's life: what it earns there less what went back while it waited."""
+        earned, life = self._decided(sale, stored), sale.life
+        if earned is None or sale.would is None:
+            return
+        came = post(Fraction(*sale.would.carry), sale.contributes)
+        life.carry = came.carry_after
+        self._gains(life.would, came.points, earned.expires_at, seq)
+        life.remember(sale.would)
+        gone = sale.counted_of(earned.eligible - sale.eligible, earned.points - came.points, 0)
+        life.metric = kept.counted_in(life.metric, gone)
+        self._follow(sale.would, life, seq)
 
 
 def _sides(lives: Iterable[tuple[bytes, Life]]) -> tuple[list[Side], list[Side]]:

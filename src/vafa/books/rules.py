@@ -117,6 +117,12 @@ def standing_told(packed: bytes, event: events.Profile) -> bytes:
     return remembered_of.pack(known)
 
 
+def standing_forgotten(packed: bytes) -> bytes:
+    """The standing that a bare id keeps of a person who was forgotten."""
+    known = remembered_of.unpack(packed)
+    return remembered_of.pack(msgspec.structs.replace(known, birthday=None, referrer=b""))
+
+
 def _told(event: events.Profile, old: PersonRow | None) -> tuple[Change, ...]:
     """The change of what was asked and told."""
     before = old or PersonRow(event.member)
@@ -133,9 +139,8 @@ def forget(event: events.Forget, _seq: int, state: State, till: TillSums) -> Eff
     old = state.find(MemberRow, (event.member,))
     if old is None or old.state != MemberState.ACTIVE:
         raise Impossible("there is no such member to forget")
-    known = msgspec.structs.replace(remembered_of.unpack(old.standing), birthday=None, referrer=b"")
     bare = msgspec.structs.replace(
-        old, state=MemberState.FORGOTTEN, last4="", standing=remembered_of.pack(known)
+        old, state=MemberState.FORGOTTEN, last4="", standing=standing_forgotten(old.standing)
     )
     changes = [Change(old, bare)]
     person = state.find(PersonRow, (event.member,))
