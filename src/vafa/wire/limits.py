@@ -16,5 +16,7 @@ PROGRAMMES_MAX = 20
 MEMBERS_MAX = 1_000
 MEMBER_TOKENS_MAX = 32
 MESSAGES_MAX = 200
+BRANCH_BYTES_MAX = 64 * 1024  # of rows a device lost, packed
+BRANCHES_MAX = 20  # of them a device names what it has counted of; a device is restored now and then
 TEXT_CHARS_MAX = 500
 DOCUMENT_CHARS_MAX = 65_536

@@ -103,6 +103,7 @@ class SyncRequest(Message, frozen=True, tag=1):
     before    the mark the rows follow; without rows: the newest row there is
     head      the whole chain hash after the last row sent; the hub recomputes it. b'' without rows
     newest    the newest seq of the journal, so the hub sees what waits
+    counted   the last rows it has counted of each branch it lost, the newest first; None: it takes none now
     """
 
     rows: bytes
@@ -111,6 +112,7 @@ class SyncRequest(Message, frozen=True, tag=1):
     newest: Count
     have: Have = Have()
     facts: Facts | None = None
+    counted: Annotated[tuple[Mark, ...], Meta(max_length=limits.BRANCHES_MAX)] | None = None
 
 
 class Programme(Message, frozen=True):
@@ -156,6 +158,24 @@ class Note(Message, frozen=True):
     text: Text
 
 
+class Branch(Message, frozen=True):
+    """Rows of this device's own number that its journal does not have: it was restored from a backup, or a
+    copy of it went on. They follow the row before `first`, or the last of them that it has counted.
+
+    first      the chain hash of the branch's first row: the branch's name
+    rows       wire.rows.pack of consecutive whole rows
+    head       the chain hash after the last of them
+    newest     the seq of the newest row the hub holds of the branch
+    signature  the hub's, of where these rows end (wire.signing.branch_input)
+    """
+
+    first: Hash
+    rows: bytes
+    head: Hash
+    newest: Count
+    signature: Signature
+
+
 class SyncAnswer(Message, frozen=True, tag=1):
     """What the hub holds, and what the device should know.
 
@@ -167,6 +187,7 @@ class SyncAnswer(Message, frozen=True, tag=1):
     more         more waits to come down: ask again at once
     retry_s      wait at least so long before the next request (0: as the device likes)
     suspense     rows of this device that the hub holds and could not book
+    branch       rows it lost, to be counted again; None when it has them all
     """
 
     received: Mark
@@ -181,6 +202,7 @@ class SyncAnswer(Message, frozen=True, tag=1):
     more: bool = False
     retry_s: Count = 0
     suspense: Count = 0
+    branch: Branch | None = None
 
 
 class EnrolRequest(Message, frozen=True, tag=2):
