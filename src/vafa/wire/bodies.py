@@ -21,14 +21,21 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder()
 
 
+def _no_ext(code: int, _data: memoryview) -> Any:
+    raise ValueError(f"extension {code} in a journal's body")
+
+
+_without_ext = msgspec.msgpack.Decoder(ext_hook=_no_ext)
+
+
 def parts_of(body: bytes) -> Any:
     """The body's parts; None where it is no plain canonical MessagePack, which then travels as it is."""
     try:
-        parts = _decoder.decode(body)
+        parts = _without_ext.decode(body)
         canonical = _encoder.encode(parts) == body
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    return parts if canonical and isinstance(parts, list) and not any(map(_is_ext, _leaves(parts))) else None
+    return parts if canonical and isinstance(parts, list) else None
 
 
 def tokens_of(parts: Any) -> Iterator[bytes]:

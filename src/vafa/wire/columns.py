@@ -8,6 +8,7 @@ Nothing tells a column's length: the reader knows it from what it has read befor
 and ends in Malformed, never in another error.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from vafa.model.errors import Malformed
@@ -32,11 +33,9 @@ def unzigzag(number: int) -> int:
 
 def width_of(numbers: Sequence[int]) -> int:
     """The bits a number that give the fewest in all, larger ones being escaped."""
-    lengths = [0] * 65
-    for number in numbers:
-        lengths[min((number + 1).bit_length(), 64)] += 1
+    lengths = Counter([(number + 1).bit_length() for number in numbers])
     best, best_bits, above = _WIDTH_MAX, 1 << 62, 0
-    for width in range(64, 0, -1):
+    for width in range(max(lengths, default=0), 0, -1):
         # numbers with more bits than `width` are escaped: all ones, then a varint in the plain stream
         if width <= _WIDTH_MAX:
             bits = width * len(numbers) + above
@@ -44,6 +43,28 @@ def width_of(numbers: Sequence[int]) -> int:
                 best, best_bits = width, bits
         above += lengths[width] * (width + 10)
     return best if any(numbers) else 0
+
+
+def _joined(numbers: list[int], width: int) -> int:
+    """Numbers of `width` bits as one, the first lowest: pair by pair, so that few additions are of long ones."""
+    while len(numbers) > 1:
+        if len(numbers) % 2:
+            numbers.append(0)
+        pairs = iter(numbers)
+        numbers = [low | high << width for low, high in zip(pairs, pairs, strict=True)]
+        width *= 2
+    return numbers[0]
+
+
+def _parted(joined: int, width: int, count: int) -> list[int]:
+    """The numbers again."""
+    wide = width << (count - 1).bit_length()
+    numbers = [joined]
+    while wide > width:
+        wide //= 2
+        mask = (1 << wide) - 1
+        numbers = [half for number in numbers for half in (number & mask, number >> wide)]
+    return numbers[:count]
 
 
 class Writer:
@@ -62,12 +83,11 @@ class Writer:
 
     def small(self, numbers: Iterable[int]) -> None:
         """Numbers with structure: mostly below 128, often the same."""
-        plain = self.plain
-        for number in numbers:
-            if number < 0x80:
-                plain.append(number)
-            else:
-                plain += varint(number)
+        told = list(numbers)
+        if told and max(told) < 0x80:
+            self.plain += bytes(told)
+        else:
+            self.plain += b"".join(map(varint, told))
 
     def wide(self, numbers: Sequence[int]) -> None:
         """Numbers without structure, in as many bits each as serves most of them."""
@@ -79,14 +99,9 @@ class Writer:
         self.plain.append(width)
         if not width:
             return
-        escape, escaped = (1 << width) - 1, []
-        for number in numbers:
-            if number >= escape:
-                escaped.append(number - escape)
-                self._put(escape, width)
-            else:
-                self._put(number, width)
-        self.small(escaped)
+        escape = (1 << width) - 1
+        self._put(_joined([min(number, escape) for number in numbers], width), width * len(numbers))
+        self.small(number - escape for number in numbers if number >= escape)
 
     def flags(self, flags: Sequence[int]) -> None:
         """Zeros and ones without structure."""
@@ -135,6 +150,10 @@ class Reader:
 
     def small(self, count: int) -> list[int]:
         plain, at, numbers = self._plain, self._at, []
+        chunk = plain[at : at + count]
+        if len(chunk) == count and chunk.isascii():
+            self._at += count
+            return list(chunk)
         for _ in range(count):
             if at < len(plain) and plain[at] < 0x80:
                 numbers.append(plain[at])
@@ -154,7 +173,7 @@ class Reader:
         if not width:
             return [0] * count
         escape = (1 << width) - 1
-        numbers = [self._take(width) for _ in range(count)]
+        numbers = _parted(self._take(width * count), width, count)
         escapes = [place for place, number in enumerate(numbers) if number == escape]
         for place, more in zip(escapes, self.small(len(escapes)), strict=True):
             numbers[place] += more
@@ -200,7 +219,7 @@ class Reader:
 
     def _take(self, width: int) -> int:
         while self._bit_count < width:
-            chunk = self._raw[self._raw_at : self._raw_at + 32]
+            chunk = self._raw[self._raw_at : self._raw_at + max(32, (width - self._bit_count + 7) // 8)]
             if not chunk:
                 raise Malformed("the bits end before the last number")
             self._bits |= int.from_bytes(chunk, "little") << self._bit_count
