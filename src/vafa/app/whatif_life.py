@@ -12,6 +12,7 @@ from vafa.club.programme import Programme
 from vafa.club.rewards import debt_and_forgiven
 from vafa.model import events
 from vafa.model.lots import Lot, debit, lapse
+from vafa.model.remembering import after_award
 from vafa.model.standing import NOT_LOOKED_AT
 
 
@@ -73,7 +74,7 @@ class Life(msgspec.Struct):
         """What rules remember of a purchase: visit, stamps, rights, metric."""
         if would.at:
             seen = self.standing if would.standing == NOT_LOOKED_AT else would.standing
-            self.standing = kept.after_award(seen, self.visits, would)
+            self.standing = after_award(seen, self.visits, would)
             self.metric = kept.counted_in(self.metric, would.counted)
         self.visits += 1
 

@@ -15,6 +15,7 @@ from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model import standing as remembered_of
 from vafa.model.lots import Lot, next_lapse
+from vafa.model.remembering import after_award
 
 NAME, BIRTHDAY, CONSENT, REFERRER, FEEDBACK = 1, 2, 4, 8, 16  # bits of Profile.fields
 ASKED = NAME | BIRTHDAY | CONSENT | REFERRER
@@ -36,7 +37,7 @@ def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> Me
     require(seen, "the award was decided on another standing of the member")
     return msgspec.structs.replace(
         row,
-        standing=standing.after_award(row.standing, row.visits, event),
+        standing=after_award(row.standing, row.visits, event),
         metric=standing.counted_in(row.metric, event.counted),
     )
 

@@ -1,36 +1,10 @@
 """What events make the books remember of a holder for the rules; which numbers, `club` decided."""
 
-from fractions import Fraction as Exact
-from math import ceil
-
 import msgspec
 
 from vafa.model import events
-from vafa.model.standing import Fraction, Stamp, Standing, Window, pack, pack_window, unpack, unpack_window
-
-DENOMINATOR_MAX = 2**40  # of a day's points; a finer fraction counts as the whole point above it
-
-
-def after_award(packed: bytes, visits: int, event: events.Award) -> bytes:
-    """The standing after an award that was decided on it; `visits` are those before it."""
-    old = unpack(packed)
-    contribution = event.contribution
-    if event.day and event.day == old.day:
-        contribution = _sum(old.day_points, contribution)
-    used = dict(event.granted)
-    given = {stamp.id: stamp for stamp in old.stamps}
-    for rule, count in event.stamps:
-        given[rule] = Stamp(rule, old.stamp(rule).count + count, event.at)
-    new = msgspec.structs.replace(
-        old,
-        first_at=old.first_at if old.first_at and visits else event.at,
-        last_at=max(old.last_at, event.at),
-        day=event.day or old.day,
-        day_points=contribution if event.day else old.day_points,
-        stamps=_sorted_stamps(given),
-        granted=tuple(sorted((dict(old.granted) | used).items())) if used else old.granted,
-    )
-    return pack(new)
+from vafa.model.remembering import sorted_stamps
+from vafa.model.standing import Stamp, Standing, Window, pack, pack_window, unpack, unpack_window
 
 
 def after_void(packed: bytes, event: events.Reversal | events.AwardMoved) -> bytes:
@@ -44,7 +18,7 @@ def after_void(packed: bytes, event: events.Reversal | events.AwardMoved) -> byt
         given[rule] = msgspec.structs.replace(stamp, count=max(0, stamp.count - count))
     back = set(event.granted)
     granted = tuple(each for each in old.granted if each not in back)
-    return pack(msgspec.structs.replace(old, stamps=_sorted_stamps(given), granted=granted))
+    return pack(msgspec.structs.replace(old, stamps=sorted_stamps(given), granted=granted))
 
 
 def after_move(packed: bytes, event: events.AwardMoved) -> bytes:
@@ -63,7 +37,7 @@ def after_move(packed: bytes, event: events.AwardMoved) -> bytes:
         old,
         first_at=min(old.first_at or event.at, event.at),
         last_at=max(old.last_at, event.at),
-        stamps=_sorted_stamps(given),
+        stamps=sorted_stamps(given),
         granted=tuple(sorted(used.items())),
     )
     return pack(new)
@@ -85,15 +59,4 @@ def counted_in(packed: bytes, change: events.Counted | None) -> bytes:
 def with_stamp(standing: Standing, stamp: Stamp) -> Standing:
     """The standing with one stamp card as it is now."""
     given = {each.id: each for each in standing.stamps} | {stamp.id: stamp}
-    return msgspec.structs.replace(standing, stamps=_sorted_stamps(given))
-
-
-def _sorted_stamps(given: dict[str, Stamp]) -> tuple[Stamp, ...]:
-    return tuple(sorted((stamp for stamp in given.values() if stamp.at), key=lambda stamp: stamp.id))
-
-
-def _sum(one: Fraction, other: Fraction) -> Fraction:
-    total = Exact(*one) + Exact(*other)
-    if total.denominator > DENOMINATOR_MAX:  # versions of unlike rates met on one day
-        return ceil(total), 1
-    return total.numerator, total.denominator
+    return msgspec.structs.replace(standing, stamps=sorted_stamps(given))

@@ -14,14 +14,14 @@ import msgspec
 from vafa.model import events
 from vafa.model.errors import Malformed
 from vafa.model.events import Kind
-from vafa.wire.bodies import parts_of
+from vafa.wire import award_rules
 from vafa.wire.columns import Reader, Writer, unzigzag, zigzag
+from vafa.wire.foretelling import FIRST_FIELD
 
 Fraction = tuple[int, int]
 NUMBER_MAX = 2**53
 NO_CARRY: Fraction = (0, 1)
 _TEXT_CHARS_MAX = 200
-FIELDS = 10  # of an award in columns; what was appended since travels as it is written
 _encoder = msgspec.msgpack.Encoder()
 _OF_RATE, _OWN = 0, 1  # a told carry is so many parts of the rate's denominator, or has its own
 
@@ -37,33 +37,22 @@ class Bare(msgspec.Struct, frozen=True):
     known_by: int
 
 
-class Modelled(msgspec.Struct, frozen=True):
-    """An award the columns carry exactly, and the fields behind `known_by` that they do not, as written."""
-
-    award: events.Award
-    more: list[Any]
-
-
-def modelled(kind: int, body: bytes) -> Modelled | None:
+def modelled(kind: int, body: bytes) -> events.Award | None:
     """The award in a row's body when the columns carry it exactly; None: the body travels as it is."""
     if kind != Kind.AWARD:
         return None
-    parts = parts_of(body)
-    if parts is None or len(parts) < FIELDS:
-        return None
-    more = parts[FIELDS:]
     try:
-        award = events.decode(kind, _encoder.encode(parts[:FIELDS]))
-    except (ValueError, RecursionError):
+        award = events.decode(kind, body)
+        exact = events.encode(award) == body
+    except (ValueError, OverflowError, RecursionError):
         return None
-    if not isinstance(award, events.Award) or body_of(award, more) != body:
-        return None
-    return Modelled(award, more) if _fits(award) else None
+    assert isinstance(award, events.Award)
+    return award if exact and _fits(award) else None
 
 
-def body_of(award: events.Award, more: list[Any]) -> bytes:
-    """The body again."""
-    return _encoder.encode([*msgspec.structs.astuple(award)[:FIELDS], *more])
+def first_body_of(award: events.Award, more: list[Any]) -> bytes:
+    """The body of an award that was packed before rules had columns: `more` are their fields as written."""
+    return _encoder.encode([*msgspec.structs.astuple(award)[:FIRST_FIELD], *more])
 
 
 def _fits(award: events.Award) -> bool:
@@ -78,17 +67,27 @@ def _fits(award: events.Award) -> bool:
     tokens = (paid.card, award.holder, award.programme)
     if max(map(len, texts)) > _TEXT_CHARS_MAX or max(map(len, tokens)) > 32:
         return False
-    if any(den < 1 or gcd(num, den) != 1 for num, den in (award.contribution, award.carry)):
-        return False
-    if not award.eligible and award.contribution != NO_CARRY:
-        return False
-    return award.points == _floor(award.carry, award.contribution)
+    for num, den in (award.contribution, award.carry):
+        if den < 1 or gcd(num, den) != 1:
+            return False
+    return award.points == _floor(award.carry, award.contribution) and _has_rate(award)
 
 
-def write(awards: Sequence[events.Award], out: Writer) -> None:
-    """Rates, carries, balances."""
-    _write_rates(awards, out)
-    denominators = _denominators([(a.programme, _rate(a)) for a in awards])
+def _has_rate(award: events.Award) -> bool:
+    """True when a rate and what the rules' fields tell give the contribution."""
+    if not events.has_grown(award):
+        return bool(award.eligible) or award.contribution == NO_CARRY
+    if not award_rules.fits(award):
+        return False
+    num, den = _by_rate(award, award_rules.unexplained(award.fixed, award.clipped))
+    return num >= 0 and max(num, den) <= NUMBER_MAX and (bool(award.eligible) or not num)
+
+
+def write(awards: Sequence[events.Award], extras: Sequence[Fraction], out: Writer) -> None:
+    """Rates, carries, balances. `extras`: what of each contribution no rate explains."""
+    rates = [_rate(award, extra) for award, extra in zip(awards, extras, strict=True)]
+    _write_rates(awards, rates, out)
+    denominators = _denominators([(a.programme, rate) for a, rate in zip(awards, rates, strict=True)])
     _write_carries(awards, denominators, out)
     balance_of: dict[bytes, int] = {}
     failed, told = [], []
@@ -104,10 +103,13 @@ def write(awards: Sequence[events.Award], out: Writer) -> None:
     out.wide(told)
 
 
-def read(bare: Sequence[Bare], into: Reader) -> list[events.Award]:
-    """The awards, whole again."""
+def read(bare: Sequence[Bare], extras: Sequence[Fraction], into: Reader) -> list[events.Award]:
+    """The awards again, but for their rules' fields."""
     rates = _read_rates(bare, into)
-    changes = [_reduced(one.eligible * num, den) for one, (num, den) in zip(bare, rates, strict=True)]
+    changes = [
+        _changed(one.eligible * num, den, extra)
+        for one, (num, den), extra in zip(bare, rates, extras, strict=True)
+    ]
     denominators = _denominators([(one.programme, rate) for one, rate in zip(bare, rates, strict=True)])
     carries = _read_carries(bare, changes, denominators, into)
     points = [_floor(carry, change) for carry, change in zip(carries, changes, strict=True)]
@@ -136,15 +138,14 @@ def read(bare: Sequence[Bare], into: Reader) -> list[events.Award]:
     return awards
 
 
-def _write_rates(awards: Sequence[events.Award], out: Writer) -> None:
+def _write_rates(awards: Sequence[events.Award], rates: Sequence[Fraction], out: Writer) -> None:
     """0: as the programme's last award. Else a place in the list of rates told, which may be a new one."""
     rate_of: dict[bytes, Fraction] = {}
     places: dict[Fraction, int] = {}
     numbers, told = [], list[int]()
-    for award in awards:
+    for award, rate in zip(awards, rates, strict=True):
         if not award.eligible:
             continue
-        rate = _rate(award)
         if rate_of.get(award.programme) == rate:
             numbers.append(0)
             continue
@@ -238,11 +239,29 @@ def _read_carries(
     return carries
 
 
-def _rate(award: events.Award) -> Fraction:
+def _rate(award: events.Award, extra: Fraction) -> Fraction:
     """Points for one minor unit; (0, 1) where nothing was eligible."""
     if not award.eligible:
         return NO_CARRY
-    return _reduced(award.contribution[0], award.contribution[1] * award.eligible)
+    num, den = _by_rate(award, extra)
+    return _reduced(num, den * award.eligible)
+
+
+def _by_rate(award: events.Award, extra: Fraction) -> Fraction:
+    """The part of the contribution that a rate explains."""
+    if not extra[0]:
+        return award.contribution
+    (num, den), (less, of) = award.contribution, extra
+    return _reduced(num * of - less * den, den * of)
+
+
+def _changed(numerator: int, denominator: int, extra: Fraction) -> Fraction:
+    """The contribution: what the rate explains, and the rest."""
+    if extra[0]:
+        numerator, denominator = numerator * extra[1] + extra[0] * denominator, denominator * extra[1]
+        if numerator < 0:
+            raise Malformed("a contribution is below zero")
+    return _reduced(numerator, denominator)
 
 
 def _reduced(numerator: int, denominator: int) -> Fraction:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from vafa.model import events
 from vafa.model.errors import Malformed
 from vafa.model.payment import PaymentKey, Scheme
-from vafa.wire import award_points
+from vafa.wire import award_points, award_rules
+from vafa.wire.award_rules import Told
 from vafa.wire.columns import Reader, Writer, unzigzag, zigzag
 from vafa.wire.numbered import NumberedTexts, TextTable, read_numbered, write_numbered
 from vafa.wire.tokens import TokensHeard, TokensTold
@@ -27,15 +28,18 @@ _AS_BEFORE, _TOLD, _ITS_CARD, _NOBODY = 0, 1, 2, 3  # the column of holders
 _ZEROS_MAX = 12
 
 
-def tokens_of(awards: Sequence[events.Award]) -> Iterator[bytes]:
+def tokens_of(awards: Sequence[events.Award], rules: Sequence[Told]) -> Iterator[bytes]:
     """The tokens in the order `write` names them."""
     yield from (award.paid.card for award in awards)
     yield from (holder for mode, holder in _holders(awards) if mode == _TOLD)
     yield from (award.programme for award in _programme_changes(awards))
+    yield from award_rules.tokens_of(rules)
 
 
-def write(ats: Sequence[int], awards: Sequence[events.Award], told: TokensTold, out: Writer) -> None:
-    """The columns of `awards`; `ats` are their rows' times."""
+def write(
+    ats: Sequence[int], awards: Sequence[events.Award], rules: Sequence[Told], told: TokensTold, out: Writer
+) -> None:
+    """The columns of `awards`; `ats` are their rows' times, `rules` what is told of their rules."""
     paids = [award.paid for award in awards]
     tids = TextTable()
     out_tids = [tids.number(paid.key.tid) for paid in paids]
@@ -66,7 +70,8 @@ def write(ats: Sequence[int], awards: Sequence[events.Award], told: TokensTold, 
     write_numbered([paid.trace for paid in paids], NumberedTexts(6), out)
     write_numbered([paid.order_id for paid in paids], NumberedTexts(0), out)
     write_numbered([award.claim for award in awards], NumberedTexts(6), out)
-    award_points.write(awards, out)
+    award_rules.write(rules, told, out)
+    award_points.write(awards, [each.extra for each in rules], out)
 
 
 def read(ats: Sequence[int], heard: TokensHeard, into: Reader) -> list[events.Award]:
@@ -103,7 +108,8 @@ def read(ats: Sequence[int], heard: TokensHeard, into: Reader) -> list[events.Aw
         award_points.Bare(paids[n], holders[n], claims[n], programmes[n], eligibles[n], known_bys[n])
         for n in range(count)
     ]
-    return award_points.read(bare, into)
+    rules = award_rules.read(count, heard, into) if into.has_rules else award_rules.none_heard(count)
+    return award_rules.whole(award_points.read(bare, rules.extras, into), rules)
 
 
 def _zeros(amount: int) -> int:
@@ -181,8 +187,8 @@ def _write_masks(paids: Sequence[events.Paid], out: Writer) -> None:
     shapes = [_shape(mask) for mask in new]
     out.small(changed)
     out.small(_BIN_NUMBERS.get(shape[0], _OTHER_BIN) if shape else _NO_MASK for shape in shapes)
-    out.wide([int(shape[0]) for shape in shapes if shape and shape[0] not in _BIN_NUMBERS])
-    out.wide([int(shape[1]) for shape in shapes if shape])
+    out.digits([int(shape[0]) for shape in shapes if shape and shape[0] not in _BIN_NUMBERS], 6)
+    out.digits([int(shape[1]) for shape in shapes if shape], 4)
     for mask, shape in zip(new, shapes, strict=True):
         if shape is None:
             out.text(mask)
@@ -199,8 +205,8 @@ def _read_masks(cards: Sequence[bytes], into: Reader) -> list[str]:
     numbers = into.small(sum(is_new))
     if max(numbers, default=0) >= len(BINS) + 2:
         raise Malformed("a card's first digits are not in the list")
-    others = iter(into.wide(numbers.count(_OTHER_BIN)))
-    last4s = iter(into.wide(len(numbers) - numbers.count(_NO_MASK)))
+    others = iter(into.digits(numbers.count(_OTHER_BIN), 6))
+    last4s = iter(into.digits(len(numbers) - numbers.count(_NO_MASK), 4))
     new = iter([_mask(number, others, last4s, into) for number in numbers])
     last: dict[bytes, str] = {}
     masks = []

@@ -88,16 +88,19 @@ def _unnamed(into: Reader, heard: TokensHeard) -> list[Any]:
     return found
 
 
-def write_more(mores: Sequence[list[Any]], told: TokensTold, out: Writer) -> None:
-    """The last parts of many bodies; most have none."""
-    out.small(int(bool(more)) for more in mores)
-    for more in mores:
-        if more:
-            out.blob(_encoder.encode(_named(more, told)))
+def write_parts(lists: Sequence[Sequence[Any]], told: TokensTold, out: Writer) -> None:
+    """Lists of parts, as many as the reader knows from elsewhere."""
+    for parts in lists:
+        out.blob(_encoder.encode(_named(list(parts), told)))
+
+
+def read_parts(count: int, heard: TokensHeard, into: Reader) -> Iterator[list[Any]]:
+    """Those lists again."""
+    return (_unnamed(into, heard) for _ in range(count))
 
 
 def read_more(count: int, heard: TokensHeard, into: Reader) -> list[list[Any]]:
-    """Those parts again."""
+    """The last parts of many awards, as they were packed before rules had columns; most have none."""
     return [_unnamed(into, heard) if has_more else [] for has_more in into.small(count)]
 
 

@@ -46,7 +46,7 @@ def width_of(numbers: Sequence[int]) -> int:
 
 
 def _joined(numbers: list[int], width: int) -> int:
-    """Numbers of `width` bits as one, the first lowest: pair by pair, so that few additions are of long ones."""
+    """Numbers of `width` bits as one, the first lowest. Pair by pair: few steps are of long numbers."""
     while len(numbers) > 1:
         if len(numbers) % 2:
             numbers.append(0)
@@ -65,6 +65,10 @@ def _parted(joined: int, width: int, count: int) -> list[int]:
         mask = (1 << wide) - 1
         numbers = [half for number in numbers for half in (number & mask, number >> wide)]
     return numbers[:count]
+
+
+def _bits_of(digits: int) -> int:
+    return int(10**digits - 1).bit_length()
 
 
 class Writer:
@@ -117,6 +121,12 @@ class Writer:
         if length > 1:
             self._put(number - (1 << length - 1), length - 1)
 
+    def digits(self, numbers: Sequence[int], digits: int) -> None:
+        """Decimal numbers of so many digits at most, any as likely as another."""
+        width = _bits_of(digits)
+        if numbers:
+            self._put(_joined(list(numbers), width), width * len(numbers))
+
     def token(self, token: bytes) -> None:
         """Random bytes."""
         self._put(int.from_bytes(token, "little"), len(token) * 8)
@@ -141,7 +151,12 @@ class Writer:
 
 
 class Reader:
-    """Reads what a Writer wrote, in the same order. Malformed where the streams do not hold it."""
+    """Reads what a Writer wrote, in the same order. Malformed where the streams do not hold it.
+
+    has_rules  what rules added to awards is in columns of its own
+    """
+
+    has_rules = True
 
     def __init__(self, plain: bytes, raw: bytes) -> None:
         self._plain, self._at = plain, 0
@@ -188,6 +203,10 @@ class Reader:
             return length
         return (1 << length - 1) + self._take(length - 1)
 
+    def digits(self, count: int, digits: int) -> list[int]:
+        width = _bits_of(digits)
+        return _parted(self._take(width * count), width, count) if count else []
+
     def token(self, length: int) -> bytes:
         if length > TOKEN_BYTES_MAX:
             raise Malformed("a token is longer than any of ours")
@@ -229,3 +248,12 @@ class Reader:
         self._bits >>= width
         self._bit_count -= width
         return number
+
+
+class FirstReader(Reader):
+    """Reads payloads of the first form: their decimal numbers told their own lengths."""
+
+    has_rules = False
+
+    def digits(self, count: int, digits: int) -> list[int]:  # noqa: ARG002 - as in the newer form
+        return self.wide(count)

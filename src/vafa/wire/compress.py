@@ -31,14 +31,19 @@ class Form(IntEnum):
 
     PLAIN = 0
     ZSTD = 1
-    ROWS_1 = 2  # with dictionary-1.bin, for the columns of packed rows
+    ROWS_1 = 2  # with dictionary-1.bin, for the columns of packed rows; read, written no more
+    ROWS_2 = 3  # with dictionary-2.bin, columns for what rules add to awards
+
+
+_DICTIONARIES = {Form.ROWS_1: "dictionary-1.bin", Form.ROWS_2: "dictionary-2.bin"}
 
 
 @cache
 def _dictionary(form: Form) -> "zstandard.ZstdCompressionDict":
     import zstandard
 
-    data = pkgutil.get_data("vafa.wire", "dictionary-1.bin") if form is Form.ROWS_1 else b""
+    name = _DICTIONARIES.get(form)
+    data = pkgutil.get_data("vafa.wire", name) if name else b""
     return zstandard.ZstdCompressionDict(data or b"")
 
 
@@ -135,7 +140,7 @@ def unpacked(form: Form | None, data: bytes) -> bytes:
             return data
         case Form.ZSTD:
             return decompress(form, data)
-        case Form.ROWS_1 | None:
+        case Form.ROWS_1 | Form.ROWS_2 | None:
             raise Malformed("a message is written in a form this Vafa does not know")
 
 

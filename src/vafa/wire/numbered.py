@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from vafa.model.errors import Malformed
 from vafa.wire.columns import Reader, Writer, unzigzag, zigzag
 
-_EMPTY, _STEP, _TEXT = 0, 1, 2
+_EMPTY, _STEP, _TEXT, _FIRST = 0, 1, 2, 3
 _DIGITS_MAX = 18
 _TEXTS_MAX = 1_000
 
@@ -18,23 +18,28 @@ class NumberedTexts:
     """What the last text of digits was. `digits`: how long the first one is taken to be."""
 
     def __init__(self, digits: int) -> None:
-        self._digits, self._number = digits, 0
+        self.digits, self._number = digits, 0
 
     def step(self, text: str) -> int | None:
         """The step from the last number; None where the text is not one of the same length."""
-        if not (len(text) == self._digits and text.isascii() and text.isdigit()):
+        if not (len(text) == self.digits and text.isascii() and text.isdigit()):
             self._take(text)
             return None
-        step = int(text) - self._number
-        self._number += step
-        return zigzag(step)
+        before, self._number = self._number, int(text)
+        return zigzag(self._number - before)
 
     def text(self, step: int) -> str:
         """The text a step leads to."""
         self._number += unzigzag(step)
-        if not 0 <= self._number < 10**self._digits:
+        return self.told(self._number)
+
+    def told(self, number: int) -> str:
+        """The text of a number that came whole."""
+        text = f"{number:0{self.digits}d}"
+        if number < 0 or len(text) > self.digits:
             raise Malformed("a number in the rows is longer than the one before")
-        return f"{self._number:0{self._digits}d}"
+        self._number = number
+        return text
 
     def heard(self, text: str) -> str:
         """A text that came whole: the next may count on from it."""
@@ -43,15 +48,20 @@ class NumberedTexts:
 
     def _take(self, text: str) -> None:
         if text and len(text) <= _DIGITS_MAX and text.isascii() and text.isdigit():
-            self._digits, self._number = len(text), int(text)
+            self.digits, self._number = len(text), int(text)
 
 
 def write_numbered(texts: Sequence[str], last: NumberedTexts, out: Writer) -> None:
-    """A column of them."""
+    """A column of them. The first is no step from anything: its digits."""
+    digits = last.digits
     steps = [last.step(text) if text else None for text in texts]
     modes = [_EMPTY if not t else _TEXT if s is None else _STEP for t, s in zip(texts, steps, strict=True)]
+    first = next((place for place, mode in enumerate(modes) if mode != _EMPTY), None)
+    if first is not None and modes[first] == _STEP:
+        modes[first] = _FIRST
     out.small(modes)
-    out.wide([step for step in steps if step is not None])
+    out.digits([int(text) for text, mode in zip(texts, modes, strict=True) if mode == _FIRST], digits)
+    out.wide([step for step, mode in zip(steps, modes, strict=True) if step is not None and mode == _STEP])
     for text, mode in zip(texts, modes, strict=True):
         if mode == _TEXT:
             out.text(text)
@@ -60,12 +70,25 @@ def write_numbered(texts: Sequence[str], last: NumberedTexts, out: Writer) -> No
 def read_numbered(count: int, last: NumberedTexts, into: Reader) -> list[str]:
     """The column again."""
     modes = into.small(count)
+    if max(modes, default=0) > _FIRST:
+        raise Malformed("a text comes in a way this Vafa does not know")
+    if not any(modes):
+        return [""] * count
+    first = iter(into.digits(modes.count(_FIRST), last.digits))
     steps = iter(into.wide(modes.count(_STEP)))
-    whole = iter([into.text() for mode in modes if mode not in (_EMPTY, _STEP)])
-    return [
-        "" if mode == _EMPTY else last.text(next(steps)) if mode == _STEP else last.heard(next(whole))
-        for mode in modes
-    ]
+    whole = iter([into.text() for mode in modes if mode == _TEXT])
+    texts = []
+    for mode in modes:
+        match mode:
+            case 0:
+                texts.append("")
+            case 1:
+                texts.append(last.text(next(steps)))
+            case 2:
+                texts.append(last.heard(next(whole)))
+            case _:
+                texts.append(last.told(next(first)))
+    return texts
 
 
 class TextTable:
@@ -93,7 +116,7 @@ class TextTable:
             is_number = 0 < len(text) <= _DIGITS_MAX and text.isascii() and text.isdigit()
             out.small((len(text) if is_number else 0,))
             if is_number:
-                out.long(int(text))
+                out.digits([int(text)], len(text))
             else:
                 out.text(text)
 
@@ -108,5 +131,5 @@ class TextTable:
             (digits,) = into.small(1)
             if digits > _DIGITS_MAX:
                 raise Malformed("a number has more digits than any of ours")
-            texts.append(f"{into.long():0{digits}d}" if digits else into.text())
+            texts.append(f"{into.digits(1, digits)[0]:0{digits}d}" if digits else into.text())
         return cls(texts)

@@ -18,12 +18,13 @@ import msgspec
 
 from vafa.model.chain import Row
 from vafa.model.errors import Malformed
-from vafa.model.events import Kind
-from vafa.wire import award_points, awards, bodies, limits
-from vafa.wire.columns import Reader, Writer, unzigzag, zigzag
+from vafa.model.events import Award, Kind, encode
+from vafa.wire import award_points, award_rules, awards, bodies, limits
+from vafa.wire.columns import FirstReader, Reader, Writer, unzigzag, zigzag
 from vafa.wire.compress import Form, compress, decompress, read_varint, varint
 from vafa.wire.tokens import TokensHeard, TokensTold
 
+_READERS: dict[int, type[Reader]] = {Form.ROWS_1: FirstReader, Form.ROWS_2: Reader}
 _INT64 = 1 << 63
 _TILL_BYTES_MAX = 256
 _RECENTLY_MS = 1_767_225_600_000  # 2026-01-01: a first row's time is told from there
@@ -44,7 +45,7 @@ class WireRow(msgspec.Struct, frozen=True):
 def pack(rows: Sequence[Row | WireRow], *, whole: bool = False) -> bytes:
     """The payload of 1 to ROWS_MAX consecutive rows."""
     raw, plain = streams(rows, whole=whole)
-    return bytes([Form.ROWS_1]) + varint(len(raw)) + raw + compress(Form.ROWS_1, plain)
+    return bytes([Form.ROWS_2]) + varint(len(raw)) + raw + compress(Form.ROWS_2, plain)
 
 
 def streams(rows: Sequence[Row | WireRow], *, whole: bool = False) -> tuple[bytes, bytes]:
@@ -59,18 +60,14 @@ def streams(rows: Sequence[Row | WireRow], *, whole: bool = False) -> tuple[byte
     out.wide([zigzag(row.at - before.at) for before, row in pairwise(rows)])
     out.small(row.kind for row in rows)
     found = [(row, award_points.modelled(row.kind, row.body)) for row in rows]
-    out.small(int(model is None) for row, model in found if row.kind == Kind.AWARD)
-    award_list = [model.award for _, model in found if model is not None]
-    mores = [model.more for _, model in found if model is not None]
-    others = [(row.body, bodies.parts_of(row.body)) for row, model in found if model is None]
-    named = chain(
-        awards.tokens_of(award_list),
-        *(bodies.tokens_of(parts) for parts in (*mores, *(parts for _, parts in others))),
-    )
+    out.small(int(award is None) for row, award in found if row.kind == Kind.AWARD)
+    award_list = [award for _, award in found if award is not None]
+    rules = award_rules.compared(award_list)
+    others = [(row.body, bodies.parts_of(row.body)) for row, award in found if award is None]
+    named = chain(awards.tokens_of(award_list, rules), *(bodies.tokens_of(parts) for _, parts in others))
     told = TokensTold(named, out)
     if award_list:
-        awards.write([row.at for row, model in found if model is not None], award_list, told, out)
-        bodies.write_more(mores, told, out)
+        awards.write([row.at for row, award in found if award is not None], award_list, rules, told, out)
     for body, parts in others:
         bodies.write(body, parts, told, out)
     if whole:
@@ -80,13 +77,14 @@ def streams(rows: Sequence[Row | WireRow], *, whole: bool = False) -> tuple[byte
 
 def unpack(payload: bytes) -> list[WireRow]:
     """The rows again. Malformed for anything that `pack` does not write."""
-    if not payload or payload[0] != Form.ROWS_1:
+    reader = _READERS.get(payload[0]) if payload else None
+    if reader is None:
         raise Malformed("the rows are packed in a form this Vafa does not know")
     length, start = read_varint(payload, 1)
     raw = payload[start : start + length]
     if len(raw) != length:
         raise Malformed("the rows are cut off")
-    into = Reader(decompress(Form.ROWS_1, payload[start + length :]), raw)
+    into = reader(decompress(Form(payload[0]), payload[start + length :]), raw)
     try:
         rows = _read(into)
     except (ValueError, OverflowError, RecursionError, StopIteration) as error:
@@ -123,14 +121,20 @@ def _read(into: Reader) -> list[WireRow]:
     if any(in_columns):
         in_ats = [at for at, is_in in zip(ats, in_columns, strict=True) if is_in]
         read = awards.read(in_ats, heard, into)
-        mores = bodies.read_more(len(read), heard, into)
-        found = [award_points.body_of(*pair) for pair in zip(read, mores, strict=True)]
+        found = _bodies_of(read, heard, into)
     taken = iter(found)
     row_bodies = _within([next(taken) if is_in else bodies.read(heard, into) for is_in in in_columns])
     tills: list[tuple[bytes | None, bytes | None]] = [(None, None)] * count
     if whole:
         tills = [(into.blob(_TILL_BYTES_MAX), into.token(limits.HASH_BYTES)) for _ in range(count)]
     return [WireRow(epochs[n], seq + n, ats[n], kinds[n], row_bodies[n], *tills[n]) for n in range(count)]
+
+
+def _bodies_of(read: Sequence[Award], heard: TokensHeard, into: Reader) -> list[bytes]:
+    if into.has_rules:
+        return [encode(award) for award in read]
+    mores = bodies.read_more(len(read), heard, into)
+    return [award_points.first_body_of(*pair) for pair in zip(read, mores, strict=True)]
 
 
 def _within(row_bodies: list[bytes]) -> list[bytes]:

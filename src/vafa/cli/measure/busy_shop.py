@@ -7,7 +7,7 @@ rest draw a claim code, which some claim; now and then one is voided or refunded
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -30,15 +30,16 @@ _PRICE_STEPS = (1_000, 5_000, 10_000, 10_000, 50_000)  # rial; a shop rounds its
 
 
 class BusyShop:
-    """One shop with a ledger of its own under `directory`, on the memory's file system if it may choose."""
+    """One shop with a ledger of its own under `directory`, and one of the example programmes."""
 
-    def __init__(self, directory: Path, seed: int) -> None:
+    def __init__(self, directory: Path, seed: int, programme: str = "grocery") -> None:
         from vafa.app.counter import Counter
-        from vafa.app.daemon import configured_programme, open_epoch
+        from vafa.app.daemon import open_epoch
         from vafa.app.members import Members
-        from vafa.app.programmes import Programmes
+        from vafa.app.programmes import Programmes, example
         from vafa.app.sales import Sales
         from vafa.app.undo import Undo
+        from vafa.club.programme import parse
         from vafa.keys.device_key import DeviceKey
         from vafa.keys.tokens import Tokens
         from vafa.ledger.ledger import Ledger
@@ -50,7 +51,7 @@ class BusyShop:
         self.ledger = Ledger(directory, lambda: int(self._now.timestamp() * 1000))
         open_epoch(self.ledger, self.tokens.key_id)
         programmes = Programmes(self.ledger)
-        programmes.activate(configured_programme(None), None)
+        programmes.activate(parse(example(programme)), None)
         self._counter = Counter(self.ledger, self.tokens, programmes, "Asia/Tehran")
         self._members = Members(self.ledger, self.tokens, _NoSeal())
         self._sales, self._undo = Sales(self._counter), Undo(self._counter)
@@ -171,17 +172,16 @@ class _NoSeal:
         return [None for _ in sealed]
 
 
-def shop_rows(seed: int, sales: int, tell: Callable[[int], None] = lambda _: None) -> "list[Row]":
+def shop_rows(seed: int, sales: int, programme: str = "grocery") -> "list[Row]":
     """The rows of `sales` sales of one shop whose customers had joined before."""
     memory = Path("/dev/shm")  # noqa: S108 - rows by chance, gone at once
     place = Path(tempfile.mkdtemp(prefix="vafa-shop-", dir=memory if memory.is_dir() else None))
     try:
-        shop = BusyShop(place, seed)
+        shop = BusyShop(place, seed, programme)
         try:
             shop.enrol()
             joined = shop.ledger.head.seq
             shop.sell(sales)
-            tell(seed)
             return shop.rows(joined)
         finally:
             shop.close()

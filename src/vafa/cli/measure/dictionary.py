@@ -16,6 +16,7 @@ from vafa.cli.measure.busy_shop import shop_rows
 if TYPE_CHECKING:
     from vafa.model.chain import Row
 
+PROGRAMMES = ("grocery", "plain", "grocery", "cafe", "grocery", "restaurant", "grocery", "plain")
 SHOPS, SALES, SEED = 40, 700, 100
 BYTES = 4_096
 SIZES = ((1, 60), (2, 20), (5, 10), (20, 8), (100, 6))  # (rows a payload, payloads of a shop)
@@ -53,7 +54,7 @@ def main() -> None:
 
     drawn = _Drawn(Random(SEED))  # noqa: S311 - invented claim codes
     vars(counter)["secrets"] = drawn
-    shops = [shop_rows(SEED + number, SALES) for number in range(SHOPS)]
+    shops = [shop_rows(SEED + number, SALES, PROGRAMMES[number % len(PROGRAMMES)]) for number in range(SHOPS)]
     Path(sys.argv[1]).write_bytes(made(shops))
 
 

@@ -1,4 +1,7 @@
-"""What an event costs as the sync packs it: alone, a hundred at once, a thousand; beside its JSON."""
+"""What an event costs as the sync packs it: alone, a hundred at once, a thousand; beside its JSON.
+
+Under the grocery example programme, whose rules an award carries.
+"""
 
 from statistics import fmean
 from typing import TYPE_CHECKING
