@@ -6,6 +6,7 @@ from typing import Any
 from vafa.app.counter import Counter
 from vafa.app.members import Members
 from vafa.app.programmes import Programmes
+from vafa.app.regaining import Regaining
 from vafa.app.sales import Sales
 from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
@@ -55,6 +56,7 @@ class Shop:
         self.counter = Counter(self.ledger, self.tokens, self.programmes, "Asia/Tehran")
         self.members = Members(self.ledger, self.tokens, self.sealer)
         self.sales = Sales(self.counter)
+        self.regaining = Regaining(self.counter)
 
     def restart(self) -> None:
         self.ledger.close()

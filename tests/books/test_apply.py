@@ -11,7 +11,7 @@ from books_of import Books
 from vafa.books import apply as rules
 from vafa.books import undo
 from vafa.books.effect import Impossible, floor_sum, fraction_left
-from vafa.books.rows import AliasRow, Carry, MemberRow, row_digest
+from vafa.books.rows import AliasRow, BranchRow, Carry, MemberRow, row_digest
 from vafa.books.till import ACCOUNTS
 from vafa.model import events
 from vafa.model.events import Event, SaleOutcome
@@ -218,3 +218,18 @@ def test_an_alias_answers_as_the_newest_member_ordered_and_stands_alone_again() 
     books.take(events.Unmerge(THIRD, OTHER, 3, "test"))
     assert books.find(AliasRow, (OTHER,)) is None
     assert books.find(MemberRow, (MEMBER,)) == before
+
+
+def test_a_branch_is_counted_forward_only() -> None:
+    def checkpoint(seq: int, **fields: Any) -> events.Checkpoint:
+        return events.Checkpoint(1, seq, b"s" * 32, "branch_row", b"h" * 32, b"", b"f" * 32, 2, 1, **fields)
+
+    books = Books()
+    books.take(checkpoint(60))
+    books.take(checkpoint(61, short=7))
+    row = books.find(BranchRow, (b"f" * 32,))
+    assert row is not None
+    assert (row.seq, row.counted, row.known, row.short, row.at_seq) == (61, 4, 2, 7, 2)
+    for event in (checkpoint(61), checkpoint(62, left_out=-1), events.Checkpoint(1, 60, b"", "", b"")):
+        with pytest.raises(Impossible):
+            books.take(event)

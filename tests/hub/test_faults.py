@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -27,6 +27,7 @@ from vafa.hub.lines import lines_of
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
 from vafa.keys.tokens import Tokens
+from vafa.model.chain import Row
 from vafa.sync.courier import Courier, Who, World
 from vafa.sync.enrol import Enroller, Ledger, Wish, settle_keys
 from vafa.sync.kept import Store
@@ -78,6 +79,10 @@ class Linked:
 
     def attest(self, hub_s: int) -> None:
         """The courier's inbox."""
+
+    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+        """The courier's inbox."""
+        return self.shop.regaining.regain(first, rows, signature)
 
     def _post(self, path: str, body: bytes) -> bytes:
         return self.transport.post(path, body, trusts_clock=False).body

@@ -18,6 +18,7 @@ from vafa.app.sync_journal import LedgerJournal
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
 from vafa.model import events
+from vafa.model.chain import Row
 from vafa.sync.courier import Courier, Who, World
 from vafa.sync.kept import Kept, Store, Sync
 from vafa.sync.links import LinkNow
@@ -147,6 +148,12 @@ class Device:
 
     def programme(self, document: str, from_at: int | None) -> str:
         raise Disagreement("no programme was published")
+
+    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+        self.points.reached("before lost rows are counted")
+        refused = self.shop.regaining.regain(first, rows, signature)
+        self.points.reached("after lost rows are counted")
+        return refused
 
     def attest(self, hub_s: int) -> None:
         if hub_s != self._fleet.clock_ms() // 1000:

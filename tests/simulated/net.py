@@ -145,6 +145,8 @@ POINTS = (
     "before the answer",
     "before the hub's time is written",
     "after the hub's time is written",
+    "before lost rows are counted",
+    "after lost rows are counted",
     "before the marks are kept",
     "while the marks are kept",
     "after the marks are kept",

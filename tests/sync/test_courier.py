@@ -1,7 +1,7 @@
 """The courier with a real ledger, a hub behind real TLS, and mishaps in every place; no sleeping."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,6 +17,7 @@ from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
 from vafa.model import events
+from vafa.model.chain import Row
 from vafa.model.errors import ProgrammeError, SyncError
 from vafa.sync.budget import DAY_S
 from vafa.sync.courier import (
@@ -116,6 +117,9 @@ class Bench:
     def attest(self, hub_s: int) -> None:
         self.attested.append(hub_s)
         self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(hub_s, "hub")))
+
+    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+        return self.shop.regaining.regain(first, rows, signature)
 
     def sell(self, count: int = 1, first: int = 1) -> None:
         for number in range(first, first + count):

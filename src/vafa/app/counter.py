@@ -26,6 +26,7 @@ from vafa.model import events
 from vafa.model.calendar import WallTime
 from vafa.model.events import KnownBy, Nothing
 from vafa.model.identity import NO_CARD, NO_MEMBER, CardToken, is_strong
+from vafa.model.money import Currency
 from vafa.model.pan import CardHint
 from vafa.model.payment import Payment, PaymentKey
 
@@ -189,13 +190,26 @@ class Counter:
         """The Award, or the Payment that earns nothing and says why."""
         holder = self.holder(tx, member, payment.card, card)
         paid = self._paid(payment, holder.card)
+        return self.earned(tx, paid, holder, payment.less, claim, is_sale=payment.is_sale)
+
+    def earned(
+        self,
+        tx: Transaction,
+        paid: events.Paid,
+        holder: Holder,
+        less: tuple[tuple[int, int], ...],
+        claim: str,
+        *,
+        is_sale: bool,
+    ) -> events.Award | events.PaymentSeen:
+        """What a payment brings its holder on the state the transaction sees."""
         programme = self.programmes.at(paid.paid_at if paid.paid_at is not None else tx.at_ms // 1000)
         if programme is None:
             return events.PaymentSeen(paid, Nothing.NO_PROGRAMME)
         carry = holder.carry(programme)
         at = events.instant_of_rules(paid, tx.at_ms // 1000)
-        around = earning.circumstances(tx, programme, holder.id, holder.row, at, payment.less)
-        earned = earn(programme, payment.amount, payment.currency, payment.is_sale, carry, around)
+        around = earning.circumstances(tx, programme, holder.id, holder.row, at, less)
+        earned = earn(programme, paid.amount, Currency(paid.currency), is_sale, carry, around)
         if not isinstance(earned, Earned):
             return events.PaymentSeen(paid, earned, programme.id)
         waits = holder.known_by is KnownBy.NOBODY
@@ -211,7 +225,7 @@ class Counter:
             balance=holder.balance_with(earned.points),
             known_by=holder.known_by,
             beside=0 if waits else people.beside(tx.connection, holder.id),
-            less=payment.less,
+            less=less,
         )
         if programme.is_plain:
             return award

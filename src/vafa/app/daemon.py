@@ -128,7 +128,7 @@ class Daemon:
             self._thread(name, work)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
-        self._hub.begin(self._programmes, self._memory_only)
+        self._hub.begin(self._counter, self._memory_only)
         from vafa.app.upkeep_jobs import start_jobs  # the scheduler is loaded after READY
 
         self._jobs = start_jobs(config, self.ledger, clock)

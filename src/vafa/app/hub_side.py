@@ -23,8 +23,8 @@ from vafa.sync.enrolment import Enrolment, EnrolmentFault, load
 from vafa.sync.facts import SyncFacts
 
 if TYPE_CHECKING:
+    from vafa.app.counter import Counter
     from vafa.app.link_thread import LinkThread
-    from vafa.app.programmes import Programmes
     from vafa.app.question import Reply
     from vafa.app.sync_side import SyncSide
 
@@ -41,7 +41,7 @@ class HubSide:
         self._links: LinkThread | None = None
         self._host = ""
         self._sync: SyncSide | None = None
-        self._programmes: Programmes | None = None
+        self._counter: Counter | None = None
         self._memory_only: Callable[[], int] = int
         self._threads: list[threading.Thread] = []
 
@@ -51,13 +51,13 @@ class HubSide:
         if enrolled is not None:
             settle(self._ledger, self._tokens, enrolled)
 
-    def begin(self, programmes: "Programmes", memory_only: Callable[[], int]) -> None:
+    def begin(self, counter: "Counter", memory_only: Callable[[], int]) -> None:
         """Start what an enrolled device runs; nothing where it is not enrolled.
 
-        programmes   where versions that come down are activated
+        counter      where what comes down is posted
         memory_only  how many payments a failing disk did not take
         """
-        self._programmes, self._memory_only = programmes, memory_only
+        self._counter, self._memory_only = counter, memory_only
         with self._changing:
             self._begin()
 
@@ -121,13 +121,13 @@ class HubSide:
         wanted = self._config.links
         links = LinkThread(Metering(wanted.metered, wanted.unmetered), self._clock, self._wake)
         self._links = links
-        if self._programmes is not None:
+        if self._counter is not None:
             from vafa.app.sync_side import SyncSide
 
             self._sync = SyncSide(
                 enrolled,
                 self._ledger,
-                self._programmes,
+                self._counter,
                 self._config,
                 self._links.links,
                 lambda address: links.toward((address,)),

@@ -197,32 +197,34 @@ class Members:
         """
         wanted = ascii_digits(code).replace(" ", "")
 
-        def decide(tx: Transaction) -> tuple[int, int, bool]:
-            member = _active(tx.connection, who).id
-            theirs = people.ids(tx.connection, member)
-            row = reads.payment_of_claim(tx.connection, wanted)
-            if row is None:
-                raise NotFound(
-                    "no points wait under this code", fix="read it again from the paper, digit by digit"
-                )
-            if row.state == PaymentState.REVERSED and row.holder not in theirs:
-                raise Refused("this purchase was undone: no points wait", fix="vafa why " + row.ref)
-            if row.state != PaymentState.WAITING:
-                if row.holder not in theirs:
-                    raise Refused("these points were claimed by another member", fix="vafa why " + row.ref)
-                return 0, 0, True
-            rows = reads.waiting_payments(tx.connection, row.holder) if row.holder else [row]
-            if claiming.by_rules(tx, rows):
-                points = claiming.claim(tx, member, wanted, rows, by)
-                self._bind_strong(tx, member, row, by)
-                return len(rows), points, False
-            parts = self._parts(tx, member, rows)
-            tx.post(events.Claim(member, wanted, row.holder, parts, by))
-            self._bind_strong(tx, member, row, by)
-            return len(rows), sum(part.points_in for part in parts), False
-
-        payments, points, again = self.ledger.write(decide)
+        payments, points, again = self.ledger.write(lambda tx: self.claim_within(tx, wanted, who, by))
         return Claimed(self.show(who), payments, points, again)
+
+    @classmethod
+    def claim_within(cls, tx: Transaction, code: str, who: bytes, by: str) -> tuple[int, int, bool]:
+        """`claim` as part of a larger decision: (payments, points, whether it was claimed before)."""
+        member = _active(tx.connection, who).id
+        theirs = people.ids(tx.connection, member)
+        row = reads.payment_of_claim(tx.connection, code)
+        if row is None:
+            raise NotFound(
+                "no points wait under this code", fix="read it again from the paper, digit by digit"
+            )
+        if row.state == PaymentState.REVERSED and row.holder not in theirs:
+            raise Refused("this purchase was undone: no points wait", fix="vafa why " + row.ref)
+        if row.state != PaymentState.WAITING:
+            if row.holder not in theirs:
+                raise Refused("these points were claimed by another member", fix="vafa why " + row.ref)
+            return 0, 0, True
+        rows = reads.waiting_payments(tx.connection, row.holder) if row.holder else [row]
+        if claiming.by_rules(tx, rows):
+            points = claiming.claim(tx, member, code, rows, by)
+        else:
+            parts = cls._parts(tx, member, rows)
+            tx.post(events.Claim(member, code, row.holder, parts, by))
+            points = sum(part.points_in for part in parts)
+        cls._bind_strong(tx, member, row, by)
+        return len(rows), points, False
 
     @staticmethod
     def _bind_strong(tx: Transaction, member: bytes, row: PaymentRow, by: str) -> None:

@@ -59,13 +59,18 @@ class Moving:
 def _planned(
     connection: sqlite3.Connection, sale: str, member: bytes, why: str, by: str
 ) -> events.AwardMoved:
-    award = the_sale(connection, sale).event
-    row = reads.payment(connection, reads.paid_of(award).key)
-    award = award if row is None else reads.award_in_force(connection, row)
+    return planned(connection, reads.paid_of(the_sale(connection, sale).event).key, member, why, by)
+
+
+def planned(
+    connection: sqlite3.Connection, key: PaymentKey, member: bytes, why: str, by: str
+) -> events.AwardMoved:
+    """What makes this payment a member's, on the books as they are. NotFound, Refused."""
+    row = reads.payment(connection, key)
     to = people.acting(connection, member)
     if to is None or to.state != MemberState.ACTIVE:
         raise NotFound("this phone belongs to no member here", fix="vafa member add PHONE")
-    award, row, holder = _movable(connection, award, row)
+    award, row, holder = _movable(connection, row)
     if holder.id == to.id:
         return events.AwardMoved(row.key, to.id, to.id, award.programme, (0, 1), 0, 0, 0, by, why)
     left = earning.left(award, row.amount - row.refunded)
@@ -85,9 +90,10 @@ def _planned(
 
 
 def _movable(
-    connection: sqlite3.Connection, award: events.Event, row: PaymentRow | None
+    connection: sqlite3.Connection, row: PaymentRow | None
 ) -> tuple[events.Award, PaymentRow, MemberRow]:
     """The award, its payment and who has it. Refused for what nobody has, and for what was undone."""
+    award = None if row is None else reads.award_in_force(connection, row)
     if row is None or not isinstance(award, events.Award):
         raise Refused("this sale earned nothing: there is nothing to move")
     if row.state == PaymentState.WAITING:

@@ -102,10 +102,8 @@ class Profiles:
         def decide(tx: Transaction) -> Forgotten:
             _known(tx, member)
             would = _forgetting(tx.connection, member)
-            tx.connection.execute(_ERASING)
             for each, tokens in would:
-                tx.post(events.Forget(each.id, by, why, tokens))
-                tx.connection.execute(_FORGET, (each.id,))
+                forget_within(tx, each.id, tokens, why, by)
             return _forgotten(would)
 
         done = self._ledger.write(decide)
@@ -136,6 +134,13 @@ class Profiles:
         if person is None:
             raise unopened()
         return None if person.name == name else self._sealer.sealed(member, Person(person.phone, name))
+
+
+def forget_within(tx: Transaction, member: bytes, tokens: tuple[bytes, ...], why: str, by: str) -> None:
+    """One id of a person forgotten, as part of a larger decision; its cards are `tokens`."""
+    tx.connection.execute(_ERASING)
+    tx.post(events.Forget(member, by, why, tokens))
+    tx.connection.execute(_FORGET, (member,))
 
 
 def _day(text: str | None) -> tuple[int, int] | None:

@@ -59,6 +59,11 @@ class Programmes:
             self._parsed[programme] = self._ledger.read(lambda c: parsed(c, programme))
         return self._parsed[programme]
 
+    def look_again(self, connection: sqlite3.Connection) -> None:
+        """The versions as this connection sees them, uncommitted ones too: another decision posted one, or it
+        was not committed after all. Under the ledger's lock."""
+        self._load(connection)
+
     def _load(self, connection: sqlite3.Connection) -> None:
         rows = reads.programmes(connection)
         for row in rows:

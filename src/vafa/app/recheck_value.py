@@ -98,6 +98,8 @@ class ValueRecheck:
         self._captured[event.hold] = event.points
         if event.key is not None:
             self._paid_for.setdefault(event.key, []).append(event.hold)
+        if event.debt != held.short:
+            return f"redemption: {event.debt} points are owed, the hold fell short of {held.short}"
         if event.amount > held.rials:
             return f"redemption: {event.amount} rial were taken off, {held.rials} were held for"
         reward = reward_of(programme_of(held.programme), held.reward)

@@ -52,7 +52,7 @@ def due_with(connection: sqlite3.Connection, sale: PaymentRow, part: int) -> lis
 def with_sale(tx: Transaction, sale: PaymentRow, part: int, ref: PaymentKey, by: str, zone: str) -> None:
     """Post what comes back with `part` rial of a sale, before its refund is posted."""
     for back in due_with(tx.connection, sale, part):
-        event = _event(tx, back, ref, by, zone)
+        event = coming_back(tx, back, ref, by, zone)
         tx.post(events.AwardRefund(sale.key, *msgspec.structs.astuple(event)))
 
 
@@ -94,7 +94,7 @@ def give_back(
             wanted -= part
             if part or (there == 0 and points is None):
                 name = ref if not number else msgspec.structs.replace(ref, reuse=number)
-                tx.post(_event(tx, Back(row, part, whole=part == there), name, by, zone))
+                tx.post(coming_back(tx, Back(row, part, whole=part == there), name, by, zone))
         return _told(tx.connection, request, ref)
 
     return ledger.write(decide)
@@ -134,7 +134,7 @@ def _is_money_off(connection: sqlite3.Connection, hold: HoldRow) -> bool:
     return reward is not None and reward.kind == AMOUNT_OFF
 
 
-def _event(tx: Transaction, back: Back, ref: PaymentKey, by: str, zone: str) -> events.RedemptionRefund:
+def coming_back(tx: Transaction, back: Back, ref: PaymentKey, by: str, zone: str) -> events.RedemptionRefund:
     """The event of what comes back, on the state before it."""
     hold = back.hold
     redemption = reads.entry(tx.connection, hold.ended_seq)

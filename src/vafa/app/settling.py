@@ -77,7 +77,7 @@ def settle(tx: Transaction, owners: list[MemberRow]) -> list[MemberRow]:
             if hold_is_over(hold.until, now):
                 release(tx, hold, hold.points, TIMED_OUT, "clock")
         if at is not None:
-            _lapse(tx, owner.id, at)
+            lapse_lots(tx, owner.id, at)
     return [row for owner in owners if (row := tx.find(MemberRow, (owner.id,))) is not None]
 
 
@@ -118,12 +118,12 @@ def _lapse_slice(tx: Transaction, after: tuple[int, bytes]) -> tuple[tuple[int, 
     if at is None:
         return None, 0, 0
     rows = value.lapsing_members(tx.connection, at, after, SLICE_ROWS)
-    lapsed = [points for row in rows if (points := _lapse(tx, row.id, at))]
+    lapsed = [points for row in rows if (points := lapse_lots(tx, row.id, at))]
     last = rows[-1] if len(rows) == SLICE_ROWS else None
     return (last.next_expiry or 0, last.id) if last else None, len(lapsed), sum(lapsed)
 
 
-def _lapse(tx: Transaction, member: bytes, at: int) -> int:
+def lapse_lots(tx: Transaction, member: bytes, at: int) -> int:
     """Post what of a member's points lapsed by an attested UTC second; how many."""
     row = tx.find(MemberRow, (member,))
     if row is None or row.next_expiry is None or row.next_expiry > at:

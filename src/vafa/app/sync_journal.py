@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from vafa.ledger.storage import connect_reader
-from vafa.model.chain import Row
+from vafa.model.chain import NO_HASH, Row
 from vafa.model.errors import LedgerError
 from vafa.model.events import Kind
+from vafa.wire.messages import MARK_HASH_BYTES, Mark
 
 _ROW = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal"
 _BODIES_BYTES_MAX = (
@@ -51,13 +52,29 @@ class LedgerJournal:
         found = self._all(sql, after_epoch)
         return None if found[0][0] is None else int(found[0][0])
 
+    def counted(self) -> list[Mark]:
+        """The last row of each branch that is counted here, the newest first."""
+        sql = "SELECT epoch, seq, hash FROM branch ORDER BY at_seq DESC"
+        return [Mark(epoch, seq, row_hash[:MARK_HASH_BYTES]) for epoch, seq, row_hash in self._all(sql)]
+
+    def follows(self, first: bytes, seq: int) -> list[bytes]:
+        """The chain hashes that row `seq` of a branch may follow: of the last row of it that is counted, or,
+        for its first row, of any row with the number before."""
+        known = self._all("SELECT seq, hash FROM branch WHERE first = ?", first)
+        if known:
+            return [row_hash for at, row_hash in known if at == seq - 1]
+        if seq == 1:
+            return [NO_HASH]
+        sql = "SELECT hash FROM journal WHERE seq = ?1 UNION ALL SELECT hash FROM branch_row WHERE seq = ?1"
+        return [row_hash for (row_hash,) in self._all(sql, seq - 1)]
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _all(self, sql: str, *values: int) -> list[Any]:
+    def _all(self, sql: str, *values: int | bytes) -> list[Any]:
         try:
             if self._connection is None:
                 self._connection = connect_reader(self._path)

@@ -24,6 +24,7 @@ from vafa.app.sync_talk import (
     Ending,
     FromDaemon,
     Now,
+    Regain,
     Rows,
     Synced,
     Taken,
@@ -52,6 +53,7 @@ class Keeper:
     now       the link and the facts, looked at whenever something is told
     activate  writes a programme version: '' or why it is refused; raises VafaError where it cannot be tried
     attest    journals the hub's time
+    regain    counts rows that were lost: '' or why they are refused; raises VafaError as `activate` does
     reached   is told the hub's address
     """
 
@@ -61,13 +63,15 @@ class Keeper:
         now: Callable[[], Now],
         activate: Callable[[str, int | None], str],
         attest: Callable[[int], None],
+        regain: Callable[[Regain], str],
         head: Callable[[], int],
         clock: Clock,
         module: str = "vafa.app.sync_process",
         reached: Callable[[str], None] = lambda _peer: None,
     ) -> None:
         self._begin, self._now, self._clock, self._module = begin, now, clock, module
-        self._activate, self._attest, self._head, self._reached = activate, attest, head, reached
+        self._activate, self._attest, self._regain = activate, attest, regain
+        self._head, self._reached = head, reached
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._ringing = threading.Lock()  # its number may be another file's once it is closed
         self._wake: Wake | None = None
@@ -257,6 +261,8 @@ class Keeper:
                 self._say(self._written(lambda: self._activate(document, from_at)))
             case Attest(hub_s):
                 self._say(self._written(lambda: self._journalled(hub_s)))
+            case Regain():
+                self._say(self._written(lambda: self._regain(told)))
 
     def _journalled(self, hub_s: int) -> str:
         self._attest(hub_s)

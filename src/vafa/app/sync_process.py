@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import SystemRandom
 
@@ -36,7 +36,9 @@ from vafa.app.sync_talk import (
     Begin,
     Ending,
     FromDaemon,
+    FromProcess,
     Now,
+    Regain,
     Rows,
     Synced,
     Taken,
@@ -46,6 +48,7 @@ from vafa.app.sync_talk import (
 )
 from vafa.keys.sign import SigningKey
 from vafa.ledger.storage import ledger_path
+from vafa.model.chain import Row
 from vafa.model.errors import SyncError, VafaError
 from vafa.sync import enrolment, kept
 from vafa.sync.courier import Courier, Who, World
@@ -192,6 +195,11 @@ class SyncProcess:
         self._tell(Attest(hub_s))
         self._taken()
 
+    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+        """The daemon counts them."""
+        self._tell(Regain(first, list(rows), signature))
+        return self._taken().refused
+
     def _taken(self) -> Taken:
         ends_at = time.monotonic() + TAKEN_WITHIN_S
         while time.monotonic() < ends_at:
@@ -204,14 +212,16 @@ class SyncProcess:
             self._hear(ends_at - time.monotonic())
         raise SyncError("the daemon does not take what came down", fix="vafa status", code="SYN-018")
 
-    def _tell(self, message: Synced | Ending | Activate | Attest) -> None:
+    def _tell(self, message: FromProcess) -> None:
         tell(self._out, message)
 
 
-def tell(out: int, message: Synced | Ending | Activate | Attest) -> None:
+def tell(out: int, message: FromProcess) -> None:
     """One line to the daemon. DaemonGone when it is."""
+    line = line_of(message)
     try:
-        os.write(out, line_of(message))
+        while line:  # a signal may cut a long one
+            line = line[os.write(out, line) :]
     except BrokenPipeError as error:
         raise DaemonGone from error
 

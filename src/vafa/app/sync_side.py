@@ -8,11 +8,11 @@ import structlog
 from vafa import __version__
 from vafa.app import sync_report
 from vafa.app.config import Config
-from vafa.app.programmes import Programmes
+from vafa.app.counter import Counter
 from vafa.app.sync_keeper import Keeper
 from vafa.app.sync_questions import SyncIs, SyncLog, SyncLogIs, SyncNow, SyncStanding, SyncStatus
 from vafa.app.sync_report import Moment
-from vafa.app.sync_talk import Begin, Now
+from vafa.app.sync_talk import Begin, Now, Regain
 from vafa.club.programme import parse
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
@@ -39,14 +39,15 @@ class SyncSide:
         self,
         who: Enrolment,
         ledger: Ledger,
-        programmes: Programmes,
+        counter: Counter,
         config: Config,
         links: Callable[[], Links],
         reached: Callable[[str], None],
         memory_only: Callable[[], int],
         clock: Clock,
     ) -> None:
-        self._who, self._ledger, self._programmes = who, ledger, programmes
+        self._who, self._ledger, self._programmes = who, ledger, counter.programmes
+        self._counter = counter
         self._links, self._memory_only, self._clock = links, memory_only, clock
         self._directory: Path = ledger.path.parent
         self._day_bytes = config.links.metered_kb_a_day * 1000
@@ -62,6 +63,7 @@ class SyncSide:
             self._now,
             self._activate,
             self._attest,
+            self._regain,
             lambda: ledger.head.seq,
             clock,
             reached=reached,
@@ -136,6 +138,12 @@ class SyncSide:
         changed = self._programmes.activate(version, from_at)
         log.info("programme", id=version.id.hex(), changed=changed, by="hub")
         return ""
+
+    def _regain(self, told: Regain) -> str:
+        """Rows that were lost; '' or why they are refused. LedgerError where they cannot be written now."""
+        from vafa.app.regaining import Regaining  # a device that was never restored never loads it
+
+        return Regaining(self._counter).regain(told.first, told.rows, told.signature)
 
     def _attest(self, hub_s: int) -> None:
         def decide(tx: Transaction) -> None:

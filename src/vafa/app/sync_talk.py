@@ -2,6 +2,7 @@
 
 import msgspec
 
+from vafa.model.chain import Row
 from vafa.sync.links import LinkNow
 from vafa.wire.messages import Facts
 
@@ -40,7 +41,8 @@ class Wake(ToProcess, frozen=True, tag="wake"):
 
 
 class Taken(ToProcess, frozen=True, tag="taken"):
-    """Answers Activate and Attest. refused: why a version is not taken; failed: it could not be tried."""
+    """Answers Activate, Attest and Regain. refused: why something is not taken; failed: why it could not be
+    tried."""
 
     refused: str = ""
     failed: str = ""
@@ -91,7 +93,15 @@ class Attest(ToDaemon, frozen=True, tag="attest"):
     hub_s: int
 
 
-FromProcess = Synced | Ending | Activate | Attest
+class Regain(ToDaemon, frozen=True, tag="regain"):
+    """Rows of a branch of the journal, judged, to be counted; Taken is awaited."""
+
+    first: bytes
+    rows: list[Row]
+    signature: bytes
+
+
+FromProcess = Synced | Ending | Activate | Attest | Regain
 
 LINE_BYTES_MAX = 1 << 20
 _encoder = msgspec.json.Encoder()

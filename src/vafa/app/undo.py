@@ -108,17 +108,7 @@ class Undo:
     def undo(self, wish: Wish) -> Undone:
         """A void or refund, durably and once. Refused when less is left of the sale than is wished."""
 
-        def decide(tx: Transaction) -> Undone:
-            before = _undone_before(tx.connection, wish)
-            if before is not None:
-                return before
-            event = _planned(tx.connection, wish)
-            sale = reads.payment(tx.connection, wish.sale)
-            if sale is not None and isinstance(event, events.Reversal | events.Refund):
-                returning.with_sale(tx, sale, event.amount, wish.ref, wish.by, self._zone)
-            return _posted(tx, _planned(tx.connection, wish))  # anew: points may be back
-
-        return self._ledger.write(decide)
+        return self._ledger.write(lambda tx: undo_within(tx, wish, self._zone))
 
     def foreseen(self, wish: Wish) -> Undone:
         """What `undo` would do now. Writes nothing."""
@@ -132,7 +122,7 @@ class Undo:
         """Points given or taken by hand, durably and once. NotFound for an unknown member."""
 
         def decide(tx: Transaction) -> Undone:
-            return _adjusted_before(tx.connection, wish) or _posted(tx, _adjusting(tx.connection, wish))
+            return _adjusted_before(tx.connection, wish) or _posted(tx, adjusting(tx.connection, wish))
 
         return self._ledger.write(decide)
 
@@ -140,9 +130,21 @@ class Undo:
         """What `adjust` would do now. Writes nothing."""
 
         def question(connection: sqlite3.Connection) -> Undone:
-            return _adjusted_before(connection, wish) or _described(connection, _adjusting(connection, wish))
+            return _adjusted_before(connection, wish) or _described(connection, adjusting(connection, wish))
 
         return self._ledger.read(question)
+
+
+def undo_within(tx: Transaction, wish: Wish, zone: str) -> Undone:
+    """`Undo.undo` as part of a larger decision."""
+    before = _undone_before(tx.connection, wish)
+    if before is not None:
+        return before
+    event = _planned(tx.connection, wish)
+    sale = reads.payment(tx.connection, wish.sale)
+    if sale is not None and isinstance(event, events.Reversal | events.Refund):
+        returning.with_sale(tx, sale, event.amount, wish.ref, wish.by, zone)
+    return _posted(tx, _planned(tx.connection, wish))  # anew: points may be back
 
 
 def _earlier(connection: sqlite3.Connection, ref: PaymentKey) -> reads.Entry | None:
@@ -300,7 +302,8 @@ def _clawed_back(holder: MemberRow | None, points: int, own: Dates) -> Draw:
     return claw_back(lots.unpack(holder.lots), holder.balance, min(points, free), own)
 
 
-def _adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjust:
+def adjusting(connection: sqlite3.Connection, wish: Adjustment) -> events.Adjust:
+    """The event of points given or taken by hand, on the books as they are. NotFound, Refused."""
     row = reads.holder(connection, wish.member)
     if row is None or row.state != MemberState.ACTIVE:
         raise NotFound("this phone belongs to no member here", fix="vafa member add PHONE")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vafa.books import moving, rules, undo, value
+from vafa.books import branches, moving, rules, undo, value
 from vafa.books.effect import (
     Change,
     Effect,
@@ -230,6 +230,7 @@ def _payment_row(
 _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] = {
     events.EpochOpened: _no_effect,
     events.ClockAttested: _no_effect,
+    events.Checkpoint: branches.checkpoint,
     events.ProgrammeActivated: _programme_activated,
     events.SaleAsked: _sale_asked,
     events.SaleEnded: _sale_ended,

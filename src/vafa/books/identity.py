@@ -39,7 +39,8 @@ class Counted(msgspec.Struct):
                 self.credited += max(event.points, 0)
                 self.clawed += max(-event.points, 0)
             case events.Redemption():
-                self.redeemed += event.points
+                self.redeemed += event.points - event.debt
+                self.clawed += event.debt
             case events.RedemptionRefund() | events.AwardRefund():
                 self.redeemed -= event.points
             case events.Expire():

@@ -230,6 +230,25 @@ class PersonRow(BookRow, frozen=True):
     consent_at: int | None = None
 
 
+class BranchRow(BookRow, frozen=True):
+    """A branch that this journal left after a fork, and how far what it did is counted here.
+
+    first      the chain hash of its first row
+    epoch, seq, hash   of the last row of it that is counted; at_seq: the Checkpoint's row here
+    counted, known, left_out, short   of all its Checkpoints together
+    """
+
+    first: bytes
+    epoch: int
+    seq: int
+    hash: bytes
+    at_seq: int
+    counted: int = 0
+    known: int = 0
+    left_out: int = 0
+    short: int = 0
+
+
 TABLES: dict[type[BookRow], str] = {
     PaymentRow: "payment",
     MemberRow: "member",
@@ -244,6 +263,7 @@ TABLES: dict[type[BookRow], str] = {
     OfferRow: "offer",
     BudgetRow: "budget",
     PersonRow: "person",
+    BranchRow: "branch",
 }
 _KEY_WIDTHS: dict[type[BookRow], int] = {
     PaymentRow: 4,
@@ -259,6 +279,7 @@ _KEY_WIDTHS: dict[type[BookRow], int] = {
     OfferRow: 1,
     BudgetRow: 1,
     PersonRow: 1,
+    BranchRow: 1,
 }
 _encoder = msgspec.msgpack.Encoder()
 _BASE_DIGEST = {

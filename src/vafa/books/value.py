@@ -30,13 +30,16 @@ def packed_key(key: PaymentKey | None) -> bytes:
 
 
 def hold(event: events.Hold, seq: int, state: State, till: TillSums) -> Effect:
-    """Points and stamps are set aside for a reward."""
+    """Points and stamps are set aside for a reward; after a fork as far as they are still there."""
     require(state.find(HoldRow, (event.hold,)) is None, "this hold was made before")
     old = _member(state, event.holder)
-    require(old.state == MemberState.ACTIVE, "only a member may redeem")
-    require(event.points > 0 or bool(event.stamps), "a hold holds something")
-    require(event.points >= 0, "a hold is not below zero")
-    if event.points:
+    require(old.state != MemberState.WAITING, "only a member may redeem")
+    require(event.points + event.short > 0 or bool(event.stamps), "a hold holds something")
+    require(min(event.points, event.short) >= 0, "a hold is not below zero")
+    if event.short:
+        there = 0 if old.debt else usable(lots.unpack(old.lots), old.balance, old.held, event.at)
+        require(event.points == there, "a hold falls short only of what is not there")
+    elif event.points:
         require(not old.debt, "a debt blocks redeeming")
         there = usable(lots.unpack(old.lots), old.balance, old.held, event.at)
         require(event.points <= there, "more is held than can be used")
@@ -50,18 +53,18 @@ def hold(event: events.Hold, seq: int, state: State, till: TillSums) -> Effect:
 
 
 def redemption(event: events.Redemption, seq: int, state: State, till: TillSums) -> Effect:
-    """What a hold still holds is spent."""
+    """What a hold still holds is spent; what another branch had spent of it is owed."""
     old_hold, old = _open_hold(state, event.hold, event.holder)
-    require(event.points == old_hold.points, "a capture takes what is held; the rest is released before it")
-    require(event.amount >= 0, "money taken off is not below zero")
+    taken = event.points - event.debt
+    require(taken == old_hold.points, "a capture takes what is held; the rest is released before it")
+    require(min(event.amount, event.debt) >= 0, "money taken off is not below zero, nor what is owed")
     before = lots.unpack(old.lots)
-    draw = spend(before, old.balance, event.points, event.at)
-    require(draw.points == event.points <= old.balance, "a redemption never goes below zero")
-    new = drawn(
-        msgspec.structs.replace(old, balance=old.balance - event.points, held=old.held - event.points),
-        draw,
-        event.lots,
+    draw = spend(before, old.balance, taken, event.at)
+    require(draw.points == taken <= old.balance, "a redemption never goes below zero")
+    new = msgspec.structs.replace(
+        old, balance=old.balance - taken, held=old.held - taken, debt=old.debt + event.debt
     )
+    new = drawn(new, draw, event.lots)
     require(event.balance == new.balance, "the balance is not the one after the redemption")
     new_hold = msgspec.structs.replace(
         old_hold,
@@ -70,8 +73,9 @@ def redemption(event: events.Redemption, seq: int, state: State, till: TillSums)
         captured=event.points,
         payment=packed_key(event.key),
     )
-    rows = [_lot_drawn(state, event.holder, lots.find(before, taken), taken[1]) for taken in event.lots]
-    sums = till.posted(member=-event.points, redeemed=event.points)
+    rows = [_lot_drawn(state, event.holder, lots.find(before, each), each[1]) for each in event.lots]
+    sums = till.posted(member=-taken, redeemed=taken)
+    sums = msgspec.structs.replace(sums, debt=sums.debt + event.debt)
     return Effect((Change(old_hold, new_hold), *_changed(old, new), *rows), sums)
 
 

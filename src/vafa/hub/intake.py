@@ -45,6 +45,7 @@ class Booked(msgspec.Struct, frozen=True):
     """What became of a request's rows. `received`: up to there the hub holds them.
 
     behind  the device has nothing more, and the hub holds rows after that: the device lost them
+    line    the line they are on, where they are BOOKED
     """
 
     end: End
@@ -54,6 +55,7 @@ class Booked(msgspec.Struct, frozen=True):
     forked: bool = False
     whole: bool = False
     behind: bool = False
+    line: int = 0
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -92,7 +94,7 @@ def book(
         return Booked(End.REWIND, place)
     line, _ = start
     if not rows:
-        return Booked(End.BOOKED, before, whole=line.whole, behind=line.seq > before.seq)
+        return Booked(End.BOOKED, before, whole=line.whole, behind=line.seq > before.seq, line=line.line)
     try:
         try:
             with connection.transaction():
@@ -123,14 +125,15 @@ class _Taking:
             assert last is not None
             if last.hash != head:
                 raise _Unknown(End.WHOLE if rows[-1].till is None else End.CHAIN)
-            return Booked(End.BOOKED, Spot(last.epoch, last.seq, last.hash), whole=line.whole)
+            spot = Spot(last.epoch, last.seq, last.hash)
+            return Booked(End.BOOKED, spot, whole=line.whole, line=line.line)
         forked = rows[skipped].seq <= line.seq
         if forked:
             line = self._left(line, rows[skipped].seq - 1)
         grown, suspended = self._append(line, rows[skipped:], head, opens=forked or not self._lines)
         received = Spot(grown.epoch, grown.seq, grown.hash)
         appended = len(rows) - skipped
-        return Booked(End.BOOKED, received, appended, suspended, forked, grown.whole)
+        return Booked(End.BOOKED, received, appended, suspended, forked, grown.whole, line=grown.line)
 
     def _common(self, line: Line, rows: Sequence[WireRow]) -> tuple[Line, int, Held | None]:
         """How many of the rows are held already, on which line, and the last of them."""

@@ -15,7 +15,7 @@ from vafa.model.chain import NO_HASH
 MARK_HASH_BYTES = 8
 REWINDS_MAX = 3
 _LINES = """SELECT line, parent, left_seq, epoch, seq, hash, till, state, whole, grown_at,
-safe_epoch, safe_seq, safe_hash, accepted_at FROM line
+safe_epoch, safe_seq, safe_hash, accepted_at, opened_at FROM line
 WHERE merchant_id = %s AND device = %s ORDER BY line"""
 _AT = """SELECT line, hash FROM journal
 WHERE merchant_id = %s AND device = %s AND line = ANY(%s) AND seq = %s AND epoch = %s ORDER BY line DESC"""
@@ -51,6 +51,7 @@ class Line(msgspec.Struct, frozen=True):
     safe_seq: int = 0
     safe_hash: bytes = b""
     accepted_at: int | None = None
+    opened_at: int = 0
 
 
 class Spot(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from vafa.hub.schema import PEOPLE, REDEEMING, RULES, TABLES
+from vafa.hub.schema import BRANCHES, PEOPLE, REDEEMING, RULES, TABLES
 from vafa.model.errors import HubError
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -38,6 +38,10 @@ def _redeeming(connection: Connection) -> None:
     _run(connection, REDEEMING)
 
 
+def _branches(connection: Connection) -> None:
+    _run(connection, BRANCHES)
+
+
 def _run(connection: Connection, script: str) -> None:
     for statement in script.strip().split(";\n"):
         if statement.strip(" ;\n"):
@@ -45,7 +49,7 @@ def _run(connection: Connection, script: str) -> None:
 
 
 # Only ever added to: a step that ran somewhere is never changed.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules, _people, _redeeming)
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules, _people, _redeeming, _branches)
 SCHEMA_VERSION = len(STEPS)
 
 

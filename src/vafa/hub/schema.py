@@ -317,3 +317,22 @@ CREATE TABLE person (
 REDEEMING = """
 ALTER TABLE hold ADD COLUMN payment bytea NOT NULL DEFAULT '';
 """
+
+# The fifth step: how far a line has counted the branches it left, as in ledger/schema.py.
+BRANCHES = """
+CREATE TABLE branch (
+    merchant_id text COLLATE "C" NOT NULL,
+    device bigint NOT NULL,
+    line bigint NOT NULL,
+    first bytea NOT NULL,
+    epoch bigint NOT NULL,
+    seq bigint NOT NULL,
+    hash bytea NOT NULL,
+    at_seq bigint NOT NULL,
+    counted bigint NOT NULL,
+    known bigint NOT NULL,
+    left_out bigint NOT NULL,
+    short bigint NOT NULL,
+    PRIMARY KEY (merchant_id, device, line, first)
+);
+"""

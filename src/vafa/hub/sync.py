@@ -7,16 +7,17 @@ together with the answer it gets, so an answer that is lost on the way is given 
 
 import structlog
 
+from vafa.hub import branches, devices, suspense
 from vafa.hub import contact as contacts
-from vafa.hub import devices, suspense
 from vafa.hub.answers import Clock, Refusing, Reply, answered, known_device, signed_answer
 from vafa.hub.contact import Contact
 from vafa.hub.database import Connection, Database
 from vafa.hub.down import down
 from vafa.hub.hub_key import HubKey
 from vafa.hub.intake import Booked, End, Sender, book
-from vafa.hub.lines import Spot, current, lines_of
+from vafa.hub.lines import Line, Spot, current, lines_of
 from vafa.hub.rate import Bucket, spend
+from vafa.hub.tables import Place
 from vafa.keys.sign import is_signed
 from vafa.model.errors import Malformed
 from vafa.wire.messages import (
@@ -35,12 +36,17 @@ from vafa.wire.signing import digest, request_content, request_input
 FORK = Note(
     "HUB-010",
     "This device's journal left another copy of itself that the hub holds: a restored backup or a copied "
-    "card. Both are kept; ask who runs the hub.",
+    "card. Both are kept, and what this device lacks comes back to it; tell who runs the hub.",
 )
 LOST = Note(
     "HUB-019",
     "The hub holds rows of this journal that this device has lost: an older state of its disk came back. "
-    "Sales go on; put it right with vafa restore.",
+    "Sales go on; a newer Vafa gets them back by itself.",
+)
+COPY = Note(
+    "HUB-020",
+    "Another device goes on under this one's number: a backup of this one was restored elsewhere, or its "
+    "card was copied. What is sold here counts there; stop this one, and enrol it as a device of its own.",
 )
 
 log = structlog.get_logger()
@@ -124,8 +130,16 @@ class Sync:
         booked: Booked,
         now_ms: int,
     ) -> SyncAnswer:
+        lines = lines_of(connection, merchant, number)
+        line = current(lines)
+        lost = _lost(connection, Place(merchant, number, line.line), lines, request, booked)
+        branch, rest = None, False
+        if lost:
+            branch, last = branches.given(
+                connection, Place(merchant, number, line.line), lost[0], self._key.signing
+            )
+            rest = len(lost) > 1 or last < lost[0].last_seq
         found = down(connection, merchant, number, request.have, self._key.signing, now_ms)
-        line = current(lines_of(connection, merchant, number))
         return SyncAnswer(
             received=_mark(booked.received),
             safe=_mark(Spot(line.safe_epoch, line.safe_seq, line.safe_hash)),
@@ -135,10 +149,33 @@ class Sync:
             programmes=found.programmes,
             members=found.members,
             messages=found.messages,
-            notes=(FORK,) if booked.forked else (LOST,) if booked.behind else (),
-            more=found.more,
+            notes=_notes(booked, line.line, request),
+            more=found.more or rest,
             suspense=suspense.count(connection, merchant, number, line.line),
+            branch=branch,
         )
+
+
+def _lost(
+    connection: Connection, place: Place, lines: list[Line], request: SyncRequest, booked: Booked
+) -> list[branches.Missing]:
+    """What the device lacks of what the hub holds under its number: none while it sends again what the hub
+    has, none for a copy whose number another goes on under."""
+    at = booked.received.seq
+    if request.counted is None or booked.end is not End.BOOKED or booked.line != place.line:
+        return []
+    if not booked.behind and at != next((each.seq for each in lines if each.line == place.line), 0):
+        return []
+    return branches.missing(connection, place, lines, at, request.counted)
+
+
+def _notes(booked: Booked, newest: int, request: SyncRequest) -> tuple[Note, ...]:
+    """What people at the device should know of its journal."""
+    if booked.end is End.BOOKED and booked.line != newest:
+        return (COPY,)
+    if booked.forked:
+        return (FORK,)
+    return (LOST,) if booked.behind and request.counted is None else ()
 
 
 def _understood(envelope: Envelope) -> tuple[SyncRequest, list[WireRow]]:

@@ -10,6 +10,7 @@ from typing import Any
 from vafa.books.rows import (
     AliasRow,
     BookRow,
+    BranchRow,
     BudgetRow,
     GapRow,
     HoldRow,
@@ -116,6 +117,7 @@ def _came_back(event: events.AwardRefund | events.RedemptionRefund) -> Iterator[
 
 
 _RULES: dict[type[events.Event], Callable[[Any], Iterator[Touched]]] = {
+    events.Checkpoint: lambda event: iter([(BranchRow, (event.first,))]),
     events.SaleAsked: lambda event: iter([(SaleRow, (event.tid, event.request))]),
     events.SaleEnded: lambda event: iter([(SaleRow, event.sale)]),
     events.PaymentSeen: lambda event: iter([_payment(event.paid.key)]),

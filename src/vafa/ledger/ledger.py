@@ -86,6 +86,21 @@ class Transaction:
         self.head = Head(seq, epoch, row_hash, effect.till, state)
         return row
 
+    def attempt(self, decide: Callable[[], T]) -> T:
+        """Part of a larger decision that may turn out not to be possible: when it raises, nothing of it
+        stands, and the rest of the transaction goes on as if it had not been tried."""
+        head = self.head
+        self.connection.execute("SAVEPOINT attempt")
+        try:
+            return decide()
+        except BaseException:
+            self.connection.execute("ROLLBACK TO attempt")
+            self.head = head
+            self._seen.clear()
+            raise
+        finally:
+            self.connection.execute("RELEASE attempt")
+
     def _write_row(self, old: BookRow | None, new: BookRow | None) -> None:
         if new is None:
             assert old is not None

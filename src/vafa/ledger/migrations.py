@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, SINCE_6, TABLES
+from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7, TABLES
 
 migrations = Migrations("vafa")
 
@@ -57,6 +57,13 @@ def m006_claims(db: Database) -> None:
     """Claims by an index."""
     _run(db, SINCE_6)
     db.execute("PRAGMA user_version = 6")
+
+
+@migrations()
+def m007_branches(db: Database) -> None:
+    """Branches that were left, and their rows."""
+    _run(db, SINCE_7)
+    db.execute("PRAGMA user_version = 7")
 
 
 def _run(db: Database, script: str) -> None:

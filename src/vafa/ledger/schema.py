@@ -8,7 +8,7 @@ every outcome asks for, and costs an award nothing.
 
 import sqlite3
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 # The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """
 CREATE TABLE journal (
@@ -170,7 +170,35 @@ SINCE_6 = """
 CREATE INDEX journal_claim ON journal (kind) WHERE kind = 33;
 """
 
+# Branches that were left after a fork: how far they are counted here, and their rows, kept as evidence beside
+# the books. In the ledger's own file: as durable as what was counted of them, and in its backups.
+SINCE_7 = """
+CREATE TABLE branch (
+    first BLOB PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    at_seq INTEGER NOT NULL,
+    counted INTEGER NOT NULL,
+    known INTEGER NOT NULL,
+    left_out INTEGER NOT NULL,
+    short INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE branch_row (
+    first BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    till BLOB NOT NULL,
+    state BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (first, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
 
 def scratch_tables(connection: sqlite3.Connection) -> None:
     """Create the newest tables in a scratch database, such as the one verify rebuilds the books in."""
-    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6)
+    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6 + SINCE_7)

@@ -19,6 +19,7 @@ from vafa.books.effect import State
 from vafa.books.identity import Counted
 from vafa.books.rows import TABLES, BookRow, HoldState, Key, R
 from vafa.books.till import TillSums
+from vafa.ledger import branches
 from vafa.ledger.schema import scratch_tables
 from vafa.ledger.tables import SQL, find_row
 from vafa.model import events
@@ -134,6 +135,7 @@ def _verify(
     if not bad:
         bad.extend(_table_faults(connection, rebuild))
         bad.extend(_identity_faults(rebuild))
+        bad.extend(_branch_faults(connection, rebuild))
     progress(count)
     return Verified(count, awards, rebuild.till.member, before, tuple(bad))
 
@@ -187,6 +189,14 @@ def _identity_faults(rebuild: Rebuild) -> Iterator[Bad]:
     ).fetchone()
     if held != open_holds:
         yield Bad("till", f"held: {held} with the members, {open_holds} in open holds")
+
+
+def _branch_faults(connection: sqlite3.Connection, rebuild: Rebuild) -> Iterator[Bad]:
+    """What a Checkpoint names of a branch is retained, chains, and has every payment in the books."""
+    for branch in branches.counted(rebuild.connection):
+        fault = branches.evidence_fault(connection, branch, rebuild.connection)
+        if fault:
+            yield Bad(f"branch {branch.first.hex()[:16]}", fault)
 
 
 def _difference(

@@ -165,7 +165,14 @@ class ClockAttested(Event, frozen=True):
 
 
 class Checkpoint(Event, frozen=True):
-    """Rows up to (epoch, seq) may go: the named snapshot holds the books, `state` is their hash."""
+    """Rows up to (epoch, seq) may go: the named snapshot holds the books, `state` is their hash.
+
+    After a fork (`first` is the chain hash of the branch's first row) they are rows of the branch that this
+    journal left: what they did is counted in the rows right before this one, and they are retained under
+    `snapshot`; snapshot_hash is the chain hash after them, `signature` the hub's of all that. Of these rows
+    `counted` did something here, `known` was here already, left_out could not be; `short`: the points that
+    were spent in both branches and not there any more, a debt of kind fork.
+    """
 
     epoch: int
     seq: int
@@ -173,6 +180,11 @@ class Checkpoint(Event, frozen=True):
     snapshot: str
     snapshot_hash: bytes
     signature: bytes = b""
+    first: bytes = b""
+    counted: int = 0
+    known: int = 0
+    left_out: int = 0
+    short: int = 0
 
 
 class SaleAsked(Event, frozen=True):
@@ -538,6 +550,7 @@ class Hold(Event, frozen=True):
 
     request  its own identity, as its client named it; `bill` rial it was quoted for; `at` UTC seconds, what
              could be used then; `programme` the version whose reward it is
+    short    points that it was to set aside and that another branch of the journal has spent
     """
 
     hold: bytes
@@ -552,11 +565,13 @@ class Hold(Event, frozen=True):
     bill: int = 0
     rials: int = 0
     by: str = ""
+    short: int = 0
 
 
 class Redemption(Event, frozen=True):
     """Held points are spent. `amount`: rial that were really taken off; `lots`: what was drawn from dated
-    lots at the UTC second `at`; `key`: the payment it was for, if any; `balance` after it."""
+    lots at the UTC second `at`; `key`: the payment it was for, if any; `balance` after it. `debt`: points of
+    them that two branches of the journal spent, so that they were not there any more: a debt of kind fork."""
 
     hold: bytes
     holder: bytes
@@ -570,6 +585,7 @@ class Redemption(Event, frozen=True):
     balance: int = 0
     programme: bytes = b""
     by: str = ""
+    debt: int = 0
 
 
 class Release(Event, frozen=True):
@@ -694,7 +710,7 @@ KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
 # so a plain sale has the body it always had.
 _FIRST_FIELDS: dict[type[Event], int] = {
     Award: 10, Reversal: 13, Refund: 13, Adjust: 8, AwardMoved: 10, Claim: 5, Profile: 6,
-    TierChanged: 5, Forget: 3,
+    TierChanged: 5, Forget: 3, Checkpoint: 6, Hold: 12, Redemption: 12,
 }  # fmt: skip
 AS_PAID = 1  # how a body tells an award's `at` that is the payment's own time: four bytes less a sale
 _encoder = msgspec.msgpack.Encoder()

@@ -25,7 +25,7 @@ import structlog
 
 from vafa.keys.sign import SigningKey
 from vafa.model.errors import Malformed, SyncError, VafaError
-from vafa.sync import downward
+from vafa.sync import downward, regain
 from vafa.sync.budget import Budget
 from vafa.sync.downward import Inbox
 from vafa.sync.kept import Store, Sync, Trouble
@@ -204,6 +204,7 @@ class Courier:
             newest=newest,
             have=kept.have,
             facts=self._new_facts(),
+            counted=regain.asked_for(self._journal, kept, has_rows=bool(rows)),
         )
         envelope = signing.envelope(self._who.merchant, self._who.device, self._world.nonce(), at_ms, request)
         body = signing.signed(envelope, self._key.sign(signing.request_input(SYNC_PATH, envelope)))
@@ -247,6 +248,10 @@ class Courier:
         self._rows_max = min(limits.ROWS_MAX, self._rows_max * 2)
         taken = downward.take(answer, kept, self._inbox, self._who.merchant, self._who.hub_key)
         taken = downward.attested(answer.hub_ms, spent, taken, self._inbox)
+        whose = (self._who.merchant, self._who.device)
+        taken, regained = regain.take(
+            answer.branch, taken, self._journal, self._inbox, whose, self._who.hub_key
+        )
         kept = msgspec.structs.replace(
             taken,
             received=received,
@@ -264,8 +269,10 @@ class Courier:
             facts_told=signing.digest(signing.encoded(request.facts)) if request.facts else kept.facts_told,
             budget=self._budget.left(now),
         )
-        self._store.keep(kept, msgspec.structs.replace(spent, ok=True), answer.members, answer.messages)
-        self._more = answer.more or (self.waiting > 0 and bool(request.rows))
+        spent = msgspec.structs.replace(spent, ok=True, regained=regained)
+        self._store.keep(kept, spent, answer.members, answer.messages)
+        news = answer.more and not kept.branch_fault
+        self._more = news or (self.waiting > 0 and bool(request.rows))
         self._waits_since = None
 
     def _refused(self, refusal: Refusal, reply: Reply, spent: Sync, now: float) -> None:

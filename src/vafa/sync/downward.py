@@ -12,6 +12,7 @@ import structlog
 
 from vafa.keys.sign import is_signed
 from vafa.sync.kept import Kept, Sync
+from vafa.sync.regain import Hand
 from vafa.wire import signing
 from vafa.wire.messages import Programme, SyncAnswer
 
@@ -20,7 +21,7 @@ ATTEST_EVERY_S = 20 * 3600  # a row a day is enough: the own clock is believed f
 log = structlog.get_logger()
 
 
-class Inbox(Protocol):
+class Inbox(Hand, Protocol):
     """The daemon's hand: it alone writes the ledger."""
 
     def programme(self, document: str, from_at: int | None) -> str:

@@ -65,6 +65,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     attested_row_s   the newest of them that was journalled
     whole            the hub wants rows with till and state
     suspense         rows of ours the hub could not book
+    branch_left      rows that were lost and are still to come back; branch_fault: why some were refused
     hub, device      short digests of whose hub this is of, and of who we were to it
     """
 
@@ -86,6 +87,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     attested_row_s: int = 0
     whole: bool = False
     suspense: int = 0
+    branch_left: int = 0
+    branch_fault: str = ""
     last_ok_ms: int = 0
     last_ok_at_s: float = 0.0
     facts_told: bytes = b""
@@ -95,7 +98,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sync(msgspec.Struct, frozen=True):
-    """One sync in the log. `link_bytes`: all it cost on the link; `up`, `down`: the bodies."""
+    """One sync in the log. `link_bytes`: all it cost on the link; `up`, `down`: the bodies; `regained`: rows
+    that were lost and came back."""
 
     at_ms: int
     ok: bool
@@ -108,6 +112,7 @@ class Sync(msgspec.Struct, frozen=True):
     link: str = ""
     code: str = ""
     text: str = ""
+    regained: int = 0
 
 
 _decoder = msgspec.msgpack.Decoder(Kept)

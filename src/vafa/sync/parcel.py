@@ -7,6 +7,7 @@ from vafa.keys.sign import SignatureWrong, is_signed
 from vafa.model.chain import Row
 from vafa.model.errors import Malformed, SyncError
 from vafa.sync.refused import Later
+from vafa.sync.regain import Ends
 from vafa.sync.transport import Reply
 from vafa.wire import limits, signing
 from vafa.wire.messages import MARK_HASH_BYTES, SYNC_PATH, AnswerContent, Envelope, Mark
@@ -15,8 +16,8 @@ from vafa.wire.rows import pack
 _ENVELOPE_BYTES = 4_096  # what a request has beside its rows, at most
 
 
-class Journal(Protocol):
-    """Our own rows, as the ledger has them."""
+class Journal(Ends, Protocol):
+    """Our own rows, as the ledger has them, and what it knows of branches it left."""
 
     def newest(self) -> int:
         """The newest seq, 0 for an empty journal."""

@@ -1,0 +1,181 @@
+"""Rows that a device lost come back: counted once, verified, whatever it has sold since."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hub.device_rows import busy, copied, journal, sold
+from shop import Shop, payment
+
+from vafa.app.recheck import Recheck
+from vafa.app.redeeming import Redeeming
+from vafa.app.redeeming import Wish as RedeemWish
+from vafa.books.rows import BranchRow
+from vafa.club.programme import parse
+from vafa.ledger import branches
+from vafa.ledger.storage import connect_reader
+from vafa.ledger.verify import verify
+from vafa.model import events
+from vafa.model.chain import Row
+from vafa.model.errors import SyncError
+
+PHONE = "09121236789"
+
+
+class Two:
+    """A device and the one restored from its backup: rows up to `left` are in both."""
+
+    def __init__(self, directory: Path) -> None:
+        for name in ("old", "new"):
+            (directory / name).mkdir()
+        self._directory = directory
+        self.old = Shop(directory / "old")
+        self.member = bytes.fromhex(self.old.members.add(PHONE, "", "test").id)
+
+    def restore(self) -> None:
+        """The backup is of now; the restored device opens an epoch."""
+        self.left = self.old.ledger.head.seq
+        self.new = copied(self.old, self._directory / "new")
+        head, key_id = self.new.ledger.head, self.new.tokens.key_id
+        opened = events.EpochOpened(b"L" * 16, 1, (head.epoch, head.seq, head.hash), key_id, "restored")
+        self.new.ledger.write(lambda tx: tx.post(opened))
+        self.regaining = self.new.regaining
+
+    @property
+    def lost(self) -> list[Row]:
+        return journal(self.old, self.left)
+
+    def heal(self, slice_rows: int = 50) -> BranchRow:
+        rows = self.lost
+        for start in range(0, len(rows), slice_rows):
+            self.regaining.take(rows[0].hash, rows[start : start + slice_rows], b"")
+        (branch,) = self.new.ledger.read(branches.counted)
+        return branch
+
+    def close(self) -> None:
+        self.old.ledger.close()
+        self.new.ledger.close()
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    made = Two(tmp_path)
+    yield made
+    made.close()
+
+
+def faults(shop: Shop) -> list[str]:
+    """What `vafa verify` says."""
+    with closing(connect_reader(shop.ledger.path)) as connection:
+        return [str(bad) for bad in verify(connection, Recheck(connection)).bad]
+
+
+def members(shop: Shop) -> dict[bytes, tuple[int, int, int, int]]:
+    sql = "SELECT id, balance, debt, visits, spent FROM member"
+    return {row[0]: row[1:] for row in shop.ledger.read(lambda c: c.execute(sql).fetchall())}
+
+
+def test_a_device_that_is_merely_behind_has_all_points_again(two: Two) -> None:
+    sold(two.old, 3)
+    two.restore()
+    busy(two.old)
+    branch = two.heal()
+    assert faults(two.new) == []
+    assert branch.left_out == branch.short == 0
+    assert members(two.new) == members(two.old)
+    sums = [shop.ledger.head.till for shop in (two.new, two.old)]
+    assert sums[0] == sums[1]
+
+
+def test_what_a_device_earned_since_stays_and_a_payment_in_both_branches_counts_once(two: Two) -> None:
+    two.old.counter.post(payment(1, 1_000), two.member)
+    two.restore()
+    for number in (2, 3):
+        two.old.counter.post(payment(number, 1_000), two.member)
+    for number in (3, 4):  # the terminal tells 3 again
+        two.new.counter.post(payment(number, 1_000), two.member)
+    branch = two.heal()
+    assert faults(two.new) == []
+    assert (branch.counted, branch.known, branch.left_out) == (1, 1, 0)
+    assert members(two.new)[two.member] == (400, 0, 4, 4_000)
+
+
+def test_rows_that_come_again_change_nothing(two: Two) -> None:
+    two.restore()
+    sold(two.old, 4)
+    rows = two.lost
+    assert two.regaining.take(rows[0].hash, rows[:3], b"") == rows[2].seq
+    head = two.new.ledger.head
+    assert two.regaining.take(rows[0].hash, rows[:3], b"") == rows[2].seq
+    assert two.new.ledger.head == head
+    assert two.regaining.take(rows[0].hash, rows, b"") == rows[3].seq
+    (branch,) = two.new.ledger.read(branches.counted)
+    assert (branch.seq, branch.counted) == (rows[3].seq, 4)
+    assert faults(two.new) == []
+
+
+def spent(shop: Shop, member: bytes, request: str, points: int) -> None:
+    counter = Redeeming(shop.counter)
+    counter.hold(RedeemWish(request, member, "off", 10_000, points, "test"))
+    counter.capture(request, points * 10, None, "test")
+
+
+REWARDS = """
+schema = 1
+[name]
+fa = "کافه نگین"
+en = "Kafe Negin"
+[earn]
+points = 1
+per = 10
+currency = "IRR"
+[reward.off]
+kind = "amount-off"
+name_fa = "تخفیف"
+points = 1
+rial = 10
+"""
+
+
+def test_points_that_both_branches_spent_are_owed_once(two: Two) -> None:
+    two.old.programmes.activate(parse(REWARDS), None)
+    two.old.counter.post(payment(1, 1_000, paid_at=None), two.member)
+    two.restore()
+    two.new.programmes.activate(parse(REWARDS), None)  # opening the shop took its own rules again
+    spent(two.old, two.member, "old", 80)
+    spent(two.new, two.member, "new", 70)
+    branch = two.heal()
+    assert faults(two.new) == []
+    assert branch.short == 50
+    assert members(two.new)[two.member][:2] == (0, 50)
+    assert two.new.ledger.head.till.debt == 50
+    two.new.counter.post(payment(2, 600, paid_at=None), two.member)
+    assert members(two.new)[two.member][:2] == (10, 0)
+    assert faults(two.new) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda rows: [rows[0], rows[2]], "does not come after"),
+        (lambda rows: rows[1:], "begins with another row"),
+        (lambda rows: [rows[0], altered(rows[1], at=rows[1].at + 1), *rows[2:]], "does not chain"),
+        (lambda rows: [rows[0], altered(rows[1], state=bytes(32)), *rows[2:]], "does not chain"),
+    ],
+)
+def test_rows_that_do_not_follow_change_nothing(
+    two: Two, spoil: Callable[[list[Row]], list[Row]], why: str
+) -> None:
+    two.restore()
+    sold(two.old, 4)
+    head, rows = two.new.ledger.head, two.lost
+    with pytest.raises(SyncError, match=why):
+        two.regaining.take(rows[0].hash, spoil(rows), b"")
+    assert two.new.ledger.head == head
+
+
+def altered(row: Row, **fields: Any) -> Row:
+    return msgspec.structs.replace(row, **fields)
