@@ -10,6 +10,7 @@ import pytest
 from hub.device_rows import busy, copied, journal, sold
 from shop import Shop, payment
 
+from vafa.app.profiles import Profiles
 from vafa.app.recheck import Recheck
 from vafa.app.redeeming import Redeeming
 from vafa.app.redeeming import Wish as RedeemWish
@@ -179,3 +180,25 @@ def test_rows_that_do_not_follow_change_nothing(
 
 def altered(row: Row, **fields: Any) -> Row:
     return msgspec.structs.replace(row, **fields)
+
+
+def test_whose_phone_was_sealed_on_the_lost_disk_is_sealed_again_when_they_come(two: Two) -> None:
+    two.restore()
+    other = bytes.fromhex(two.old.members.add("09351112233", "سارا", "test").id)
+    two.old.counter.post(payment(1, 1_000), other)
+    two.heal()
+    assert two.new.members.show(other).phone == "09••••••2233"  # the last four digits are all there is
+    assert two.new.members.add("09351112233", "سارا", "test").balance == 100
+    seen = two.new.members.show(other)
+    assert (seen.name, seen.phone) == ("سارا", "0935•••2233")
+    assert faults(two.new) == []
+
+
+def test_whoever_was_forgotten_on_the_lost_branch_is_forgotten_again(two: Two) -> None:
+    two.restore()
+    Profiles(two.old.members).forget(two.member, "asked for it", "test")
+    two.heal()
+    count = "SELECT count(*) FROM secret"
+    assert two.new.ledger.read(lambda c: c.execute(count).fetchone()) == (0,)
+    assert two.new.members.find(PHONE) == []
+    assert faults(two.new) == []

@@ -1,5 +1,6 @@
-"""A device restored from a backup that a real hub is ahead of: two branches, both kept, each payment once."""
+"""A device restored from a backup that a real hub is ahead of: what it lost comes back, once."""
 
+import contextlib
 import json
 import tempfile
 import time
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from real_device import Device
 from real_hub import RealHub
+
+from vafa.ledger.storage import connect_reader
 
 PHONE = "09121236789"
 WITHIN_S = 60.0
@@ -32,6 +35,25 @@ def all_sent(device: Device) -> dict[str, Any]:
         if status["queue"]["waiting"] == 0:
             return status
         assert time.monotonic() < ends_at, ran.stdout + ran.stderr
+
+
+def all_back(device: Device) -> dict[str, Any]:
+    """`vafa status`, once what was lost is counted again and at the hub."""
+    ends_at = time.monotonic() + WITHIN_S
+    while True:
+        all_sent(device)
+        standing = json.loads(device.vafa("sync", "status", "--json").stdout)
+        if standing["came_back"][0] and not standing["facts"]["branch_left"]:
+            return all_sent(device)
+        assert time.monotonic() < ends_at, standing
+
+
+def equal(device: Device, hub: RealHub, merchant: str) -> bool:
+    """Chain and books of the device's newest row are the hub's."""
+    shown = hub.vafa("device", "show", merchant, "1")
+    with contextlib.closing(connect_reader(device.state / "ledger.db")) as connection:
+        (head,) = connection.execute("SELECT max(seq) FROM journal").fetchone()
+    return bool(shown["books_agree"]) and shown["rows"] == head and shown["waiting"] == 0
 
 
 def test_a_restored_device_goes_on_in_a_new_epoch_and_the_hub_counts_each_payment_once(
@@ -57,20 +79,20 @@ def test_a_restored_device_goes_on_in_a_new_epoch_and_the_hub_counts_each_paymen
     with device.running():
         again = device.pay("3", member=PHONE)  # the terminal tells it again: it is new here
         assert again["balance"] == before["balance"] + again["points"]
-        device.pay("4", member=PHONE)
+        last = device.pay("4", member=PHONE)
+        status = all_back(device)
+        assert device.pay("5", member=PHONE)["balance"] == last["balance"] + 2 * again["points"]  # 2 is back
         status = all_sent(device)
     assert (status["hub"]["state"], status["queue"]["suspense"]) == ("reachable", 0)
     shown = hub.vafa("device", "show", merchant, "1")
     (fork,) = shown["forks"]
-    assert (fork["rows_there"], fork["accepted"]) == (
-        3,
-        False,
-    )  # 2, 3, the hub's time
+    assert (fork["rows_there"], fork["accepted"], shown["lost_rows"]) == (3, False, 0)  # 2, 3, the hub's time
     assert shown["books_agree"]
-    # 1 and 3 are in both branches and count once; 2 is in the one that was left, and is not lost
+    # 1 to 3 are in both branches and count once; none is in the one that was left alone
     found = shown["payments"]
-    assert (found["count"], found["amount"], found["in_both"], found["only_left"]) == (4, 800_000, 2, 1)
-    assert [each["code"] for each in shown["trouble"]] == ["HUB-010"]
+    assert (found["count"], found["amount"], found["in_both"], found["only_left"]) == (5, 1_000_000, 3, 0)
+    assert [(each["code"], each["level"]) for each in shown["trouble"]] == [("HUB-010", "degraded")]
     hub.vafa("device", "accept", merchant, "1", "--yes")
     assert hub.vafa("device", "show", merchant, "1")["trouble"] == []
     assert device.vafa("verify").returncode == 0
+    assert equal(device, hub, merchant)

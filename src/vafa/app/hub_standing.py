@@ -84,6 +84,12 @@ def _trouble(links: Links, sync: SyncFacts, now: float) -> Iterator[Trouble]:
     if sync.refused:
         fix = "The rules of before go on. Correct the version at the hub, or update Vafa here."
         yield Trouble("degraded", f"New rules were not taken: {sync.refused}.", fix, "SYN-021")
+    if sync.branch_fault:
+        words = f"Rows this device lost were not taken from the hub: {sync.branch_fault}."
+        yield Trouble("degraded", words, "Sales go on. Tell the hub's operator; vafa sync status.", "SYN-022")
+    elif sync.branch_left:
+        words = f"{sync.branch_left:,} rows that this device lost are still to come back from the hub."
+        yield Trouble("degraded", words, "Nothing to do: each sync brings some; sales go on.", "SYN-023")
     if sync.suspense:
         words = f"{sync.suspense:,} events lie in suspense at the hub: its books could not take them."
         yield Trouble("degraded", words, "Nothing is lost. Tell the hub's operator.", "SYN-020")

@@ -94,6 +94,8 @@ class Members:
         ids = self._tokens.member_ids(number)
         here = self.ledger.read(lambda connection: first_here(connection, ids))
         if here is not None and here.state == MemberState.ACTIVE:
+            if not self.ledger.read(lambda c: _is_sealed(c, here.id)):
+                self._seal_again(here.id, Person(number, name), by)
             return self.show(here.id, number)  # nothing to seal
         member, person = self.ledger.read(lambda c: _joining(c, ids)), Person(number, name)
         row = (member, *msgspec.structs.astuple(self.sealer.sealed(member, person)))
@@ -113,6 +115,16 @@ class Members:
             return self.show(known, number)
         view, _ = self.ledger.read(lambda connection: _closed(connection, member))
         return msgspec.structs.replace(_told(view, person), created=True)
+
+    def _seal_again(self, member: bytes, person: Person, by: str) -> None:
+        """The phone of a member whose ciphertext was lost with a disk; they came back with the hub's rows."""
+        row = (member, *msgspec.structs.astuple(self.sealer.sealed(member, person)))
+
+        def decide(tx: Transaction) -> None:
+            tx.post(events.Profile(member, int(bool(person.name)), None, b"", None, by, tx.at_ms // 1000))
+            tx.connection.execute(_SEAL_ROW, row)
+
+        self.ledger.write(decide)
 
     def show(self, member: bytes, phone: str = "") -> MemberView:
         """The member with their cards and last payments; `phone` where the asker gave it. NotFound.
@@ -282,6 +294,10 @@ def _closed(connection: sqlite3.Connection, member: bytes) -> Closed:
     columns = connection.execute(_SEALED, (row.id,)).fetchone()
     view = member_view(connection, row, last4_masked(row.last4), "")
     return view, None if columns is None else SealedPerson(*columns)
+
+
+def _is_sealed(connection: sqlite3.Connection, member: bytes) -> bool:
+    return connection.execute(_SEALED, (member,)).fetchone() is not None
 
 
 def _unreadable() -> Person:

@@ -39,6 +39,8 @@ class SyncStanding(Struct, frozen=True):
     notes             what the hub wants people here to know: (code, text)
     members, messages how many of the merchant's other devices are kept for when there is no network
     left_kb           of a metered link's daily allowance, None where nothing is metered or limited
+    came_back         of rows this device lost: counted again, here already, left out, and points that were
+                      spent twice and are owed
     process           the sync process, 0 while there is none
     """
 
@@ -53,6 +55,7 @@ class SyncStanding(Struct, frozen=True):
     messages: int = 0
     left_kb: int | None = None
     process: int = 0
+    came_back: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 class SyncIs(Reply, frozen=True, tag="sync"):
@@ -77,6 +80,7 @@ class LoggedSync(Struct, frozen=True):
     link: str
     code: str
     text: str
+    regained: int = 0
 
 
 class SyncLogIs(Reply, frozen=True, tag="sync log"):

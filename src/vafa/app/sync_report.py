@@ -8,7 +8,7 @@ from vafa.app import sync_standing
 from vafa.app.status import iso
 from vafa.app.sync_boot import boot_id
 from vafa.app.sync_questions import LoggedSync, SyncStanding
-from vafa.ledger import reads
+from vafa.ledger import branches, reads
 from vafa.ledger.storage import connect_reader, ledger_path
 from vafa.sync import kept as keeps
 from vafa.sync.budget import Budget
@@ -42,7 +42,13 @@ def facts(directory: Path, who: Enrolment, now: Moment) -> SyncFacts:
 
 def report(directory: Path, who: Enrolment, day_bytes: int, now: Moment) -> SyncStanding:
     """All of it. SyncError, LedgerError when it cannot be read."""
-    there = SyncStanding(who.merchant, who.device, facts(directory, who, now), process=now.process)
+    there = SyncStanding(
+        who.merchant,
+        who.device,
+        facts(directory, who, now),
+        process=now.process,
+        came_back=_came_back(directory),
+    )
     with keeps.reading(keeps.path_in(directory.absolute())) as connection:
         if connection is None:
             return there
@@ -71,10 +77,21 @@ def logged(directory: Path, limit: int) -> tuple[LoggedSync, ...]:
     return tuple(
         LoggedSync(
             iso(sync.at_ms), sync.ok, sync.rows, sync.up, sync.down, sync.link_bytes, sync.new_connection,
-            sync.took_ms, sync.link, sync.code, sync.text,
+            sync.took_ms, sync.link, sync.code, sync.text, sync.regained,
         )
         for sync in syncs
     )  # fmt: skip
+
+
+def _came_back(directory: Path) -> tuple[int, int, int, int]:
+    """(counted, known, left out, points owed) of all branches together."""
+    connection = connect_reader(ledger_path(directory.absolute()))
+    try:
+        found = branches.counted(connection)
+    finally:
+        connection.close()
+    rows = [(each.counted, each.known, each.left_out, each.short) for each in found]
+    return tuple(map(sum, zip(*rows, strict=True))) if rows else (0, 0, 0, 0)  # type: ignore[return-value]
 
 
 def _number(directory: Path, mark: Mark) -> str:

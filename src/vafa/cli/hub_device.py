@@ -18,6 +18,7 @@ from vafa.cli.hub_options import (
     yes_option,
 )
 from vafa.hub import devices, forks, merchants, suspense
+from vafa.hub.branches import Counted
 from vafa.hub.database import Connection
 from vafa.hub.devices import Device
 from vafa.hub.fleet import fleet
@@ -82,6 +83,13 @@ def show(merchant: str, device: int, dsn: str, state: Path, as_json: bool) -> No
         click.echo(
             f"            {paid.in_both:,} payments on both; {paid.only_left:,} "
             f"({paid.amount_only_left:,} rial) on the one that was left alone"
+        )
+
+    if facts.lost_rows or facts.again != Counted():
+        again = facts.again
+        click.echo(
+            f"  branches  {again.counted:,} rows of the others counted again, {again.known:,} needed none, "
+            f"{again.left_out:,} left out, {again.short:,} points owed; {facts.lost_rows:,} to come"
         )
 
 

@@ -135,13 +135,28 @@ def lines(standing: "SyncStanding") -> list[str]:
         shown.append(
             ("Here", f"{standing.members:,} members of other devices, {standing.messages:,} messages")
         )
+    if any(standing.came_back):
+        shown.append(("Came back", came_back(standing.came_back)))
+    if facts.branch_left:
+        shown.append(("", f"{facts.branch_left:,} rows that were lost are still to come"))
     said = [f"  {label:<9} {text}"[:80] for label, text in shown]
     if facts.trouble:
         said.append(f"! {facts.trouble}   [{facts.code}]")
         said += [f"  fix: {facts.fix}"] if facts.fix else []
     if standing.refused:
         said.append(f"! {standing.refused}   [SYN-021]")
+    if facts.branch_fault:
+        said.append(f"! rows that were lost were refused: {facts.branch_fault}   [SYN-022]")
     return [*said, *(f"! {text}   [{code}]" for code, text in standing.notes)]
+
+
+def came_back(sums: tuple[int, int, int, int]) -> str:
+    """What became of the rows this device lost, in words."""
+    counted, known, left_out, short = sums
+    words = [f"{counted:,} rows counted again", f"{known:,} needed none"]
+    words += [f"{left_out:,} left out"] if left_out else []
+    words += [f"{short:,} points owed"] if short else []
+    return ", ".join(words)
 
 
 def _logged(sync: "LoggedSync", config_path: Path) -> str:
@@ -150,4 +165,5 @@ def _logged(sync: "LoggedSync", config_path: Path) -> str:
     how = f"{sync.rows:>5,} rows" if sync.ok else f"{sync.code:>10}"
     connection = "new " if sync.new_connection else "warm"
     line = f"{local(sync.at, shop_zone(config_path))}  {how}  {sync.link_bytes:>9,} B  {connection}"
-    return f"{line}  {sync.took_ms:>6,} ms  {sync.link}  {sync.text}".rstrip()
+    back = f"  {sync.regained:,} came back" if sync.regained else ""
+    return f"{line}  {sync.took_ms:>6,} ms  {sync.link}{back}  {sync.text}".rstrip()

@@ -5,17 +5,20 @@ only waits, or will mend itself, is "degraded".
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from vafa import __version__
-from vafa.hub import suspense
+from vafa.hub import branches, suspense
+from vafa.hub.branches import Counted
 from vafa.hub.contact import Contact, contact
 from vafa.hub.database import Connection
 from vafa.hub.devices import Device, devices
 from vafa.hub.forks import Fork, forks
 from vafa.hub.lines import Line, current, lines_of
 from vafa.hub.merchants import Merchant
+from vafa.hub.tables import Place
 
 SILENT_S = 24 * 3_600  # a shop closes for the night, not for two
 NEVER_S = 3_600
@@ -34,7 +37,11 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):
-    """One device. Ages in seconds, None where it never happened; `waiting` rows are still at the device."""
+    """One device. Ages in seconds, None where it never happened; `waiting` rows are still at the device.
+
+    lost_rows   rows of its other branches that its newest one has not counted yet; again: what it has
+    copy_age_s  since a row came on a branch that it had left: a copy of it is in use
+    """
 
     merchant: str
     shop: str
@@ -57,6 +64,9 @@ class DeviceFacts(msgspec.Struct, frozen=True):
     said_verdict: str
     books_agree: bool
     forks: tuple[Fork, ...]
+    lost_rows: int = 0
+    again: Counted = Counted()
+    copy_age_s: int | None = None
 
 
 class Fleet(msgspec.Struct, frozen=True):
@@ -107,10 +117,24 @@ def _device(connection: Connection, merchant: Merchant, device: Device, now_ms: 
         said_verdict=said.verdict if said else "",
         books_agree=not line.whole,
         forks=tuple(fork for fork in forks(lines) if not fork.accepted),
+        **_branches(connection, Place(merchant.merchant, device.device, line.line), lines, now_ms),
     )
     trouble = () if facts.revoked else tuple(_trouble(facts, (now_ms - device.enrolled_at) // 1000))
     worst = max((each.level for each in trouble), key=RANK.index, default="ok")
     return msgspec.structs.replace(facts, verdict=worst, trouble=trouble)
+
+
+def _branches(connection: Connection, place: Place, lines: list[Line], now_ms: int) -> dict[str, Any]:
+    """How far the newest line has what the others have; nothing is asked where there is one."""
+    if len(lines) < 2:
+        return {}
+    copy = branches.stale(lines)
+    known = copy is not None and copy.grown_at <= max(each.accepted_at or 0 for each in lines)
+    return {
+        "lost_rows": sum(part.rows for part in branches.missing(connection, place, lines, lines[-1].seq)),
+        "again": branches.totals(connection, place),
+        "copy_age_s": max(0, now_ms - copy.grown_at) // 1000 if copy is not None and not known else None,
+    }
 
 
 def _waiting(last: Contact | None, line: Line) -> int:
@@ -120,9 +144,7 @@ def _waiting(last: Contact | None, line: Line) -> int:
 def _trouble(d: DeviceFacts, enrolled_s: int) -> Iterator[Trouble]:
     """What is wrong with one device, the worst first."""
     show = f"vafa hub device show {d.merchant} {d.device}"
-    if d.forks:
-        text = "Its journal has two branches: a restored backup, or a copied card that went on."
-        yield Trouble("broken", text, f"{show}; known and wanted? vafa hub device accept", "HUB-010")
+    yield from _of_its_branches(d, show)
     if not d.books_agree:
         text = "Its books and the hub's differ."
         yield Trouble("broken", text, f"{show} names the first row; vafa verify at the device", "HUB-011")
@@ -144,6 +166,27 @@ def _trouble(d: DeviceFacts, enrolled_s: int) -> Iterator[Trouble]:
     if d.said_verdict in ("degraded", "broken"):
         text = f"It says of itself: {d.said_verdict}."
         yield Trouble(d.said_verdict, text, "vafa status, at the device", "HUB-017")
+
+
+def _of_its_branches(d: DeviceFacts, show: str) -> Iterator[Trouble]:
+    """Money or points are in doubt until both branches are counted; then a person should know of it."""
+    if d.copy_age_s is not None:
+        text = f"A copy of it is in use: rows came on a branch it had left, {d.copy_age_s // 60} min ago."
+        fix = "Find the copy and stop it: a restored backup or a copied card. Then: vafa hub device accept"
+        yield Trouble("broken", text, fix, "HUB-020")
+    if not d.forks:
+        return
+    accept = f"{show}; known and wanted? vafa hub device accept"
+    text = "Its journal has two branches: a restored backup, or a copied card that went on."
+    if d.lost_rows:
+        text = (
+            f"{text} {d.lost_rows:,} rows of the other are not counted yet: its next syncs bring them back."
+        )
+        yield Trouble("broken", text, accept, "HUB-010")
+        return
+    owed = f"; {d.again.short:,} points were spent on both and are owed" if d.again.short else ""
+    left = f"; {d.again.left_out:,} rows could not be counted" if d.again.left_out else ""
+    yield Trouble("degraded", f"{text} Both are counted, each payment once{owed}{left}.", accept, "HUB-010")
 
 
 def _of_its_contact(d: DeviceFacts, enrolled_s: int) -> Iterator[Trouble]:

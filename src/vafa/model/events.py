@@ -167,11 +167,9 @@ class ClockAttested(Event, frozen=True):
 class Checkpoint(Event, frozen=True):
     """Rows up to (epoch, seq) may go: the named snapshot holds the books, `state` is their hash.
 
-    After a fork (`first` is the chain hash of the branch's first row) they are rows of the branch that this
-    journal left: what they did is counted in the rows right before this one, and they are retained under
-    `snapshot`; snapshot_hash is the chain hash after them, `signature` the hub's of all that. Of these rows
-    `counted` did something here, `known` was here already, left_out could not be; `short`: the points that
-    were spent in both branches and not there any more, a debt of kind fork.
+    After a fork (`first`: the chain hash of a branch's first row) rows of the branch, retained in `snapshot`
+    and counted by the rows before this one. snapshot_hash: the chain hash after them; counted, known (here
+    already), left_out (could not be): of them; `short`: points spent in both branches, a debt of kind fork.
     """
 
     epoch: int
@@ -550,7 +548,7 @@ class Hold(Event, frozen=True):
 
     request  its own identity, as its client named it; `bill` rial it was quoted for; `at` UTC seconds, what
              could be used then; `programme` the version whose reward it is
-    short    points that it was to set aside and that another branch of the journal has spent
+    short    points it was to set aside and another branch of the journal has spent
     """
 
     hold: bytes
@@ -571,7 +569,7 @@ class Hold(Event, frozen=True):
 class Redemption(Event, frozen=True):
     """Held points are spent. `amount`: rial that were really taken off; `lots`: what was drawn from dated
     lots at the UTC second `at`; `key`: the payment it was for, if any; `balance` after it. `debt`: points of
-    them that two branches of the journal spent, so that they were not there any more: a debt of kind fork."""
+    them that another branch had spent: a debt of kind fork."""
 
     hold: bytes
     holder: bytes

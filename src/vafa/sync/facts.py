@@ -23,6 +23,7 @@ class SyncFacts(msgspec.Struct, frozen=True):
     skew_s           our clock less the hub's, as of skew_age_s ago; None before the first answer
     paused_s         the data budget of a metered link is spent: seconds until there is a new one
     refused          a programme version that came down and was not taken; '' when the newest was
+    branch_left      rows this device lost that are still to come back; branch_fault: why some were refused
     """
 
     host: str
@@ -43,3 +44,5 @@ class SyncFacts(msgspec.Struct, frozen=True):
     skew_age_s: float | None = None
     paused_s: float | None = None
     refused: str = ""
+    branch_left: int = 0
+    branch_fault: str = ""
