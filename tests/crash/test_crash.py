@@ -40,6 +40,7 @@ def test_every_acknowledged_award_is_there_once_after_any_power_cut(memory: Path
     assert judged >= STATES_MIN
 
 
+@pytest.mark.alone
 def test_payments_that_share_a_commit_are_each_there_once_after_any_power_cut(memory: Path) -> None:
     log = morning(UNALTERED, memory, PAYMENTS, at_once=6)
     flushes = sum(isinstance(step, Sync) and step.path.endswith("-wal") for step in log.steps)
@@ -49,6 +50,7 @@ def test_payments_that_share_a_commit_are_each_there_once_after_any_power_cut(me
     assert judged >= STATES_MIN / 2
 
 
+@pytest.mark.alone
 def test_what_was_held_or_spent_is_so_after_any_power_cut(memory: Path) -> None:
     log = morning(UNALTERED, memory, PAYMENTS // 2, spend_after=6)
     said = b"".join(step.data for step in log.steps if isinstance(step, Answer))

@@ -63,6 +63,7 @@ def test_an_answer_that_gets_lost_one_way_leaves_every_row_at_the_hub_once(there
     assert there.at_hub() == there.at_device()
 
 
+@pytest.mark.alone
 def test_a_lone_sale_costs_little_on_a_warm_connection_and_on_a_new_one(there: There) -> None:
     for ref in "12":
         there.device.pay(ref)
