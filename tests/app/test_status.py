@@ -215,7 +215,7 @@ def test_a_time_is_iso_also_where_the_clock_lies(at_ms: int, text: str) -> None:
     ("fields", "state"),
     [
         ({}, "answering"),
-        ({"last_frame_age_s": None}, "silent"),
+        ({"last_frame_age_s": None}, "unheard"),
         ({"finding": "mute"}, "silent"),
         ({"finding": "silent"}, "silent"),
         ({"finding": "garbled"}, "garbled"),

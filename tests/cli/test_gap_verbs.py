@@ -53,11 +53,11 @@ def test_gaps_are_listed_also_while_the_daemon_is_down(device: Device, vafa: Run
 def test_without_yes_record_only_shows_what_would_be_posted(device: Device, vafa: Run) -> None:
     with device.up():
         ran = vafa(*RECORD, "--at", "12:40")
-    assert ran.code == 0
+    assert ran.code == 2
     assert "would be posted: 105 rial" in ran.out
     assert "2025-12-29 12:40:00" in ran.out
     assert "10 points" in ran.out
-    assert "--yes" in ran.out
+    assert "--yes" in ran.err
     assert device.shop.ledger.head.seq == 2
 
 

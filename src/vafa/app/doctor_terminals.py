@@ -20,7 +20,6 @@ from vafa.ports.link import TCP_PREFIX, Link, open_link
 
 ASK_S_MAX = 40.0  # an INM three times, then the list
 _READ_S = 0.5
-_SILENT = {"TRM-010", "TRM-012"}  # with these `status` says the same, and more
 _PC_POS_FIX = (
     "switch it on; turn its PC-POS mode on (off by default; the PSP does it); compare the speed in its menu "
     "with terminal.baud"
@@ -49,7 +48,7 @@ def _by_daemon(patient: Patient, terminal: Terminal) -> Iterator[Finding]:
             "warn", "terminal", f"{terminal.id} is not served by the running daemon",
             "it stands in config.toml since the daemon started", "sudo systemctl restart vafa", "CFG-010",
         )  # fmt: skip
-    elif seen.state == "silent" and not {each.code for each in patient.status.trouble} & _SILENT:
+    elif seen.state == "unheard":
         yield Finding(
             "warn",
             "terminal",

@@ -23,8 +23,9 @@ class Trouble(Struct, frozen=True):
 
 
 class TerminalFacts(Struct, frozen=True):
-    """A terminal. `state`: answering, silent, garbled, refusing, other terminal, closed, local; or unknown.
+    """A terminal. `state`: answering, unheard, silent, garbled, refusing, other terminal, closed, local.
 
+    unheard       its line is open and nothing came yet: no sale through the relay, no question asked so far
     since_s       how long the line has been open or closed, or the terminal silent, garbled or refusing
     wired         the line as the system has it: `ttyUSB0 115200 8N1`; '' where the address says all
     nacks         how often it refused something

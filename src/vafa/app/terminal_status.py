@@ -43,7 +43,7 @@ def _line_state(lane: LaneState) -> str:
         return "silent" if lane.finding == "mute" else lane.finding
     if lane.code == WRONG_TERMINAL:
         return "other terminal"
-    return "silent" if lane.last_frame_age_s is None else "answering"
+    return "unheard" if lane.last_frame_age_s is None else "answering"
 
 
 def terminal_troubles(live: Live | None) -> Iterator[Trouble]:

@@ -7,6 +7,7 @@ import click
 
 from vafa.cli.asking import ask, config_option, json_option, print_json, shop_zone
 from vafa.cli.sell import rials
+from vafa.cli.undoing import not_done
 from vafa.cli.why import local
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def command(
 ) -> None:
     """Enter a sale of AMOUNT rials that the terminal took and Vafa never heard of.
 
-    The same sale told by the terminal later, or entered again, earns nothing more.
+    The same sale told by the terminal later, or entered again, earns nothing more. Without --yes it is only
+    shown (exit 2).
     """
     from vafa.app import questions
 
@@ -52,6 +54,8 @@ def command(
         print_json(answer)
     else:
         _tell(answer, config_path, posts=yes)
+    if not yes and not answer.seen_before:
+        not_done("the same command again, with --yes")
 
 
 def _tell(answer: "RecordIs", config_path: Path, *, posts: bool) -> None:
@@ -67,7 +71,6 @@ def _tell(answer: "RecordIs", config_path: Path, *, posts: bool) -> None:
         return
     if not posts:
         click.echo(f"would be posted: {sale}; {paid.points:,} points ({paid.result})")
-        click.echo("Nothing was posted. The same again with --yes does it.")
         return
     click.echo(f"recorded {paid.number}: {sale}; {paid.points:,} points ({paid.result})")
     for line in paid.lines:
