@@ -10,36 +10,15 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from vafa.cli.demo_shop import START_S, Shop
+from vafa.cli.demo_shop import START_S, TERMINAL_ID, VAFA, Shop
 from vafa.model.errors import VafaError
 
 HOST = "127.0.0.1"
-TERMINAL_ID = "40217736"
-CONFIG = f"""\
-[shop]
-name = "کافه نگین"
-name_en = "Kafe Negin"
-[ledger]
-directory = "state"
-[club]
-programme = "programme.toml"
-[local]
-socket = "@/local.sock"
-[control]
-socket = "@/control.sock"
-[log]
-format = "json"
-[[terminal]]
-id = "{TERMINAL_ID}"
-mode = "local"
-"""
-_VAFA = (sys.executable, "-m", "vafa.cli.main")
 _CHUNK = 65_536
 _POLL_S = 0.1
 
@@ -128,7 +107,7 @@ class Hub:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 (
-                    *_VAFA,
+                    *VAFA,
                     "hub",
                     "run",
                     "--listen",
@@ -166,7 +145,7 @@ class Hub:
     def verb(self, *words: str) -> dict[str, Any]:
         """A verb of `vafa hub` with --json. VafaError when it fails."""
         ran = subprocess.run(
-            (*_VAFA, "hub", *words, "--json"), env=self._environment, capture_output=True, check=False
+            (*VAFA, "hub", *words, "--json"), env=self._environment, capture_output=True, check=False
         )
         if ran.returncode not in (0, 10, 20):
             said = ran.stderr.decode(errors="replace").strip()
@@ -189,7 +168,7 @@ class Device(Shop):
     def __init__(self, name: tuple[str, str], directory: Path, run: Path, hub: Hub) -> None:
         for path in (directory, run):
             path.mkdir(parents=True)
-        super().__init__(directory, run, CONFIG)
+        super().__init__(directory, run, 'mode = "local"\n')
         self.name = name
         self.cable = Cable(hub.port)
         self.url = f"https://{HOST}:{self.cable.port}"

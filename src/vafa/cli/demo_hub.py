@@ -5,8 +5,6 @@ counters and with the last row of each device's own ledger file.
 """
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vafa.cli import demo_hub_words as words
 from vafa.cli.demo_fleet import Device, Hub
 from vafa.cli.demo_proof import Proof
+from vafa.cli.demo_shop import folders
 from vafa.model.errors import Refused
 
 if TYPE_CHECKING:
@@ -200,19 +199,6 @@ def _payments(fleet: Fleet, number: int) -> list[str]:
 
 @contextlib.contextmanager
 def open_fleet(keep: Path | None) -> Iterator[Fleet]:
-    """A fleet in temporary folders, or with what it keeps in `keep`; the rest goes after. Refused."""
-    run = Path(tempfile.mkdtemp(prefix="vafa-fleet-"))
-    fleet = None
-    try:
-        directory = run / "fleet" if keep is None else keep.absolute()
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise Refused(f"{keep} is not empty", fix="name a new directory")
-        directory.mkdir(parents=True, exist_ok=True)
-        fleet = Fleet(directory, run)
+    """A fleet in temporary folders, or with what it keeps in `keep`; its processes end after. Refused."""
+    with folders(keep, "fleet") as (directory, run), contextlib.closing(Fleet(directory, run)) as fleet:
         yield fleet
-    finally:
-        if fleet is not None:
-            fleet.close()
-        shutil.rmtree(
-            run, ignore_errors=True
-        )  # the database's own account may still hold a file for a moment

@@ -33,7 +33,7 @@ LOOK = "vafa demo --keep DIR, then look at DIR/vafa.log"
 _LOOK_EVERY_S = 0.05
 _TICK_S = 0.2
 
-CONFIG = f"""\
+_SHOP = f"""\
 [shop]
 name = "کافه نگین"
 name_en = "Kafe Negin"
@@ -49,6 +49,8 @@ socket = "@/control.sock"
 format = "json"
 [[terminal]]
 id = "{TERMINAL_ID}"
+"""
+_SADAD = f"""\
 address = "@/tty"
 card_first = true
 answer_timeout_s = {ANSWER_TIMEOUT_S}
@@ -63,7 +65,7 @@ points = {POINTS}
 per = {PER_RIALS}
 currency = "IRR"
 """
-_VAFA = (sys.executable, "-m", "vafa.cli.main")
+VAFA = (sys.executable, "-m", "vafa.cli.main")
 
 Answer = dict[str, Any]
 Tick = Callable[[float], None]
@@ -114,13 +116,16 @@ class Call:
 
 
 class Shop:
-    """`state` holds what a device keeps (ledger, key, log), `run` the sockets and the pretend serial port."""
+    """`state` holds what a device keeps (ledger, key, log), `run` the sockets and the pretend serial port.
 
-    def __init__(self, state: Path, run: Path, config: str = CONFIG) -> None:
+    terminal  the rest of its terminal's settings; `@` stands for `run`
+    """
+
+    def __init__(self, state: Path, run: Path, terminal: str = _SADAD) -> None:
         self.state, self.run = state, run
         self.config = state / "config.toml"
         self.log = state / "vafa.log"
-        self.config.write_text(config.replace("@", str(run)), encoding="utf-8")
+        self.config.write_text((_SHOP + terminal).replace("@", str(run)), encoding="utf-8")
         (state / "programme.toml").write_text(PROGRAMME, encoding="utf-8")
         self._environment = os.environ | {"VAFA_CONFIG": str(self.config), "PYTHONIOENCODING": "utf-8"}
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -134,7 +139,7 @@ class Shop:
         options = ("--pty", str(self.run / "tty"), "--pay-after-ms", str(pay_after_ms), "--json")
         with (self.state / "terminal.log").open("ab") as errors:
             self._terminal = subprocess.Popen(
-                (*_VAFA, "simulate", "sadad", *options),
+                (*VAFA, "simulate", "sadad", *options),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -172,7 +177,7 @@ class Shop:
         """Plug a pretend printer in, before the daemon is switched on."""
         with self.config.open("a", encoding="utf-8") as config:
             config.write(demo_paper.CONFIG.replace("@", str(self.run)))
-        self.printer = demo_paper.Printer(_VAFA, self.run, self.state, self._environment)
+        self.printer = demo_paper.Printer(VAFA, self.run, self.state, self._environment)
 
     def await_slips(self, slips: int) -> int:
         """Wait until the printer has made so many; how many it has made. 0 without a printer."""
@@ -185,7 +190,7 @@ class Shop:
         before = self.log_bytes
         with self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                (*_VAFA, "run"),
+                (*VAFA, "run"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -234,7 +239,7 @@ class Shop:
         """A verb of the command line, as support types it: exit code and what it printed."""
         try:
             ran = subprocess.run(
-                (*_VAFA, *words),
+                (*VAFA, *words),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -266,21 +271,24 @@ class Shop:
 
 
 @contextlib.contextmanager
-def open_shop(keep: Path | None) -> Iterator[Shop]:
-    """A shop in temporary folders, or with what the device keeps in `keep`; processes and folders go after.
+def folders(keep: Path | None, name: str) -> Iterator[tuple[Path, Path]]:
+    """Where to keep what stays, and where to run: temporary, or `keep` for the first; the rest goes after.
 
     Refused when `keep` holds something already.
     """
-    run = Path(tempfile.mkdtemp(prefix="vafa-"))
-    shop = None
+    run = Path(tempfile.mkdtemp(prefix=f"vafa-{name}-"))
     try:
-        state = run / "device" if keep is None else keep.absolute()
-        if state.exists() and (not state.is_dir() or any(state.iterdir())):
+        kept = run / name if keep is None else keep.absolute()
+        if kept.exists() and (not kept.is_dir() or any(kept.iterdir())):
             raise Refused(f"{keep} is not empty", fix="name a new directory")
-        state.mkdir(parents=True, exist_ok=True)
-        shop = Shop(state, run)
-        yield shop
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept, run
     finally:
-        if shop is not None:
-            shop.close()
-        shutil.rmtree(run)
+        shutil.rmtree(run, ignore_errors=True)  # a database's own account may still hold a file for a moment
+
+
+@contextlib.contextmanager
+def open_shop(keep: Path | None) -> Iterator[Shop]:
+    """A shop in temporary folders, or with what it keeps in `keep`; its processes end after. Refused."""
+    with folders(keep, "device") as (state, run), contextlib.closing(Shop(state, run)) as shop:
+        yield shop
