@@ -185,3 +185,17 @@ def test_local_and_switch_references_are_different_identities(shop: Shop) -> Non
     shop.counter.post(payment())
     local = msgspec.structs.replace(payment(), key=PaymentKey(Scheme.SENDER, TID, "320062616116"))
     assert shop.counter.post(local).seen_before is False
+
+
+def test_a_sale_of_a_known_card_asks_the_ledger_two_questions_and_writes_three_rows(shop: Shop) -> None:
+    outcome = shop.counter.post(payment(card=HASHED))
+    member = bytes.fromhex(shop.members.add(PHONE, "", "test").id)
+    shop.members.claim(outcome.claim, member, "test")
+    asked: list[str] = []
+    shop.ledger.read(lambda connection: connection.set_trace_callback(asked.append))
+    shop.counter.post(payment(320062616117, card=HASHED))
+    begins = [" ".join(statement.split()[:3]) for statement in asked]
+    assert begins == [
+        "BEGIN IMMEDIATE", "SELECT EXISTS (SELECT", "SELECT token.seq, EXISTS",
+        "INSERT INTO journal", "INSERT INTO payment", "UPDATE member SET", "COMMIT",
+    ]  # fmt: skip

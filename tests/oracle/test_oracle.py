@@ -212,7 +212,10 @@ PLANTED: dict[str, Patch] = {
     "lots are drawn oldest first": _instead(
         lot_law.Lot, "draw_order", lambda _: property(lambda lot: (not lot.expires_at, lot.seq, lot.seq))
     ),
-    "who is merged earns alone": _instead(people, "stands_alone", lambda _: lambda *_: True),
+    "who is merged earns alone": _both(
+        _instead(people, "stands_alone", lambda _: lambda *_: True),
+        _instead(people, "of_card", lambda right: lambda *given: [(row, True) for row, _ in right(*given)]),
+    ),
     "a pending is forgotten": _instead(
         book_rules,
         "with_lot",

@@ -40,12 +40,14 @@ class Holder(msgspec.Struct, frozen=True):
     id     a member, a strong card token (points wait on the card) or b'' (they wait on the payment)
     card   the best token of the card, b'' when the terminal told nothing
     row    the holder's row in the books, None when it has none yet
+    is_alone  known to have no other id, so that no points lie beside
     """
 
     id: bytes
     card: bytes
     row: MemberRow | None
     known_by: KnownBy
+    is_alone: bool = False
 
     @property
     def balance(self) -> int:
@@ -104,10 +106,12 @@ class Counter:
         claim  a code that is already on paper; card  a token the terminal was told to take the money from
         """
         key = payment.key
-        if tx.find(PaymentRow, (key.scheme, key.tid, key.ref, key.reuse)) is not None:
+        is_posted, is_redeemed_for = reads.heard_before(tx.connection, key)
+        if is_posted:
             first = self._first(tx.connection, payment)
             assert first is not None
             return first
+        tx.note(PaymentRow, (key.scheme, key.tid, key.ref, key.reuse), None)
         event = self._event(tx, payment, member, claim, card)
         if self._device_of[0] != tx.head.epoch:
             device = reads.device(tx.connection)
@@ -120,12 +124,8 @@ class Counter:
             if event.at:
                 for following in earning.following(tx, self.programmes.by_id(event.programme), event):
                     tx.post(following)
-        spent = spent_before(tx.connection, posted) if self._rewards(event) else ()
+        spent = spent_before(tx.connection, posted) if is_redeemed_for else ()
         return outcome_of(self._device_of[1], posted, spent)
-
-    def _rewards(self, event: events.Event) -> bool:
-        """True where the programme of an award has something to redeem."""
-        return isinstance(event, events.Award) and bool(self.programmes.by_id(event.programme).rewards)
 
     def baseline_within(self, tx: Transaction, payment: Payment) -> None:
         """Record a payment that is older than the club at this terminal: known from now on, never awarded."""
@@ -141,13 +141,23 @@ class Counter:
         if row is not None and row.state == MemberState.ACTIVE:
             return Holder(row.id, best, row, KnownBy.PHONE)
         for token in tokens:
-            rows = [self._acting(tx, each) for each in reads.members_of_token(tx.connection, token)]
-            owners = {row.id: row for row in rows if row is not None}
+            owners = self._owners(tx, token)
             if len(owners) == 1:  # of a family's card the cashier says whose it is
                 known_by = KnownBy.CARD if is_strong(token) else KnownBy.HINT
-                ((owner, owner_row),) = owners.items()
-                return Holder(owner, best, owner_row, known_by)
+                ((owner, (owner_row, is_alone)),) = owners.items()
+                return Holder(owner, best, owner_row, known_by, is_alone)
         return self._waiting(tx, [token for token in tokens if is_strong(token)], best)
+
+    @staticmethod
+    def _owners(tx: Transaction, token: bytes) -> dict[bytes, tuple[MemberRow, bool]]:
+        """Whoever gets what is paid with a card, and whether they have no other id."""
+        owners: dict[bytes, tuple[MemberRow, bool]] = {}
+        for row, is_alone in people.of_card(tx.connection, token):
+            acting = row if is_alone else people.acting(tx.connection, row.id)
+            if acting is not None:
+                tx.note(MemberRow, (acting.id,), acting)
+                owners[acting.id] = (acting, is_alone)
+        return owners
 
     @staticmethod
     def _acting(tx: Transaction, member: bytes) -> MemberRow | None:
@@ -224,7 +234,7 @@ class Counter:
             points=earned.points,
             balance=holder.balance_with(earned.points),
             known_by=holder.known_by,
-            beside=0 if waits else people.beside(tx.connection, holder.id),
+            beside=0 if waits or holder.is_alone else people.beside(tx.connection, holder.id),
             less=less,
         )
         if programme.is_plain:

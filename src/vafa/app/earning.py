@@ -15,7 +15,7 @@ from vafa.club import tiers
 from vafa.club.bonuses import Customer, sent_by
 from vafa.club.earn import Circumstances, Earned, Left, left_of, lot_dates
 from vafa.club.explain import stored_parts
-from vafa.club.lots import is_soon
+from vafa.club.lots import FAR_S, is_soon
 from vafa.club.programme import Programme
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
@@ -59,19 +59,22 @@ def with_rules(
         standing=_looked_at(programme, row),
         budget=around.budget.as_integer_ratio() if programme.budget else None,
     )
-    return msgspec.structs.replace(ruled, lapsing=_lapsing(ruled, row, programme.zone))
+    lapsing = _lapsing(ruled, row, programme.zone)
+    return msgspec.structs.replace(ruled, lapsing=lapsing) if lapsing[0] else ruled
 
 
 def _lapsing(award: events.Award, row: MemberRow | None, zone: str) -> tuple[int, int]:
     """What of the holder's balance lapses next once the award is in it; only where paper would say it, for
     each byte of an award is written to flash."""
-    packed, points = b"", award.points
+    far = award.at + FAR_S
+    if (row is None or (row.next_expiry or far) >= far) and (award.expires_at or far) >= far:
+        return 0, 0
+    theirs, points = list[Lot](), award.points
     if row is not None:
-        packed, points = row.lots, award.points - paying(row, award.points)
-    if award.expires_at and award.holder and points > 0:
-        lot = Lot(award.expires_at, 0, points, award.available_at, award.programme)
-        packed = lots.added(packed, lot, award.at)
-    points, lapses_at = next_lapse(lots.unpack(packed), award.at)
+        theirs, points = lots.unpack(row.lots), award.points - paying(row, award.points)
+    if award.expires_at and award.holder and points > 0:  # which lot it joins makes no difference here
+        theirs.append(Lot(award.expires_at, 0, points, award.available_at, award.programme))
+    points, lapses_at = next_lapse(theirs, award.at)
     return (points, lapses_at) if points and is_soon(lapses_at, award.at, zone) else (0, 0)
 
 
@@ -99,6 +102,8 @@ def following(tx: Transaction, programme: Programme, award: events.Award) -> Ite
 
 def owed_to_referrer(programme: Programme, award: events.Award) -> list[tuple[str, int]]:
     """(bonus, points) that whoever sent an award's customer gets for it."""
+    if not programme.bonuses:
+        return []
     customer = Customer(bool(award.holder), award.visits, award.tier, unpack(award.standing))
     comparable = tiers.in_rial(award.eligible, award.paid.currency)
     return sent_by(programme, award.at, comparable, customer)

@@ -21,6 +21,7 @@ from vafa.model.payment import Payment, PaymentKey
 OF_AN_UNDOING = "of_an_undoing"  # `why` of a payment with the identity of a void, refund or adjustment
 
 
+_PAYMENTS = (events.Award, events.PaymentSeen)
 _UNDOINGS = (
     events.Reversal, events.Refund, events.RefundUnmatched, events.Adjust, events.RedemptionRefund,
 )  # fmt: skip
@@ -102,23 +103,13 @@ def outcome_of(device: int, entry: Entry, redeemed: tuple[Spent, ...] = ()) -> O
     person's: that earns nothing, and its number leads to what the identity was used for.
     """
     event, row = entry.event, entry.row
+    number, code = reads.short_number(device, row.epoch, row.seq), check_code(row.hash)
     if isinstance(event, _UNDOINGS):
-        number = reads.short_number(device, row.epoch, row.seq)
-        code = check_code(row.hash)
         assert event.ref is not None, "an undoing has an identity of its own"
         return Outcome("nothing", event.ref, number, code, row.seq, row.at, 0, 0, None, why=OF_AN_UNDOING)
-    paid = reads.paid_of(event)
-    number = reads.short_number(device, row.epoch, row.seq)
-    known = (
-        paid.key,
-        number,
-        check_code(row.hash),
-        row.seq,
-        row.at,
-        paid.amount,
-        paid.currency,
-        paid.paid_at,
-    )
+    assert isinstance(event, _PAYMENTS)
+    paid = event.paid
+    known = (paid.key, number, code, row.seq, row.at, paid.amount, paid.currency, paid.paid_at)
     if isinstance(event, events.PaymentSeen):
         return Outcome("nothing", *known, why=Nothing(event.why).name.lower(), programme=event.programme)
     assert isinstance(event, events.Award)

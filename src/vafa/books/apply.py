@@ -43,6 +43,7 @@ from vafa.books.rows import (
 from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model.identity import MEMBER_ID_BYTES
+from vafa.model.payment import PaymentKey
 
 STATE_MODULUS = 2**256
 
@@ -89,23 +90,23 @@ def _sale_ended(event: events.SaleEnded, seq: int, state: State, till: TillSums)
 
 
 def _payment_seen(event: events.PaymentSeen, seq: int, state: State, till: TillSums) -> Effect:
-    key = event.paid.key
-    require(payment_row(state, key) is None, f"payment {key} was posted before")
+    _require_new(state, event.paid.key)
     return Effect((Change(None, _payment_row(event.paid, seq, PaymentState.NOTHING, b"", None)),), till)
 
 
 def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effect:
     paid = event.paid
-    require(payment_row(state, paid.key) is None, f"payment {paid.key} was posted before")
+    _require_new(state, paid.key)
     require(event.points == floor_sum(event.carry, event.contribution), "points are not floor(carry + c)")
     owned = len(event.holder) == MEMBER_ID_BYTES
     require(owned != bool(event.claim), "points wait if and only if there is a claim code")
     state_of_payment = PaymentState.EARNED if owned else PaymentState.WAITING
     payment = _payment_row(paid, seq, state_of_payment, event.holder, event.claim or None)
-    changes, pays = (
-        [Change(None, payment), *rules.budget_used(event, state), *rules.offers_spent(event, seq, state)],
-        0,
-    )
+    changes, pays = [Change(None, payment)], 0
+    if event.budget is not None:
+        changes += rules.budget_used(event, state)
+    if event.offers:
+        changes += rules.offers_spent(event, seq, state)
     if event.holder:
         old = state.find(MemberRow, (event.holder,))
         if old is None:
@@ -218,6 +219,11 @@ def _gap_closed(event: events.GapClosed, seq: int, state: State, till: TillSums)
 def _baseline(event: events.Baseline, seq: int, state: State, till: TillSums) -> Effect:
     require(state.find(LaneRow, (event.tid,)) is None, "this terminal's baseline was set before")
     return Effect((Change(None, LaneRow(event.tid, seq, event.trace)),), till)
+
+
+def _require_new(state: State, key: PaymentKey) -> None:
+    if payment_row(state, key) is not None:  # every sale comes by here: the words are made when they are said
+        raise Impossible(f"payment {key} was posted before")
 
 
 def _payment_row(

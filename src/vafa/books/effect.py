@@ -38,14 +38,17 @@ class Effect(msgspec.Struct, frozen=True):
 
 def floor_sum(carry: tuple[int, int], contribution: tuple[int, int]) -> int:
     """floor(carry + contribution): the whole points a contribution makes."""
-    numerator = carry[0] * contribution[1] + contribution[0] * carry[1]
-    return numerator // (carry[1] * contribution[1])
+    carried, of_carry = carry
+    given, of_given = contribution
+    return (carried * of_given + given * of_carry) // (of_carry * of_given)
 
 
 def fraction_left(carry: tuple[int, int], contribution: tuple[int, int]) -> tuple[int, int]:
     """The fraction of carry + contribution above its floor, in lowest terms; (0, 1) when none."""
-    denominator = carry[1] * contribution[1]
-    rest = (carry[0] * contribution[1] + contribution[0] * carry[1]) % denominator
+    carried, of_carry = carry
+    given, of_given = contribution
+    denominator = of_carry * of_given
+    rest = (carried * of_given + given * of_carry) % denominator
     divisor = gcd(rest, denominator)
     return rest // divisor, denominator // divisor
 
@@ -75,6 +78,6 @@ def credited(row: MemberRow, points: int) -> tuple[MemberRow, int]:
 def credit_posted(till: TillSums, points: int, pays: int) -> TillSums:
     """Points issued, `pays` points of the holders going straight into debts."""
     if not pays:
-        return till.posted(member=points, issued=-points)
+        return till.issued_to_members(points)
     posted = till.posted(member=points - pays, clawed=pays, issued=-points)
     return msgspec.structs.replace(posted, debt=posted.debt - pays)

@@ -22,29 +22,41 @@ def unpack(packed: bytes) -> list[Lot]:
 
 def pack(lots: Iterable[Lot]) -> bytes:
     """Canonical: in draw order, no empty lot, b'' for none."""
-    kept = sorted((lot for lot in lots if lot.points), key=lambda lot: lot.draw_order)
+    kept = [lot for lot in lots if lot.points]
+    if len(kept) > 1:
+        kept.sort(key=_draw_order)
     return _encoder.encode(kept) if kept else b""
 
 
+def _draw_order(lot: Lot) -> tuple[bool, int, int]:
+    return lot.draw_order
+
+
 def added(packed: bytes, new: Lot, at: int = 0) -> bytes:
-    """The packed lots with one more; it joins the lot that has its dates and programme.
+    """`with_one`, packed."""
+    return pack(with_one(unpack(packed), new, at))
+
+
+def with_one(before: list[Lot], new: Lot, at: int = 0) -> list[Lot]:
+    """The lots with one more; it joins the lot that has its dates and programme.
 
     at  UTC second by which what was pending can be used: such lots lose that date, and without an expiry
         they are no dated lots any more
     """
     lots: dict[tuple[int, int, bytes], Lot] = {}
-    for lot in _joined(unpack(packed), new):
+    for lot in _joined(before, new):
         available_at = lot.available_at if lot.available_at > at else 0
         if not available_at and not lot.expires_at:
             continue
         dates = (lot.expires_at, available_at, lot.programme)
         there = lots.get(dates)
-        lots[dates] = (
-            msgspec.structs.replace(there, points=there.points + lot.points)
-            if there
-            else msgspec.structs.replace(lot, available_at=available_at)
-        )
-    return pack(lots.values())
+        if there is not None:
+            lots[dates] = msgspec.structs.replace(there, points=there.points + lot.points)
+        elif lot.available_at == available_at:
+            lots[dates] = lot
+        else:
+            lots[dates] = msgspec.structs.replace(lot, available_at=available_at)
+    return list(lots.values())
 
 
 def _joined(lots: list[Lot], new: Lot) -> list[Lot]:
@@ -64,4 +76,9 @@ def find(lots: Iterable[Lot], taken: Taken) -> Lot:
 
 def next_expiry(packed: bytes) -> int | None:
     """When the first of the lots lapses; None when none ever does."""
-    return min((lot.expires_at for lot in unpack(packed) if lot.expires_at), default=None)
+    return first_expiry(unpack(packed))
+
+
+def first_expiry(lots: Iterable[Lot]) -> int | None:
+    """The same of lots that are unpacked."""
+    return min([lot.expires_at for lot in lots if lot.points and lot.expires_at], default=None)

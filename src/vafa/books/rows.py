@@ -307,10 +307,13 @@ def row_digest(row: BookRow) -> int:
     told = len(values)
     for default in _DEFAULTS_FROM_THE_END[row_type]:
         if values[told - 1] != default:
+            values = values[:told]
             break
         told -= 1
+    else:
+        values = values[:told]
     digest = _BASE_DIGEST[row_type].copy()
-    digest.update(_encoder.encode(values[:told]))
+    digest.update(_encoder.encode(values))
     return int.from_bytes(digest.digest(), "big")
 
 
@@ -329,5 +332,7 @@ class Carry:
     def replaced(self, programme: bytes, fraction: tuple[int, int]) -> bytes:
         """The packed carry with one version's fraction set, in a canonical order."""
         parts = self._parts | {programme: fraction}
-        kept = sorted((key, num, den) for key, (num, den) in parts.items() if num)
+        kept = [(key, num, den) for key, (num, den) in parts.items() if num]
+        if len(kept) > 1:
+            kept.sort()
         return _encoder.encode(kept)

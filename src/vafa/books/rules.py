@@ -55,8 +55,8 @@ def with_lot(row: MemberRow, lot: Lot, at: int = 0) -> MemberRow:
     balance is the caller's."""
     if lot.points <= 0:
         return row
-    packed = lots.added(row.lots, lot, at)
-    return msgspec.structs.replace(row, lots=packed, next_expiry=lots.next_expiry(packed))
+    kept = lots.with_one(lots.unpack(row.lots), lot, at)
+    return msgspec.structs.replace(row, lots=lots.pack(kept), next_expiry=lots.first_expiry(kept))
 
 
 def forgotten(event: events.Reversal | events.Refund | events.AwardMoved, row: MemberRow) -> MemberRow:

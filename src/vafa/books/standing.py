@@ -52,8 +52,10 @@ def counted_in(packed: bytes, change: events.Counted | None) -> bytes:
     if change.value < 0 and change.period not in parts:
         return packed  # it was counted under another metric, or has left the window
     parts[change.period] = max(0, parts.get(change.period, 0) + change.value)
-    kept = tuple(sorted((period, value) for period, value in parts.items() if period >= change.since))
-    return pack_window(Window(change.metric, kept))
+    kept = [part for part in parts.items() if part[0] >= change.since]
+    if len(kept) > 1:
+        kept.sort()
+    return pack_window(Window(change.metric, tuple(kept)))
 
 
 def with_stamp(standing: Standing, stamp: Stamp) -> Standing:

@@ -33,6 +33,10 @@ class TillSums(msgspec.Struct, frozen=True, array_like=True):
         assert _ACCOUNTS.issuperset(postings), f"no such account: {postings}"
         return msgspec.structs.replace(self, **{k: getattr(self, k) + v for k, v in postings.items()})
 
+    def issued_to_members(self, points: int) -> "TillSums":
+        """What nearly every row posts, balanced by the way it is written."""
+        return msgspec.structs.replace(self, member=self.member + points, issued=self.issued - points)
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(TillSums)
@@ -40,10 +44,11 @@ _decoder = msgspec.msgpack.Decoder(TillSums)
 
 def pack(till: TillSums) -> bytes:
     """Canonical MessagePack of the sums, zeros at the end left out."""
-    values = list(msgspec.structs.astuple(till))
-    while values and values[-1] == 0:
-        values.pop()
-    return _encoder.encode(values)
+    values = msgspec.structs.astuple(till)
+    told = len(values)
+    while told and not values[told - 1]:
+        told -= 1
+    return _encoder.encode(values[:told])
 
 
 def unpack(packed: bytes) -> TillSums:

@@ -43,6 +43,9 @@ class Stacked(Struct, frozen=True):
     used: tuple[Gain, ...]
 
 
+NOTHING_STACKED = Stacked(Fraction(1), 0, ())
+
+
 class Customer(Struct, frozen=True):
     """Who buys, as rules see them. Nobody: points that wait on their own payment."""
 
@@ -69,18 +72,18 @@ def applying(programme: Programme, at: int, eligible: int, customer: Customer) -
 
 def sent_by(programme: Programme, at: int, eligible: int, customer: Customer) -> list[tuple[str, int]]:
     """(bonus, points) that whoever sent this customer gets for this sale, however its own gains stack."""
-    if not any(bonus.referrer_points for bonus in programme.bonuses) or customer.visits:
-        return []
     paying = {bonus.id: bonus.referrer_points for bonus in programme.bonuses if bonus.referrer_points}
+    if not paying or customer.visits:
+        return []
     gains = applying(programme, at, eligible, customer)
     return [(gain.id, paying[gain.id]) for gain in gains if gain.id in paying]
 
 
 def stacked(stacking: str, base: Fraction, gains: list[Gain]) -> Stacked:
     """How gains on a base of so many points stack."""
+    if not gains:
+        return NOTHING_STACKED
     ordered = sorted(gains, key=lambda gain: (-gain.priority, gain.id))
-    if not ordered:
-        return Stacked(Fraction(1), 0, ())
     if stacking == "best":
         ordered = [max(ordered, key=lambda gain: base * gain.extra + gain.fixed)]  # the first of equals
     elif stacking == "exclusive":

@@ -97,7 +97,7 @@ def earn(
     eligible = max(0, amount - sum(not_eligible(programme, around.less))) if around.less else amount
     if not programme.is_plain:
         return _by_rules(programme, eligible, currency, rate, carry, around)
-    posted = post(carry, eligible * rate)
+    posted = post(carry, Fraction(eligible * rate.numerator, rate.denominator))
     return Earned(eligible, posted.contribution, posted.points, posted.carry_after)
 
 
@@ -117,9 +117,9 @@ def _by_rules(
     customer, at = around.customer, around.at
     comparable = tiers.in_rial(eligible, currency)
     rate = _tier_rate(programme, customer, currency, rate)
-    base = eligible * rate
+    base = Fraction(eligible * rate.numerator, rate.denominator)
     gains = applying(programme, at, comparable, customer)
-    if eligible:
+    if eligible and around.offers:
         gains += around.offers
     together = stacked(programme.stacking, base, gains)
     points = base * together.multiplier + together.fixed if together.used else base
@@ -166,7 +166,8 @@ def _tier_rate(programme: Programme, customer: Customer, currency: int, rate: Fr
 def _capped(programme: Programme, points: Fraction, around: Circumstances) -> tuple[Fraction, Clipped]:
     """What the caps leave, in their order, and what each of them took."""
     rooms: list[tuple[Cap, Fraction]] = []
-    if programme.cap_payment:
+    # Whole numbers are compared: every sale comes by here, and hardly any is capped.
+    if points.numerator > programme.cap_payment * points.denominator > 0:
         rooms.append((Cap.PAYMENT, Fraction(programme.cap_payment)))
     if programme.cap_day and around.customer.is_somebody:
         rooms.append((Cap.DAY, programme.cap_day - _points_today(programme, around)))
@@ -174,7 +175,7 @@ def _capped(programme: Programme, points: Fraction, around: Circumstances) -> tu
         rooms.append((Cap.BUDGET, programme.budget - around.budget))
     clipped = []
     for cap, room in rooms:
-        left = min(points, max(room, _ZERO))
+        left = max(room, _ZERO)
         if left < points:
             clipped.append((cap, points - left))
             points = left
@@ -250,10 +251,11 @@ def left_of(
 
 def post(carry: Fraction, change: Fraction) -> Posting:
     """The difference of the floor when the sum of contributions moves by `change` (a refund: below zero)."""
-    assert 0 <= carry < 1, "a carry is what a floor left over"
-    total = carry + change
-    points = total.__floor__()
-    return Posting(change, points, total - points)
+    carried, of_carry = carry.numerator, carry.denominator
+    assert 0 <= carried < of_carry, "a carry is what a floor left over"
+    parts = of_carry * change.denominator  # of a point: whole numbers take a third of what Fraction does
+    points, rest = divmod(carried * change.denominator + change.numerator * of_carry, parts)
+    return Posting(change, points, Fraction(rest, parts))
 
 
 def regroup(waiting: Iterable[Fraction], carry: Fraction) -> Posting:

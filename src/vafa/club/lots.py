@@ -19,6 +19,7 @@ from vafa.model.lots import Lot, next_lapse
 OWN_CLOCK_ADDS_S = 26 * 3600  # as far as the own clock is believed beyond the last attested time
 GOOD_AGAIN_DAYS = 7  # what lapsed while it was spent, and came back
 LAPSING_SHOWN_DAYS = 45
+FAR_S = (LAPSING_SHOWN_DAYS + 2) * 86_400  # of what lapses later than that no calendar need be asked
 
 
 class Lapsing(Struct, frozen=True):

@@ -169,7 +169,7 @@ class Programme(Struct, frozen=True, dict=True):
     rewards: tuple[Reward, ...] = ()
     offers: tuple[OfferTemplate, ...] = ()
 
-    @property
+    @cached_property
     def rate(self) -> Fraction:
         """Points per minor unit."""
         return Fraction(self.points, self.per)

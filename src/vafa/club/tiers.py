@@ -60,7 +60,8 @@ def in_rial(amount: int, currency: int) -> int:
 
 def counted(programme: Programme, at: int, eligible: int, points: int) -> Counted:
     """What a purchase adds to the metric; `eligible` in current rial."""
-    value = {"spend": eligible, "points": points, "visits": 1}[programme.metric]
+    metric = programme.metric
+    value = eligible if metric == "spend" else points if metric == "points" else 1
     period, since = _period(programme, local(at, programme.zone).date())
     return Counted(_number(programme), period, value, since)
 
@@ -89,10 +90,10 @@ def metric_now(programme: Programme, window: Window | None, day: date) -> int:
 
 def reached(programme: Programme, metric: int) -> str:
     """The highest tier whose threshold a metric has reached, '' for none."""
-    highest = ""
-    for tier in ranked(programme):
-        if tier.at_least <= metric:
-            highest = tier.id
+    highest, threshold = "", 0
+    for tier in programme.tiers:
+        if threshold <= tier.at_least <= metric:
+            highest, threshold = tier.id, tier.at_least
     return highest
 
 

@@ -68,6 +68,10 @@ class Transaction:
         row: R | None = self._seen[place]  # type: ignore[assignment]  # its place says of which type
         return row
 
+    def note(self, row_type: type[BookRow], key: Key, row: BookRow | None) -> None:
+        """What another question just told of a row, so that nobody asks for it again."""
+        self._seen.setdefault((row_type, key), row)
+
     def post(self, event: events.Event) -> Row:
         """Append `event` to the journal and apply it to the books. Durable when `write` returns."""
         head = self.head

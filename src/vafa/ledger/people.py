@@ -11,6 +11,14 @@ import sqlite3
 from vafa.books.rows import AliasRow, MemberRow, MemberState
 from vafa.ledger.tables import find_row, rows_where
 
+_HAS_OTHER_ID = (
+    "SELECT EXISTS (SELECT 1 FROM alias WHERE alias = ?) OR EXISTS (SELECT 1 FROM alias WHERE member = ?)"
+)
+_OF_CARD = (
+    "SELECT token.seq, EXISTS (SELECT 1 FROM alias WHERE alias = id) OR EXISTS (SELECT 1 FROM alias "
+    f"WHERE alias.member = id), {', '.join(MemberRow.__struct_fields__)} FROM token "
+    "CROSS JOIN member ON id = token.member WHERE token = ?"
+)
 STEPS_MAX = 16  # a person of more phones than that is a mistake; it also ends what should never be a circle
 
 
@@ -42,7 +50,17 @@ def owners(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
 
 def stands_alone(connection: sqlite3.Connection, member: bytes) -> bool:
     """True for nearly everybody: no other id answers as this one, nor this one as another."""
-    return not rows_where(connection, AliasRow, "alias = ? OR member = ? LIMIT 1", member, member)
+    (has_other,) = connection.execute(_HAS_OTHER_ID, (member, member)).fetchone()
+    return not has_other
+
+
+def of_card(connection: sqlite3.Connection, token: bytes) -> list[tuple[MemberRow, bool]]:
+    """The members a card belongs to, and whether each stands alone: what a sale asks of nearly every card,
+    in one question."""
+    found = connection.execute(_OF_CARD, (token,)).fetchall()
+    if len(found) > 1:  # a family
+        found.sort()
+    return [(MemberRow(*columns), not has_other) for _, has_other, *columns in found]
 
 
 def acting(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:

@@ -19,6 +19,7 @@ from vafa.books.rows import (
     SaleRow,
     TokenRow,
 )
+from vafa.books.value import packed_key
 from vafa.ledger.tables import find_row, rows_where
 from vafa.model import events
 from vafa.model.chain import Row
@@ -33,6 +34,10 @@ MATCHES_MAX = 10
 # A payment by its reference's end; a void or refund by its whole request id, which is on no paper.
 _REF_ENDS = (
     rf"ref LIKE ? ESCAPE '\' AND (scheme <> {int(Scheme.REQUEST)} OR ref = ?) ORDER BY seq DESC LIMIT 10"
+)
+_HEARD_BEFORE = (
+    "SELECT EXISTS (SELECT 1 FROM payment WHERE scheme = ? AND tid = ? AND ref = ? AND reuse = ?), "
+    "EXISTS (SELECT 1 FROM hold WHERE payment = ? AND payment <> x'')"
 )
 OPEN_OUTCOMES = (0, SaleOutcome.UNSURE)
 
@@ -123,6 +128,13 @@ def short_number(device_number: int, epoch: int, seq: int) -> str:
 def payment(connection: sqlite3.Connection, key: PaymentKey) -> PaymentRow | None:
     """The payment with this natural key."""
     return find_row(connection, PaymentRow, (key.scheme, key.tid, key.ref, key.reuse))
+
+
+def heard_before(connection: sqlite3.Connection, key: PaymentKey) -> tuple[bool, bool]:
+    """(whether this payment was posted, whether something was redeemed for it): what a sale asks first."""
+    place = (key.scheme, key.tid, key.ref, key.reuse, packed_key(key))
+    posted, redeemed = connection.execute(_HEARD_BEFORE, place).fetchone()
+    return bool(posted), bool(redeemed)
 
 
 def holder(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:

@@ -50,14 +50,14 @@ def update_of(old: BookRow, new: BookRow) -> tuple[str, tuple[object, ...]]:
     """
     row_type, width = type(new), len(key_columns(type(new)))
     before, after = msgspec.structs.astuple(old), msgspec.structs.astuple(new)
-    places = tuple(n for n in range(width, len(after)) if before[n] != after[n])
+    places = tuple([n for n in range(width, len(after)) if before[n] != after[n]])
     sql = _updates.get((row_type, places))
     if sql is None:
         names = row_type.__struct_fields__
         sets = ", ".join(f"{names[n]} = ?" for n in places or (width,))
         keys = " AND ".join(f"{name} = ?" for name in names[:width])
         sql = _updates[row_type, places] = f"UPDATE {TABLES[row_type]} SET {sets} WHERE {keys}"
-    return sql, (*(after[n] for n in places or (width,)), *after[:width])
+    return sql, (*[after[n] for n in places or (width,)], *after[:width])
 
 
 def find_row(connection: sqlite3.Connection, row_type: type[R], key: Key) -> R | None:

@@ -7,7 +7,7 @@ years, so the conversion is arithmetic on a day count. Tests compare every day w
 import re
 from datetime import UTC, date, datetime
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -73,6 +73,7 @@ def _year_starts() -> tuple[int, ...]:
     return tuple(starts)
 
 
+@lru_cache(maxsize=64)  # a shop's sales are of one day
 def from_jalali(year: int, month: int, day: int) -> date:
     """The Gregorian date of a Jalali one. ValueError when there is no such day."""
     if not JALALI_YEAR_MIN <= year <= JALALI_YEAR_MAX or not 1 <= month <= 12:

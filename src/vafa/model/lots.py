@@ -72,8 +72,8 @@ def undated(lots: Sequence[Lot], balance: int) -> int:
 
 def next_lapse(lots: Sequence[Lot], at: int) -> tuple[int, int]:
     """(points, UTC second) of what lapses next after a UTC second; (0, 0) when nothing ever does."""
-    first = min((lot.expires_at for lot in lots if lot.expires_at > at), default=0)
-    return sum(lot.points for lot in lots if first and lot.expires_at == first), first
+    first = min([lot.expires_at for lot in lots if lot.expires_at > at], default=0)
+    return sum([lot.points for lot in lots if lot.expires_at == first]) if first else 0, first
 
 
 def usable(lots: Sequence[Lot], balance: int, held: int, at: int) -> int:

@@ -17,18 +17,22 @@ def after_award(packed: bytes, visits: int, event: events.Award) -> bytes:
     contribution = event.contribution
     if event.day and event.day == old.day:
         contribution = _sum(old.day_points, contribution)
-    used = dict(event.granted)
-    given = {stamp.id: stamp for stamp in old.stamps}
-    for rule, count in event.stamps:
-        given[rule] = Stamp(rule, old.stamp(rule).count + count, event.at)
+    granted, stamps = old.granted, old.stamps
+    if event.granted:
+        granted = tuple(sorted((dict(granted) | dict(event.granted)).items()))
+    if event.stamps:
+        given = {stamp.id: stamp for stamp in stamps}
+        for rule, count in event.stamps:
+            given[rule] = Stamp(rule, old.stamp(rule).count + count, event.at)
+        stamps = sorted_stamps(given)
     new = msgspec.structs.replace(
         old,
         first_at=old.first_at if old.first_at and visits else event.at,
         last_at=max(old.last_at, event.at),
         day=event.day or old.day,
         day_points=contribution if event.day else old.day_points,
-        stamps=sorted_stamps(given),
-        granted=tuple(sorted((dict(old.granted) | used).items())) if used else old.granted,
+        stamps=stamps,
+        granted=granted,
     )
     return pack(new)
 

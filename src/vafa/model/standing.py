@@ -66,6 +66,7 @@ _encoder = msgspec.msgpack.Encoder()
 _standing = msgspec.msgpack.Decoder(Standing)
 _window = msgspec.msgpack.Decoder(Window)
 NOBODY = Standing()
+_DEFAULTS = msgspec.structs.astuple(NOBODY)
 
 
 # What an award stores whose rules look at nothing of it: thirteen bytes less of each journal row and upload.
@@ -79,12 +80,11 @@ def unpack(packed: bytes) -> Standing:
 
 def pack(standing: Standing) -> bytes:
     """Canonical: defaults at the end left out, b'' when all are."""
-    values = list(msgspec.structs.astuple(standing))
-    for default in msgspec.structs.astuple(NOBODY)[::-1]:
-        if values[-1] != default:
-            return _encoder.encode(values)
-        values.pop()
-    return b""
+    values = msgspec.structs.astuple(standing)
+    told = len(values)
+    while told and values[told - 1] == _DEFAULTS[told - 1]:
+        told -= 1
+    return _encoder.encode(values[:told]) if told else b""
 
 
 def unpack_window(packed: bytes) -> Window | None:
