@@ -334,3 +334,8 @@ def test_a_cable_that_is_out_says_so_and_what_to_do(tmp_path: Path) -> None:
     assert (state.state, state.code) == ("closed", "SER-002")
     assert "is not there" in state.trouble
     assert os.fspath(tmp_path) in state.trouble
+
+
+def test_an_object_whose_text_is_no_utf_8_is_noise_like_any_other() -> None:
+    assert request_in(b'{"op": "ping", "id": "\xd9\x81"}') is not None
+    assert request_in(b'{"op": "ping", "id": "\xd9"}') is None

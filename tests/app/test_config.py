@@ -220,3 +220,17 @@ def test_the_example_lists_exactly_the_settings_with_their_defaults() -> None:
             default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
             assert setting.required or table[setting.name] == default
     assert load(EXAMPLE).terminal[0].id == "40217736"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x = " + "[" * 5_000, "x = " + "9" * 5_000, "x = " + "{a=" * 2_000],
+    ids=["deep", "long", "nested"],
+)
+def test_what_the_toml_reader_gives_up_on_is_a_fault_of_the_file(tmp_path: Path, text: str) -> None:
+    assert "is not TOML" in faults(tmp_path, text)["file"]
+
+
+def test_a_port_of_thousands_of_digits_is_no_port(tmp_path: Path) -> None:
+    address = f'address = "tcp:192.0.2.1:{"9" * 5_000}"\n'
+    assert "65535" in faults(tmp_path, LEAST + address)["terminal[0].address"]

@@ -254,3 +254,16 @@ def test_a_card_number_in_any_field_comes_back_in_no_answer_and_stays_in_no_file
     assert PAN.encode() not in answer
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     assert PAN.encode() not in stored
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 60_000, b'{"do": "status", "x": ' + b"[" * 60_000, b'{"do": "\xff"}']
+)
+def test_a_line_that_cannot_be_read_at_all_is_not_understood(socket: Socket, line: bytes) -> None:
+    assert b"ASK-004" in socket.control.answer(line)
+
+
+@pytest.mark.parametrize("sale", ["1-1-" + "9" * 30, "9" * 60, "9" * 30 + "-1-1", ",@12:00"])
+def test_a_number_no_sale_can_have_finds_none(socket: Socket, sale: str) -> None:
+    answer = socket.ask(do="why", sale=sale)
+    assert (answer.code, type(answer)) == ("ASK-001", questions.Failure)

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from certificates import Authority
 from hub_stub import HUB_KEY, Hub, Served
 from shop import Shop, payment
 
+from vafa.app import sync_talk
 from vafa.app.sync_keeper import Keeper
 from vafa.app.sync_talk import Begin, Now
 from vafa.keys.device_key import load_or_create
@@ -264,3 +266,10 @@ def test_a_process_that_ends_whatever_it_is_told_is_not_begun_over_and_over(
         until(lambda: runs.read_text() == "xxxx" and device.keeper.process_id is None)
     finally:
         device.close()
+
+
+@pytest.mark.parametrize("line", [b'{"say": "\xff"}', b'{"tell": "\xd9"}', b"[" * 100_000, b"", b"\xff"])
+def test_a_line_that_is_none_of_ours_is_known_by_one_error(line: bytes) -> None:
+    for read in (sync_talk.from_daemon, sync_talk.from_process):
+        with pytest.raises(msgspec.DecodeError):
+            read(line)

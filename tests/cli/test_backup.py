@@ -237,7 +237,7 @@ def test_a_scheduled_copy_is_restored_where_its_keys_are_and_refused_where_they_
     restored.ledger.close()
 
 
-@pytest.mark.parametrize("spoil", ["ledger", "keys", "cut", "text"])
+@pytest.mark.parametrize("spoil", ["ledger", "keys", "cut", "text", "words", "link"])
 def test_a_backup_that_was_altered_is_refused_with_a_reason(
     backup: tuple[Path, Path], empty: Path, vafa: Run, spoil: str
 ) -> None:
@@ -252,6 +252,14 @@ def test_a_backup_that_was_altered_is_refused_with_a_reason(
         data = bytearray(bytes(data).replace(sealed.keys.encode(), other.encode()))
     elif spoil == "cut":
         del data[700:]
+    elif spoil == "words":
+        data = bytearray(bytes(data).replace(b'"vafa"', b'"v\xffa"'))
+    elif spoil == "link":  # the third member is none: its type in the header, and the header's sum
+        at = data.index(b"ledger.db\0")
+        data[at + 156] = ord("5")
+        data[at + 148 : at + 156] = b"%06o\0 " % (
+            sum(data[at : at + 148] + b" " * 8 + data[at + 156 : at + 512])
+        )
     else:
         data = bytearray(b"hello")
     target.write_bytes(bytes(data))

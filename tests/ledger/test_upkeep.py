@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vafa.ledger import upkeep
+from vafa.ledger.storage import connect_reader, connect_writer
 from vafa.ledger.upkeep import backup, check_integrity, checkpoint
 from vafa.model.errors import LedgerDamaged, LedgerError
 
@@ -170,3 +171,20 @@ def test_a_backup_that_cannot_be_written_says_where(writer: sqlite3.Connection, 
     with pytest.raises(LedgerError, match="no backup to"):
         backup(path.with_name("none.db"), path.parent / "backups", kept=1)
     assert list((path.parent / "backups").iterdir()) == []
+
+
+def test_a_schema_that_is_no_text_any_more_is_a_problem_not_a_crash(
+    writer: sqlite3.Connection, path: Path
+) -> None:
+    """SQLite's message quotes the broken name; where that is no UTF-8 Python cannot say even the message."""
+    checkpoint(path)
+    writer.close()
+    data = bytearray(path.read_bytes())
+    at = data.index(b"CREATE TABLE")
+    data[at : at + 40] = b"\xff\xfe" * 20
+    path.write_bytes(bytes(data))
+    assert check_integrity(path)
+    with pytest.raises(LedgerDamaged):
+        connect_reader(path)
+    with pytest.raises(LedgerDamaged):
+        connect_writer(path, lambda _path: None)

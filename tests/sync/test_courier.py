@@ -1,7 +1,9 @@
 """The courier with a real ledger, a hub behind real TLS, and mishaps in every place; no sleeping."""
 
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -685,3 +687,46 @@ def test_a_store_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
     (tmp_path / "sync").write_text("a file where the folder should be")
     with pytest.raises(SyncError, match="begun anew"):
         Store(tmp_path / "sync" / "sync.db")
+
+
+def damaged(path: Path, text: bytes) -> None:
+    data = bytearray(path.read_bytes())
+    at = data.rindex(text)
+    data[at : at + len(text)] = b"\xff" * len(text)
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("text", [b"CREATE TABLE kept", b"boot 1"])
+def test_what_the_courier_keeps_may_be_damaged_anywhere(bench: Bench, text: bytes) -> None:
+    """A schema, or a text inside a value, that is no UTF-8 any more."""
+    bench.sell(5)
+    bench.settle()
+    bench.stop()
+    damaged(bench.directory / "sync" / "sync.db", text)
+    bench.start()
+    assert bench.kept.received == Mark()
+    bench.settle()
+    assert bench.agree()
+
+
+def test_what_the_courier_keeps_may_go_bad_while_it_runs(bench: Bench) -> None:
+    bench.sell(5)
+    bench.settle()
+    path = bench.directory / "sync" / "sync.db"
+    bench.store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(path)) as other, other:  # so that nobody goes by what they have in memory
+        other.execute("INSERT INTO log (value) VALUES (x'')")
+        path.write_bytes(b"\xff" * path.stat().st_size)
+    with pytest.raises(SyncError):
+        bench.store.forget()
+    bench.store.keep(bench.kept)
+    assert bench.kept.received == Mark()
+
+
+@pytest.mark.parametrize("field", ["balance", "as_of"])
+def test_a_number_beyond_what_is_kept_is_a_malformed_answer(bench: Bench, field: str) -> None:
+    """Found by fuzzing: the hub's own signature, and a number that no column holds."""
+    member = msgspec.structs.replace(RemoteMember(b"m" * 16, "6789", (), 5, 5), **{field: 2**64 - 1})
+    bench.hub.answer = msgspec.structs.replace(bench.hub.answer, members=(member,))
+    bench.run()
+    assert bench.kept.trouble.code == "SYN-002"

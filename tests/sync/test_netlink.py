@@ -142,3 +142,15 @@ def test_no_bytes_at_all_raise_anything(noise: bytes) -> None:
     for kind in (16, 17, 20, 24, 2, 3, 99):
         netlink.read(message(kind, noise))
         netlink.read(message(kind, noise, 5), 5)
+
+
+@pytest.mark.parametrize("bits", [33, 255])
+def test_a_route_with_more_bits_than_its_addresses_have_is_left_out(bits: int) -> None:
+    packed = bytearray(route(attribute(OIF, number(1)), sequence=5))
+    packed[17] = bits  # behind the header of 16 and the family
+    assert netlink.read(bytes(packed), 5) == []
+
+
+def test_an_interface_without_its_state_is_judged_by_its_flags() -> None:
+    found = netlink.read(link(0x1_0001, attribute(16, b"")))
+    assert [each.state for each in found if isinstance(each, LinkSeen)] == ["up"]

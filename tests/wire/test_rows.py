@@ -428,3 +428,9 @@ def figures() -> dict[str, float]:
     from vafa.cli.measure.packing import measure_packing
 
     return {each.name: each.value or 1e9 for each in measure_packing()}
+
+
+def test_a_token_without_any_beginning_told_is_malformed() -> None:
+    """Found by fuzzing: the first of no beginnings was taken."""
+    with pytest.raises(Malformed, match="beginning"):
+        unpack(bytes.fromhex("0206c4bbff617205120010000a02cc4e82ed2841f058"))

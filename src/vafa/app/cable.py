@@ -157,6 +157,7 @@ def request_in(line: bytes) -> Told | None:
             continue
         try:
             found = msgspec.json.decode(body[at:], type=dict[str, msgspec.Raw])
+            body[at:].decode("utf-8")  # what is left raw has not been looked at
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         return Told(body[at:], checked, ours="answer" in found and "op" not in found)

@@ -35,7 +35,7 @@ def _address(text: str) -> str:
         return "" if read_usb_id(text) else 'expected "usb:0403:6001", "usb:SERIAL" or "usb:0403:6001@1-1.2"'
     host, colon, port = text.removeprefix("tcp:").rpartition(":")
     if text.startswith("tcp:") and colon and host and port.isascii() and port.isdigit():
-        return "" if 0 < int(port) < 65_536 else "a port is a number from 1 to 65535"
+        return "" if 0 < int(port[:6]) < 65_536 else "a port is a number from 1 to 65535"
     return 'expected a device path such as "/dev/ttyUSB0", "usb:0403:6001", or "tcp:192.0.2.1:8888"'
 
 
@@ -395,6 +395,6 @@ def load(path: Path) -> Config:
         raise ConfigError(str(path), [Fault("file", f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [Fault("file", f"is not UTF-8 at byte {error.start}")]) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOML's own; 5,000 digits; [[[[[...
         raise ConfigError(str(path), [Fault("file", f"is not TOML: {error}")]) from error
     return read_document(document, path)

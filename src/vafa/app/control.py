@@ -119,7 +119,7 @@ class Control:
         """One request line to one answer line, both without the newline. `by`: who asks, for the journal."""
         try:
             question = self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return questions.encode(_not_understood(error))
         try:
             return questions.encode(self._handlers[type(question)](question, by))

@@ -142,7 +142,7 @@ def _text(archive: tarfile.TarFile, name: str) -> bytes:
 def _decoded(text: bytes, kind: type[About]) -> About:
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{ABOUT} in the backup cannot be read ({error})", fix=_ANOTHER) from error
 
 
@@ -158,7 +158,8 @@ def _draft(source: Path, draft: Path, found: Found) -> None:
             else:
                 with tarfile.open(source, "r:") as archive:
                     ledger_in = archive.extractfile(LEDGER)
-                    assert ledger_in is not None
+                    if ledger_in is None:  # a directory, a device, a link
+                        raise Malformed(f"{LEDGER} in the backup is none", fix=_ANOTHER)
                     _copied(ledger_in, file)
             file.flush()
             os.fsync(file.fileno())

@@ -22,7 +22,7 @@ from vafa.model.pan import mask_pans
 from vafa.model.payment import TOLD_BY_TERMINAL
 
 AT_WITHIN_S = 300  # "amount and time": the slip shows minutes, and the terminal's clock may be off
-_AMOUNT_AT = re.compile(r"([\d,٬]+)@(\d{1,2}):(\d{2})")
+_AMOUNT_AT = re.compile(r"(\d[\d,٬]{0,30})@(\d{1,2}):(\d{2})")
 _SHORT_NUMBER = re.compile(r"(?:(?:\d{1,9}-)?\d{1,9}-)?(\d{1,15})")
 
 

@@ -1,5 +1,7 @@
 """What the daemon and its sync process say to each other: a JSON object a line, over its pipes."""
 
+from typing import TypeVar
+
 import msgspec
 
 from vafa.model.chain import Row
@@ -104,6 +106,7 @@ class Regain(ToDaemon, frozen=True, tag="regain"):
 FromProcess = Synced | Ending | Activate | Attest | Regain
 
 LINE_BYTES_MAX = 1 << 20
+M = TypeVar("M")
 _encoder = msgspec.json.Encoder()
 _from_daemon: msgspec.json.Decoder[FromDaemon] = msgspec.json.Decoder(FromDaemon)
 _from_process: msgspec.json.Decoder[FromProcess] = msgspec.json.Decoder(FromProcess)
@@ -116,9 +119,16 @@ def line_of(message: FromDaemon | FromProcess) -> bytes:
 
 def from_daemon(line: bytes) -> FromDaemon:
     """What the daemon said. msgspec.DecodeError for anything else: then both are not of one version."""
-    return _from_daemon.decode(line)
+    return _said(_from_daemon, line)
 
 
 def from_process(line: bytes) -> FromProcess:
-    """What the sync process said."""
-    return _from_process.decode(line)
+    """What the sync process said. msgspec.DecodeError, as above."""
+    return _said(_from_process, line)
+
+
+def _said(decoder: "msgspec.json.Decoder[M]", line: bytes) -> M:
+    try:
+        return decoder.decode(line)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error

@@ -123,7 +123,7 @@ def read(text: bytes) -> SealedKeys:
         sealed = msgspec.json.decode(text, type=SealedKeys)
         for field in (sealed.recovery, sealed.for_code, sealed.for_hub, sealed.keys):
             bytes.fromhex(field)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Malformed(
             f"these are no sealed keys ({error})", fix="is it a backup of vafa backup?"
         ) from error

@@ -227,7 +227,7 @@ def find_sale(connection: sqlite3.Connection, text: str) -> list[Entry]:
     Takes a short number `1-1-57` or its end `57`, an RRN or its end, a trace number; Persian digits too.
     """
     wanted = ascii_digits(text).strip()
-    short = re.fullmatch(r"(?:(?:\d+-)?\d+-)?(\d+)", wanted)
+    short = re.fullmatch(r"(?:(?:\d{1,9}-)?\d{1,9}-)?(\d{1,15})", wanted)
     found: dict[int, Entry] = {}
     if short:
         for each in _by_seq(connection, int(short.group(1))):

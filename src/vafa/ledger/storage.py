@@ -23,6 +23,9 @@ WAL_PAGES_AUTOCHECKPOINT = 4_000
 CACHE_KIB = 1_024
 BUSY_TIMEOUT_MS = 2_000
 REWRITE_BYTES = 65_536
+# What Python raises for a file whose schema is broken: SQLite's message quotes it, and where the quoted bytes
+# are no UTF-8 the error about the message is all that is left.
+BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
 # Python's sqlite3 asks of each parameter that is no plain int, float, str or bytearray how to adapt it, and
@@ -50,7 +53,7 @@ def connect_writer(path: Path, migrate: Callable[[Path], None]) -> sqlite3.Conne
     try:
         connection = _connect(path)
         _prepare(connection, path, migrate)
-    except sqlite3.DatabaseError as error:
+    except BROKEN as error:
         raise _explained(error, path) from error
     return connection
 
@@ -137,7 +140,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         )
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = _pragma(connection, "user_version")
-    except sqlite3.DatabaseError as error:
+    except BROKEN as error:
         raise _explained(error, path) from error
     if version != SCHEMA_VERSION:
         connection.close()
@@ -167,10 +170,10 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int | str:
     return answer
 
 
-def _explained(error: sqlite3.DatabaseError, path: Path) -> LedgerError:
+def _explained(error: sqlite3.DatabaseError | UnicodeDecodeError, path: Path) -> LedgerError:
     """The error tree's word for what SQLite said."""
     name = getattr(error, "sqlite_errorname", "")
-    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT") or isinstance(error, UnicodeDecodeError):
         return LedgerDamaged(
             f"{path} is not a readable ledger ({error})", fix="vafa verify; then restore the newest backup"
         )

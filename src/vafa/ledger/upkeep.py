@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from vafa.ledger.storage import BROKEN
 from vafa.model.errors import LedgerDamaged, LedgerError
 
 BUSY_WAIT_S = 2.0  # a checkpoint that cannot have the lock by then leaves it to the next one
@@ -72,7 +73,7 @@ def check_integrity(path: Path, also: Check | None = None) -> list[str]:
             if not problems and also:
                 problems = also(connection)
             connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, *BROKEN) as error:
         problems.append(f"{path.name}: {error}")
     return problems[:PROBLEMS_MAX]
 
@@ -83,12 +84,12 @@ def _structure(connection: sqlite3.Connection) -> list[str]:
     try:
         found = connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})").fetchall()
         return [text for (text,) in found if text != "ok"]
-    except sqlite3.DatabaseError as error:
+    except BROKEN as error:
         problems = [str(error)]
     for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
         try:
             connection.execute(f"PRAGMA integrity_check('{table}')").fetchall()
-        except sqlite3.DatabaseError as error:
+        except BROKEN as error:
             problems.insert(0, f"table {table}: {error}")
     return problems
 
@@ -125,9 +126,16 @@ def backup(path: Path, directory: Path, kept: int, also: Check | None = None) ->
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_WAIT_S, isolation_level=None
     )
+    connection.text_factory = _any_text
+    return connection
+
+
+def _any_text(text: bytes) -> str:
+    """What SQLite says of a broken page may quote it."""
+    return text.decode("utf-8", "replace")
 
 
 def _frames(wal: Path, connection: sqlite3.Connection) -> int:

@@ -49,7 +49,7 @@ def keep_alive(line: socket.socket) -> None:
 def split_host_and_port(text: str) -> tuple[str, int]:
     """("192.0.2.1", 8888). PortError when it is not host:port."""
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if not colon or not host or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
         raise PortError(f"tcp:{text} is no address", fix='write it as "tcp:192.0.2.1:8888"')
     return host.removeprefix("[").removesuffix("]"), int(port)
 

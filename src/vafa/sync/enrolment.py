@@ -70,7 +70,7 @@ def load(directory: Path) -> Enrolment | None:
         bytes.fromhex(found.hub_key + found.hub_sealing_key + found.key_id)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise EnrolmentFault(
             f"{path} cannot be read ({error})", fix="vafa enrol CODE --hub URL enrols this device again"
         ) from error

@@ -20,6 +20,9 @@ Connection = sqlite3.Connection
 FOLDER, FILE = "sync", "sync.db"
 LOG_ROWS_KEPT = 500
 _BUSY_S = 5.0
+# The last is what Python makes of bytes that are no text: in a value, or in SQLite's words of a broken page.
+UNREADABLE = (sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError)
+_BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY AUTOINCREMENT, value BLOB NOT NULL) STRICT;
@@ -129,7 +132,7 @@ class Store:
         try:
             self._connection = self._opened()
             self.kept = self._read()
-        except (sqlite3.DatabaseError, msgspec.DecodeError, OSError) as error:
+        except (*UNREADABLE, OSError) as error:
             self.kept, self._connection = Kept(), self._begun_anew(error)
 
     def keep(
@@ -140,8 +143,7 @@ class Store:
         messages: Sequence[ReceiptMessage] = (),
     ) -> None:
         """All of it or nothing: where we stand, a line of the log, what came down."""
-        connection = self._connection
-        try:
+        with self._writing() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.execute("REPLACE INTO kept VALUES (1, ?)", (_encoder.encode(kept),))
@@ -155,21 +157,33 @@ class Store:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise SyncError(
-                f"what the sync keeps could not be written ({error})", fix="free disk space", code="SYN-007"
-            ) from error
         self.kept = kept
 
     def forget(self) -> None:
         """Begin anew, as for another hub."""
-        for table in ("log", "member", "token", "message"):
-            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+        with self._writing() as connection:
+            for table in ("log", "member", "token", "message"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
         self.keep(Kept())
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """SyncError for what the disk does. A file that turns out broken is begun anew, for the next sync."""
+        try:
+            yield self._connection
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            name = getattr(error, "sqlite_errorname", _BROKEN[0])
+            if name.startswith(_BROKEN):
+                self._connection.close()
+                self._connection = self._begun_anew(error)
+                self.kept = Kept()
+            raise SyncError(
+                f"what the sync keeps could not be written ({error})", fix="free disk space", code="SYN-007"
+            ) from error
 
     def _opened(self) -> sqlite3.Connection:
         place = ":memory:"
@@ -182,7 +196,10 @@ class Store:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")  # nothing here is lost for good by a power cut
             connection.executescript(_TABLES)
-        except sqlite3.DatabaseError:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+        except UNREADABLE:
             connection.close()
             raise
         return connection
@@ -198,7 +215,7 @@ class Store:
                 for suffix in ("-wal", "-shm"):
                     self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             return self._opened()
-        except (sqlite3.DatabaseError, OSError) as again:
+        except (*UNREADABLE, OSError) as again:
             raise SyncError(
                 f"what the sync keeps can be neither read ({error}) nor begun anew ({again})",
                 fix="check the disk and the rights of the folder sync beside the ledger",
@@ -208,7 +225,14 @@ class Store:
 
 def _kept(connection: sqlite3.Connection) -> Kept:
     row = connection.execute("SELECT value FROM kept").fetchone()
-    return Kept() if row is None else _decoder.decode(row[0])
+    return Kept() if row is None else _decoder.decode(_bytes(row[0]))
+
+
+def _bytes(value: object) -> bytes:
+    """DecodeError for what a damaged page holds in its place."""
+    if isinstance(value, bytes):
+        return value
+    raise msgspec.DecodeError("a value is no bytes")
 
 
 def _log(connection: sqlite3.Connection, sync: Sync) -> None:
@@ -267,7 +291,7 @@ def reading(path: Path, within_s: float = _BUSY_S) -> Iterator[Connection | None
             yield connection
         finally:
             connection.close()
-    except (sqlite3.Error, msgspec.DecodeError) as error:
+    except UNREADABLE as error:
         raise SyncError(
             f"what the sync keeps cannot be read ({error})",
             fix="it is begun anew by the next sync",
@@ -283,7 +307,7 @@ def kept_in(connection: sqlite3.Connection) -> Kept:
 def log_in(connection: sqlite3.Connection, newest: int) -> list[Sync]:
     """The last syncs, the newest first."""
     rows = connection.execute("SELECT value FROM log ORDER BY number DESC LIMIT ?", (newest,))
-    return [_syncs.decode(row[0]) for row in rows]
+    return [_syncs.decode(_bytes(row[0])) for row in rows]
 
 
 def counts_in(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -298,7 +322,7 @@ def remote_member(connection: sqlite3.Connection, member: bytes) -> RemoteMember
     row = connection.execute(
         "SELECT id, last4, balance, as_of FROM member WHERE id = ?", (member,)
     ).fetchone()
-    return None if row is None else RemoteMember(row[0], row[1], (), row[2], row[3])
+    return None if row is None else msgspec.convert((row[0], row[1], (), row[2], row[3]), RemoteMember)
 
 
 def remote_members_of(connection: sqlite3.Connection, token: bytes) -> list[bytes]:
@@ -313,4 +337,4 @@ def messages_for(connection: sqlite3.Connection, holder: bytes, now_s: int) -> l
         "AND coalesce(from_at, ?) <= ? AND coalesce(until, ?) >= ? ORDER BY length(holder) DESC, id DESC",
         (holder, now_s, now_s, now_s, now_s),
     )
-    return [ReceiptMessage(*row) for row in rows]
+    return [msgspec.convert(row, ReceiptMessage) for row in rows]

@@ -153,7 +153,7 @@ def _link(kind: int, body: bytes) -> Iterator[Seen]:
         return
     attributes = dict(_attributes(body[_LINK.size :]))
     name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("utf-8", "replace")
-    operational = attributes.get(_IFLA_OPERSTATE, b"\0")[0]
+    operational = int.from_bytes(attributes.get(_IFLA_OPERSTATE, b"")[:1], "big")
     carrier = bool(flags & IFF_LOWER_UP) and attributes.get(_IFLA_CARRIER, b"\1") != b"\0"
     # "unknown" (0) is how a modem's or a loopback interface that never tells is up all its life.
     works = carrier and operational in (0, _OPER_UP)
@@ -168,6 +168,8 @@ def _routes(body: bytes) -> Iterator[Route]:
     if _RTA_TABLE in attributes and len(attributes[_RTA_TABLE]) == 4:
         (table,) = _U32.unpack(attributes[_RTA_TABLE])
     looked_up = bits == length * 8
+    if bits > length * 8:
+        return
     if not length or kind not in (_UNICAST, _LOCAL) or not (table == _MAIN_TABLE or looked_up):
         return
     prefix = attributes.get(_RTA_DST, b"").ljust(length, b"\0")[:length]

@@ -19,6 +19,9 @@ SYNC_PATH, ENROL_PATH = "/v1/sync", "/v1/enrol"
 SEALED_FOR = "token key"  # what a token key is sealed for, either way (keys.sealed_box)
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Points = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Second = Annotated[int, Meta(ge=-62_135_596_800, le=253_402_300_799)]  # UTC, of the years 1 to 9999
+HubMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # the hub's clock: to the end of 9999
 Hash = Annotated[bytes, Meta(min_length=limits.HASH_BYTES, max_length=limits.HASH_BYTES)]
 PublicKey = Annotated[bytes, Meta(min_length=limits.PUBLIC_KEY_BYTES, max_length=limits.PUBLIC_KEY_BYTES)]
 Signature = Annotated[bytes, Meta(max_length=limits.SIGNATURE_BYTES)]
@@ -120,7 +123,7 @@ class Programme(Message, frozen=True):
 
     order: Count
     document: Annotated[str, Meta(max_length=limits.DOCUMENT_CHARS_MAX)]
-    from_at: int | None
+    from_at: Second | None
     signature: Signature
 
 
@@ -134,8 +137,8 @@ class RemoteMember(Message, frozen=True):
     member: Id
     last4: Annotated[str, Meta(max_length=4)]
     tokens: Annotated[tuple[Id, ...], Meta(max_length=limits.MEMBER_TOKENS_MAX)]
-    balance: int
-    as_of: int
+    balance: Points
+    as_of: Second
     gone: bool = False
 
 
@@ -146,8 +149,8 @@ class ReceiptMessage(Message, frozen=True):
     holder: Id
     fa: Text
     en: Text
-    from_at: int | None
-    until: int | None
+    from_at: Second | None
+    until: Second | None
     gone: bool = False
 
 
@@ -192,7 +195,7 @@ class SyncAnswer(Message, frozen=True, tag=1):
 
     received: Mark
     safe: Mark
-    hub_ms: int
+    hub_ms: HubMs
     whole_rows: bool = False
     have: Have = Have()
     programmes: Annotated[tuple[Programme, ...], Meta(max_length=limits.PROGRAMMES_MAX)] = ()
@@ -239,7 +242,7 @@ class EnrolAnswer(Message, frozen=True, tag=2):
     device: Count
     hub_key: PublicKey
     hub_sealing_key: PublicKey
-    hub_ms: int
+    hub_ms: HubMs
     key_id: Id
     token_key: Annotated[bytes, Meta(max_length=512)] = b""
     want_key: bool = False
@@ -281,7 +284,7 @@ class Refusal(Message, frozen=True, tag=3):
     reason: Count
     text: Text
     retry_s: Count = 0
-    hub_ms: int = 0
+    hub_ms: HubMs = 0
 
     @property
     def is_final(self) -> bool:

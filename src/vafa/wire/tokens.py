@@ -94,7 +94,7 @@ class TokensHeard:
         beginnings = _read_beginnings(beginning_count, into)
         lengths = into.small(count)
         places = into.small(count)
-        if max(places, default=0) >= max(beginning_count, 1):
+        if max(places, default=-1) >= beginning_count:
             raise Malformed("a token has a beginning that was not told")
         self._tokens = [
             beginnings[place] + into.token(length) for place, length in zip(places, lengths, strict=True)
