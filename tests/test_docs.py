@@ -91,7 +91,7 @@ def test_every_error_s_code_can_be_looked_up() -> None:
     source = "\n".join(path.read_text() for path in (DOCS.parent / "src").rglob("*.py"))
     used = set(
         re.findall(
-            r"\"((?:CFG|PRG|SER|TRM|LED|KEY|GAP|ASK|RUN|LINK|CLK|JOB|PRN|DSK|UDP|SYN|ENR|HUB)-\d{3})\"",
+            r"\"((?:CFG|PRG|SER|TRM|LED|KEY|GAP|ASK|RUN|LINK|CLK|JOB|PRN|DSK|UDP|SYN|ENR|HUB|UPD)-\d{3})\"",
             source,
         )
     )

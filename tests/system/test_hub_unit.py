@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from system.test_unit import ROOT, SYSTEMD, UNIT, lines, settings
+from system.test_unit import ROOT, SYSTEMD, lines, settings
 
 from vafa.cli import hub, hub_run
 from vafa.cli.main import EXIT_USAGE
@@ -49,7 +49,8 @@ def one(name: str) -> str:
 
 
 def test_the_unit_starts_the_hub_with_the_folder_and_key_the_code_knows() -> None:
-    assert one("ExecStart") == f"{UNIT['ExecStart'][0].split()[0]} hub run"
+    (venv,) = re.findall(r"^python3 -m venv (\S+)$", PAGE, re.MULTILINE)
+    assert one("ExecStart") == f"{venv}/bin/vafa hub run"
     assert f"VAFA_HUB_STATE={STATE}" in HUB["Environment"]
     assert f"/var/lib/{one('StateDirectory')}" == str(STATE)
     assert one("LoadCredential") == CREDENTIAL

@@ -42,4 +42,4 @@ def test_the_copies_can_reach_no_disk_by_way_of_core_or_swap() -> None:
 def test_the_page_for_installers_copies_what_is_there() -> None:
     page = (ROOT / "docs/relay.md").read_text()
     assert f"`{Relay().socket}`" in page
-    assert "systemd/vafa-relay.service" in page
+    assert "systemctl enable --now vafa-relay" in page

@@ -15,6 +15,8 @@ from vafa.sync.enrolment import SYNC_CREDENTIAL
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+PACKAGE = (ROOT / "package/nfpm.yaml").read_text()
+PROGRAM = "/opt/vafa/current/bin/vafa"
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 SYSTEMD = ROOT / "systemd"
 SOCKETS = 2  # the local protocol's and the command line's
@@ -54,22 +56,27 @@ def documented(path: str) -> str:
     return row.group(1)
 
 
-def test_the_unit_starts_what_the_readme_installs() -> None:
+def packed() -> dict[str, str]:
+    """Where the package puts each file of the tree."""
+    return dict(re.findall(r"^  - \{src: ([\w./-]+), dst: ([^,}]+)", PACKAGE, re.MULTILINE))
+
+
+def test_the_unit_starts_what_the_package_installs() -> None:
     program, verb, option, config = one("ExecStart").split()
-    (venv,) = re.findall(r"^python3 -m venv (\S+)$", README, re.MULTILINE)
-    assert (program, verb, option) == (f"{venv}/bin/vafa", "run", "--config")
-    assert f"{venv}/bin/pip install ." in README
-    assert f"ln -s {program} " in README
-    assert config == CONFIG
-    assert f"config.example.toml {config}" in README
+    assert (program, verb, option) == (PROGRAM, "run", "--config")
+    assert packed()[PROGRAM] == "/usr/bin/vafa"
+    assert packed()["package/config.toml"] == config == CONFIG
+    assert f"sudo editor {CONFIG}" in README
 
 
 @pytest.mark.parametrize("file", sorted(SYSTEMD.iterdir()), ids=lambda file: file.name)
 def test_each_file_is_installed_where_it_says(file: Path) -> None:
-    (target,) = re.findall(rf"^install -m 644 systemd/{file.name} (\S+)$", README, re.MULTILINE)
+    by_hand = dict(re.findall(r"^install -m 644 (systemd/\S+) (\S+)$", README, re.MULTILINE))
+    target = (packed() | by_hand)[f"systemd/{file.name}"]
     said = re.findall(r"installed as (\S+?)[,;.]?(?:\s|$)", file.read_text())
     assert said in ([], [target])
-    assert target == f"/etc/systemd/system/{file.name}" or said
+    folders = ("/lib/systemd/system", "/etc/systemd/system")
+    assert target in [f"{folder}/{file.name}" for folder in folders] or said
 
 
 def test_the_unit_makes_the_directories_that_the_defaults_name() -> None:
@@ -84,7 +91,7 @@ def test_the_unit_makes_the_directories_that_the_defaults_name() -> None:
 def test_settings_and_keys_have_the_modes_that_are_documented() -> None:
     mode, user, group = KEPT[CONFIG]
     assert documented(CONFIG) == f"{user}:{group} {mode}"
-    assert f"install -m {mode[1:]} -g {group} " in README
+    assert f"dst: {CONFIG}, type: config, file_info: {{mode: {mode}}}" in PACKAGE
     assert UNIT["LoadCredential"] == [KEY_CREDENTIAL, SYNC_CREDENTIAL]
     for name in UNIT["LoadCredential"]:
         assert documented(f"/etc/credstore/{name}") == "root 0600"

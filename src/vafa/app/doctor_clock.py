@@ -45,7 +45,7 @@ def look_at_zone(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "fail", "zone", f"the time zone data says that {name} has summer time",
             "the data is older than 2022: all summer days begin an hour off",
-            "sudo apt-get install --only-upgrade tzdata; sudo /opt/vafa/bin/pip install --upgrade tzdata",
+            "sudo apt-get install tzdata; then a newer vafa, which brings its own",
             "CLK-011",
         )  # fmt: skip
         return

@@ -92,7 +92,7 @@ def look_at_unit(patient: Patient) -> Iterator[Finding]:
     if seen.get("LoadState") != "loaded":
         yield Finding(
             "warn", "unit", "vafa.service is not installed", "vafa does not start when this device does",
-            "sudo install -m 644 systemd/vafa.service /etc/systemd/system/; sudo systemctl daemon-reload",
+            "sudo apt install --reinstall ./vafa_VERSION_ARCH.deb",
             "RUN-011",
         )  # fmt: skip
         return
@@ -108,7 +108,7 @@ def _of_state(seen: dict[str, str], unit: str) -> Iterator[Finding]:
     if seen.get("LoadState") != "loaded":
         yield Finding(
             "warn", "unit", f"{unit} is not installed", "a terminal of mode proxy needs it: docs/relay.md",
-            f"sudo install -m 644 systemd/{unit} /etc/systemd/system/; sudo systemctl daemon-reload",
+            "sudo apt install --reinstall ./vafa_VERSION_ARCH.deb",
             "RUN-011",
         )  # fmt: skip
         return

@@ -189,6 +189,21 @@ class PrinterFacts(Struct, frozen=True):
     printed_age_s: float | None = None
 
 
+class ReleaseFacts(Struct, frozen=True):
+    """The releases of an installed device (docs/updating.md); versions, '' for none.
+
+    on_trial     the one that runs, or is asked for, and is not confirmed; trial_age_s since it was asked for
+    rolled_back  the last one that failed its trial, and why
+    """
+
+    current: str
+    previous: str = ""
+    on_trial: str = ""
+    trial_age_s: float | None = None
+    rolled_back: str = ""
+    why: str = ""
+
+
 class Job(Struct, frozen=True):
     """A recurring job's last run."""
 
@@ -227,3 +242,4 @@ class Status(Struct, frozen=True, kw_only=True):
     local: tuple[LocalLineFacts, ...] = ()
     notifications: NotificationFacts | None = None
     printers: tuple[PrinterFacts, ...] = ()
+    release: ReleaseFacts | None = None

@@ -5,6 +5,7 @@ turned into durable points now; `degraded` that something needs a look while sal
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vafa import __version__
+from vafa.app import releases
 from vafa.app.live import Live
 from vafa.app.local_standing import local_lines, of_local_lines
 from vafa.app.printer_standing import of_printers, printer_facts
@@ -23,6 +25,7 @@ from vafa.app.standing import (
     Job,
     OpenSale,
     Queue,
+    ReleaseFacts,
     Status,
     TerminalFacts,
     Today,
@@ -71,6 +74,7 @@ class Facts(msgspec.Struct, frozen=True):
     hub: HubFacts | None = None
     directory: Path = Path()
     trouble: tuple[Trouble, ...] = ()
+    release: ReleaseFacts | None = None
 
 
 _DISK_FIX = "Check disk space (df) and the disk; then: vafa verify. Sales at the terminal go on."
@@ -108,6 +112,7 @@ def status(
         *_of_jobs(live, facts, now_ms),
         *_of_the_clock(behind_s),
         *facts.trouble,
+        *releases.troubles(facts.release),
         *(live.hub.trouble if live and live.hub else ()),
         *(live.notifications.trouble if live and live.notifications else ()),
     ]
@@ -137,6 +142,7 @@ def status(
         jobs=tuple(Job(name, *run) for name, run in sorted(live.jobs.items())) if live else (),
         backup_age_s=None if facts.backup_ms is None else max(0.0, (now_ms - facts.backup_ms) / 1000),
         notifications=live.notifications if live else None,
+        release=facts.release,
     )
 
 
@@ -161,6 +167,7 @@ def facts(config: "Config") -> Facts:
         terminals=tuple((each.id, each.mode, each.address) for each in config.terminal),
         backup_ms=newest_backup_ms(config.backup_directory),
         backup_every_h=config.jobs.backup_every_h,
+        release=releases.standing(releases.own(), time.time_ns() // 1_000_000_000),
         **_enrolment(config.ledger_directory),
     )
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+SELF_TEST_WITHIN_S = 120.0  # two seconds on a small device; flash that is busy may need more
+
 
 def serve(config_path: Path) -> int:
     """Run the daemon until SIGTERM; its exit code. Raises the error tree when it cannot start."""
@@ -13,9 +15,31 @@ def serve(config_path: Path) -> int:
 
     config = load(config_path)
     set_up(config.log.format, config.log.level)
+    stand_trial()
     from vafa.app.daemon import Daemon
     from vafa.ports.clock import SystemClock
 
     daemon = Daemon(config, SystemClock())
     daemon.start()
     return daemon.run()
+
+
+def stand_trial() -> None:
+    """A release on trial tries itself, here within its unit's confinement, before it may say READY.
+
+    UpdateError ends this start; the third such end is the way back to the release before.
+    """
+    from vafa.app import releases
+
+    there = releases.own()
+    trial = there.trial() if there is not None else None
+    if trial is None or trial.to != releases.own_version():
+        return
+    from vafa.app.aside import Failed, run_aside
+
+    try:
+        run_aside("vafa.app.selftest", given=b"", within_s=SELF_TEST_WITHIN_S)
+    except Failed as failure:
+        raise releases.UpdateError(
+            f"this release does not pass its self-test: {failure}", fix="vafa update status", code="UPD-006"
+        ) from failure

@@ -159,6 +159,9 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
     for sale in status.open_sales:
         words = {"unsure": "unsure", "in_hand": "in hand"}[sale.state]
         yield "Sale", f"{sale.number}  {sale.amount:,} rial", words, "since", ago(sale.age_s)
+    if status.release is not None and status.release.on_trial:
+        since = () if status.release.trial_age_s is None else ("since", ago(status.release.trial_age_s))
+        yield "Release", status.release.on_trial, "on trial", *since
     if status.backup_age_s is not None:
         yield "Backup", "ledger", "written", "last", ago(status.backup_age_s)
     else:

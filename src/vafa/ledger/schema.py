@@ -9,6 +9,10 @@ every outcome asks for, and costs an award nothing.
 import sqlite3
 
 SCHEMA_VERSION = 7
+# The oldest schema whose code can go on with a ledger of this one, should an update be rolled back: it finds
+# its columns, and reads each row that is written now. A change it could not live with takes two releases, the
+# first of which only reads it (docs/updating.md, "For developers").
+READABLE_SINCE = 7
 # The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """
 CREATE TABLE journal (
