@@ -17,6 +17,7 @@ from vafa.club.earn import Circumstances, Earned, Left, left_of, lot_dates
 from vafa.club.explain import stored_parts
 from vafa.club.lots import FAR_S, is_soon
 from vafa.club.programme import Programme
+from vafa.ledger import people
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.lots import Lot, next_lapse
@@ -95,9 +96,16 @@ def following(tx: Transaction, programme: Programme, award: events.Award) -> Ite
         if step is not None:
             yield tier_changed(award.holder, step, award.at, programme)
     for bonus, points in owed_to_referrer(programme, award):
-        referrer = tx.find(MemberRow, (unpack(award.standing).referrer,))
-        if referrer is not None and referrer.state == MemberState.ACTIVE:
+        referrer = _acting(tx, unpack(award.standing).referrer)
+        if referrer is not None and referrer.id != award.holder:  # merged since: nobody sends themselves
             yield _thanked(referrer, bonus, points, programme, award)
+
+
+def _acting(tx: Transaction, member: bytes) -> MemberRow | None:
+    """The row that gets what a member is given: of somebody merged that of the one they answer as."""
+    found = people.acting(tx.connection, member)
+    row = tx.find(MemberRow, (found.id,)) if found is not None else None
+    return row if row is not None and row.state == MemberState.ACTIVE else None
 
 
 def owed_to_referrer(programme: Programme, award: events.Award) -> list[tuple[str, int]]:

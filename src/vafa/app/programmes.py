@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from vafa import club
@@ -91,10 +92,15 @@ def example(name: str = "plain") -> str:
 
 def parsed(connection: sqlite3.Connection, programme: bytes) -> Programme:
     """The version with this id out of the journal; LedgerDamaged when its document is not of its hash."""
-    version = parse(reads.programme_document(connection, programme), "programme in the journal")
+    version = _of(reads.programme_document(connection, programme))
     if version.id != programme:
         raise LedgerDamaged(f"the document of programme {programme.hex()} was altered", fix="vafa verify")
     return version
+
+
+@lru_cache(maxsize=4)  # a redemption asks for it several times; as many as refunds of a season may name
+def _of(document: str) -> Programme:
+    return parse(document, "programme in the journal")
 
 
 def in_force(connection: sqlite3.Connection, instant: int) -> Programme | None:

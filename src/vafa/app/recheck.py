@@ -14,7 +14,7 @@ from vafa.app import earning
 from vafa.app.programmes import covering
 from vafa.app.recheck_value import ValueRecheck
 from vafa.books.effect import State
-from vafa.books.rows import MemberRow, PaymentRow
+from vafa.books.rows import AliasRow, MemberRow, PaymentRow
 from vafa.club import tiers
 from vafa.club.explain import Mismatch, Step, explain, explain_nothing
 from vafa.club.programme import Programme, document, parse
@@ -22,6 +22,7 @@ from vafa.keys.device_key import DeviceKey
 from vafa.keys.seal import SealedPerson, Sealer, unopened, wrapping_key
 from vafa.keys.tokens import KEY_ID_BYTES, Tokens
 from vafa.ledger import reads
+from vafa.ledger.people import STEPS_MAX
 from vafa.ledger.verify import Bad
 from vafa.model import events
 from vafa.model.errors import VafaError
@@ -104,7 +105,7 @@ class Recheck:
             case events.TierChanged():
                 return self._tier_changed(event, books)
             case events.Adjust() if event.by == earning.RULE:
-                return self._by_rule(event)
+                return self._by_rule(event, books)
             case events.Claim() if event.award is not None:
                 return self._claimed_by_rules(event, event.award)
             case events.Claim():
@@ -163,15 +164,16 @@ class Recheck:
         told = tiers.Step(event.tier_before, event.tier, event.metric, event.why)
         return "" if step == told else f"tier: stored {told}, the rules give {step}"
 
-    def _by_rule(self, event: events.Adjust) -> str:
-        """Points that a rule gave follow the award of a customer whom their holder sent."""
+    def _by_rule(self, event: events.Adjust, books: State) -> str:
+        """Points that a rule gave follow the award of a customer whom their holder, or somebody who answers
+        as them, sent."""
         last = self._last
         if not isinstance(last, events.Award) or last.programme not in self._programmes:
             return "points of a rule follow no award"
         owed = earning.owed_to_referrer(self._programmes[last.programme], last)
-        referrer = unpack(last.standing).referrer
-        due = {(referrer, f"bonus {bonus}", points) for bonus, points in owed}
-        if (event.holder, event.why, event.points) in due:
+        due = {(f"bonus {bonus}", points) for bonus, points in owed}
+        sent = _root(books, unpack(last.standing).referrer) == _root(books, event.holder)
+        if sent and (event.why, event.points) in due:
             return ""
         return f"adjustment: {event.points} points of a rule are not due ({event.why})"
 
@@ -270,6 +272,16 @@ class Recheck:
             if told != is_so:
                 return f"claim: {name}: stored {told}, its awards give {is_so}"
         return ""
+
+
+def _root(books: State, member: bytes) -> bytes:
+    """The id that a member answers as."""
+    for _ in range(STEPS_MAX):
+        alias = books.find(AliasRow, (member,))
+        if alias is None:
+            break
+        member = alias.member
+    return member
 
 
 def _proper(fraction: tuple[int, int]) -> bool:

@@ -142,6 +142,12 @@ class Replay:
     def _life(self, holder: bytes) -> Life:
         return self._lives.setdefault(holder, Life())
 
+    def _acting(self, holder: bytes) -> bytes:
+        """Who gets what a holder earns: of somebody merged the one they answer as."""
+        while holder in self._answers_as:
+            holder = self._answers_as[holder]
+        return holder
+
     def _award(self, award: events.Award, seq: int, at: int) -> None:
         life = self._life(award.holder) if award.holder else self._loose.setdefault(award.paid.key, Life())
         self._gains(life.was, award.points, award.expires_at, seq)
@@ -153,8 +159,7 @@ class Replay:
         """A sale that earned nothing may earn now: for whom its card says, as far as the journal tells."""
         key, card = event.paid.key, event.paid.card
         holder = self._owner_of.get(card, card if is_strong(card) else b"")
-        while holder in self._answers_as:
-            holder = self._answers_as[holder]
+        holder = self._acting(holder)
         if holder == card and card:
             self._unearned.setdefault(card, []).append(key)
         life = self._life(holder) if holder else self._loose.setdefault(key, Life())
@@ -223,8 +228,8 @@ class Replay:
             if step is not None:
                 life.tier, life.tier_since = step.after, would.at
         for _, points in earning.owed_to_referrer(programme, would):
-            referrer = self._lives.get(unpack(would.standing).referrer)
-            if referrer is not None:
+            referrer = self._lives.get(self._acting(unpack(would.standing).referrer))
+            if referrer is not None and referrer is not life:
                 self._gains(referrer.would, points, lot_dates(programme, would.at)[1], seq)
 
     def _evaluate(self, at: int) -> None:
