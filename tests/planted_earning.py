@@ -219,7 +219,7 @@ EARNING: dict[str, Bug] = {
     "who is merged earns alone": Bug(
         both(
             instead(people, "stands_alone", lambda _: lambda *_: True),
-            instead(people, "of_card", lambda right: lambda *given: [(row, True) for row, _ in right(*given)]),
+            instead(people, "of_card", lambda right: lambda *all_: [(row, True) for row, _ in right(*all_)]),
         ),
         {},
     ),

@@ -116,7 +116,9 @@ VALUE: dict[str, Bug] = {
         60,  # seen only where an older lot lapses after a newer one
     ),
     "a held point can be held again": Bug(
-        instead(redeeming, "usable", lambda right: lambda lots, had, _held, at: right(lots, had, 0, at)), {}
+        instead(redeeming, "usable", lambda right: lambda lots, had, _held, at: right(lots, had, 0, at)),
+        {**FREE, "hold_minutes": 1_440, "pending_hours": 0, "pending_days": 0},
+        40,
     ),
     "a hold ends an hour late": Bug(
         instead(settling, "hold_is_over", lambda right: lambda until, now: right(until + 3_600, now)), {}
