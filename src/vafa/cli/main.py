@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vafa.model.errors import ConfigError, NotRunning, ProgrammeError, StoreUnavailable, VafaError
+from vafa.cli.lean import load_msgspec
+
+load_msgspec()  # before the first of ours that needs it
+from vafa.model.errors import ConfigError, NotRunning, ProgrammeError, StoreUnavailable, VafaError  # noqa: E402
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING = 1, 2, 3
 CONFIG = "/etc/vafa/config.toml"

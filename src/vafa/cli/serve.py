@@ -7,8 +7,11 @@ SELF_TEST_WITHIN_S = 120.0  # two seconds on a small device; flash that is busy 
 
 def serve(config_path: Path) -> int:
     """Run the daemon until SIGTERM; its exit code. Raises the error tree when it cannot start."""
-    from vafa.app.config import load
     from vafa.app.without_asyncio import asyncio_kept_out
+    from vafa.app.without_openssl import hash_without_openssl
+
+    hash_without_openssl()  # before anything that hashes
+    from vafa.app.config import load
 
     with asyncio_kept_out():
         from vafa.app.logs import set_up
