@@ -128,6 +128,7 @@ IMPOSSIBLE: list[tuple[list[Event], Event, str]] = [
     ([ENROL, LOOSE], refund(holder=b""), "points that wait on their payment are all there"),
     ([ENROL, award()], refund(carry=(0, 1), points=4), "the carry is not the holder's"),
     ([ENROL, award()], refund(balance=8), "the balance is not the one before - points"),
+    ([ENROL, award()], refund(offers=(b"o" * 8,)), "offers come back with the whole sale alone"),
     ([], adjust(5, 0, 5), "the adjusted member is unknown"),
     ([ENROL], adjust(5, 1, 5), "giving points leaves no debt"),
     ([ENROL], adjust(5, 0, 6), "the balance is not the one after the adjustment"),

@@ -26,7 +26,13 @@ def test_check_tells_the_rules_and_the_most_they_can_cost(vafa: Run, rich: str) 
     assert "one member in a day   1,800 points" in ran.out
     assert "the whole programme   15,000 points" in ran.out
     found = json.loads(vafa("programme", "check", rich, "--json").out)
-    assert found["worst_case"] == {"devices": 1, "payment": 500, "member_day": 600, "budget": 5_000}
+    assert found["worst_case"] == {
+        "devices": 1,
+        "payment": 500,
+        "member_day": 600,
+        "budget": 5_000,
+        "offers": [],
+    }
 
 
 def test_check_names_every_fault_at_once_and_ends_with_2(vafa: Run, tmp_path: Path) -> None:

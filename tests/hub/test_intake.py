@@ -174,7 +174,7 @@ def chained(rows: list[Row], *more: tuple[int, bytes]) -> list[Row]:
         (60, b"\x90", "kind 60 cannot be read"),
         (int(Kind.AWARD), b"\x90", "award cannot be read"),
         (int(Kind.GAP_CLOSED), events.encode(events.GapClosed((1, 77), "x", "y")), "never detected"),
-        (int(Kind.OFFER), events.encode(events.Offer(b"", b"", "", None, None, "")), "newer Vafa"),
+        (int(Kind.SPEND_RIGHTS), events.encode(events.SpendRights(0, 0, b"")), "newer Vafa"),
         (
             int(Kind.BASELINE),
             events.encode(events.Baseline("C1", "\0", 0)),

@@ -192,7 +192,7 @@ def test_a_ledger_of_the_first_schema_gets_what_came_later_and_keeps_its_rows(tm
         old.execute("DROP INDEX member_expiry")
         old.execute("DROP INDEX member_tier")
         old.execute("DROP INDEX journal_clock")
-        for column in ("lots", "next_expiry", "held", "tier", "tier_since", "metric", "standing"):
+        for column in ("lots", "next_expiry", "held", "tier", "tier_since", "metric", "standing", "offers"):
             old.execute(f"ALTER TABLE member DROP COLUMN {column}")
         old.execute("DELETE FROM _sqlite_migrations WHERE name > 'm001_first_tables'")
         old.execute("PRAGMA user_version = 1")

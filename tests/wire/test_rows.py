@@ -103,6 +103,7 @@ def ruled(draw: st.DrawFn, plain: events.Award) -> events.Award:
         offers=draw(st.lists(TOKENS, max_size=2).map(tuple)),
         beside=draw(st.integers(-9, 10**9)),
         lapsing=draw(st.sampled_from([(0, 0), (30, 1_810_931_400)])),
+        told=draw(st.sampled_from([b"", b"", b"an offer"])),
     )
 
 
@@ -415,7 +416,15 @@ def test_every_award_of_the_example_programmes_goes_into_columns(programme: str)
 
 def test_an_award_has_no_field_that_the_columns_do_not_know() -> None:
     """A field appended to Award is a column more: another form, or its awards travel as they are."""
-    assert len(events.Award.__struct_fields__) == 27
+    assert len(events.Award.__struct_fields__) == 28
+    row = next(row for row in shop_rows(6, 120, "grocery") if row.kind == Kind.AWARD)
+    award = events.decode(row.kind, row.body)
+    assert isinstance(award, events.Award)
+    assert modelled(row.kind, row.body) == award
+    told = events.encode(msgspec.structs.replace(award, told=b"an offer"))
+    assert modelled(row.kind, told) is None
+    (unpacked,) = unpack(pack([msgspec.structs.replace(row, body=told)]))
+    assert unpacked.body == told
 
 
 @pytest.mark.parametrize(("name", "at_most"), [("sync_alone", 70.0), ("sync_100", 30.0), ("sync_1000", 25.0)])

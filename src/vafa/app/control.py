@@ -17,16 +17,17 @@ from vafa.app import print_questions, questions, redeem_messages, redeem_questio
 from vafa.app.counter import Counter
 from vafa.app.desk import (
     Seller,
-    masked_name,
     paid_in_words,
     seller_for,
     sold_in_words,
     undone_in_words,
 )
 from vafa.app.gaps import Gaps, Missed
+from vafa.app.known_words import masked_name
 from vafa.app.live import Live, SaleTimes
 from vafa.app.member_reads import in_words
 from vafa.app.members import Members
+from vafa.app.offer_desk import OfferDesk
 from vafa.app.paper import Paper
 from vafa.app.people_desk import PeopleDesk
 from vafa.app.programmes import Programmes, versions
@@ -112,6 +113,7 @@ class Control:
             questions.Record: self._record,
             redeem_questions.Redeem: self._redeem,
             **PeopleDesk(members, counter.tokens).handlers,
+            **OfferDesk(counter, members, clock).handlers,
             **also,
         }
 

@@ -10,14 +10,16 @@ from fractions import Fraction
 
 import msgspec
 
-from vafa.app import earning
+from vafa.app import earning, open_offers
 from vafa.app.joining import bind_again
+from vafa.app.offer_words import told_with_sale
 from vafa.app.outcome import Outcome, outcome_at, outcome_of, spent_before
 from vafa.app.programmes import Programmes
 from vafa.app.read_up import ReadUp
 from vafa.books.effect import paying
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow
 from vafa.club.earn import Earned, earn
+from vafa.club.offers import earn_with
 from vafa.club.programme import Programme
 from vafa.keys.tokens import Tokens
 from vafa.ledger import people, reads
@@ -118,14 +120,18 @@ class Counter:
             assert device is not None
             self._device_of = (tx.head.epoch, device.device)
         posted = reads.Entry(tx.post(event), event)
-        if isinstance(event, events.Award):
-            if self.tokens.are_two:
-                bind_again(tx, self.tokens, payment.card, event.holder)
-            if event.at:
-                for following in earning.following(tx, self.programmes.by_id(event.programme), event):
-                    tx.post(following)
+        if not isinstance(event, events.Award):
+            return outcome_of(self._device_of[1], posted)
+        if self.tokens.are_two:
+            bind_again(tx, self.tokens, payment.card, event.holder)
+        has_offers = bool(event.offers or event.told)
+        if event.at:
+            for following in earning.following(tx, self.programmes.by_id(event.programme), event):
+                tx.post(following)
+                has_offers = has_offers or isinstance(following, events.Offer)
         spent = spent_before(tx.connection, posted) if is_redeemed_for else ()
-        return outcome_of(self._device_of[1], posted, spent)
+        told = told_with_sale(tx.connection, posted) if has_offers else ()
+        return outcome_of(self._device_of[1], posted, spent, told)
 
     def baseline_within(self, tx: Transaction, payment: Payment) -> None:
         """Record a payment that is older than the club at this terminal: known from now on, never awarded."""
@@ -218,11 +224,16 @@ class Counter:
             return events.PaymentSeen(paid, Nothing.NO_PROGRAMME)
         carry = holder.carry(programme)
         at = events.instant_of_rules(paid, tx.at_ms // 1000)
-        around = earning.circumstances(tx, programme, holder.id, holder.row, at, less)
-        earned = earn(programme, paid.amount, Currency(paid.currency), is_sale, carry, around)
+        waits = holder.known_by is KnownBy.NOBODY
+        others = [] if waits or holder.is_alone else people.others(tx.connection, holder.id)
+        held = open_offers.of_customer(tx.connection, holder, others)
+        usable = open_offers.usable(programme, held, at, paid) if held else ()
+        around = earning.circumstances(tx, programme, holder.id, holder.row, at, less, usable)
+        earned = (earn_with if usable else earn)(
+            programme, paid.amount, Currency(paid.currency), is_sale, carry, around
+        )
         if not isinstance(earned, Earned):
             return events.PaymentSeen(paid, earned, programme.id)
-        waits = holder.known_by is KnownBy.NOBODY
         award = events.Award(
             paid=paid,
             holder=holder.id,
@@ -234,10 +245,11 @@ class Counter:
             points=earned.points,
             balance=holder.balance_with(earned.points),
             known_by=holder.known_by,
-            beside=0 if waits or holder.is_alone else people.beside(tx.connection, holder.id),
+            beside=sum(row.balance for row in others),
             less=less,
+            told=open_offers.to_tell(held, at, earned.offers) if held else b"",
         )
-        if programme.is_plain:
+        if programme.is_plain and not earned.offers:
             return award
         return earning.with_rules(award, programme, earned, around, holder.row)
 

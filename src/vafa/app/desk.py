@@ -17,6 +17,7 @@ import structlog
 from vafa import __version__
 from vafa.app import messages
 from vafa.app.counter import Counter
+from vafa.app.known_words import known, masked_name
 from vafa.app.member_view import MemberView
 from vafa.app.members import Members
 from vafa.app.outcome import Outcome
@@ -215,7 +216,10 @@ class Desk:
         )
 
     def _identified_as(self, view: MemberView) -> messages.Answer:
-        return msgspec.structs.replace(known(view), identified=self._ticket(view), valid_s=IDENTIFIED_S)
+        return msgspec.structs.replace(self._known(view), identified=self._ticket(view), valid_s=IDENTIFIED_S)
+
+    def _known(self, view: MemberView) -> messages.Known:
+        return known(view, self._clock.wall_ms() // 1000)
 
     def _ticket(self, view: MemberView) -> str:
         """A ticket for this member, good for one payment."""
@@ -235,16 +239,16 @@ class Desk:
             return ticket.member if ticket and ticket.until > self._clock.monotonic() else None
 
     def _member(self, request: messages.Member) -> messages.Answer:
-        return known(self._members.add(request.member, mask_pans(request.name), by="local protocol"))
+        return self._known(self._members.add(request.member, mask_pans(request.name), by="local protocol"))
 
     def _balance(self, request: messages.Balance) -> messages.Answer:
-        return known(self._members.show(self._members.id_of(request.member), request.member))
+        return self._known(self._members.show(self._members.id_of(request.member), request.member))
 
     def _profile(self, request: messages.Profile) -> messages.Answer:
         name = None if request.name is None else mask_pans(request.name)
         telling = Telling(name, request.birthday, request.consent, request.referrer, request.feedback)
         member = self._members.known_id(request.member)
-        return known(self._profiles.tell(member, telling, by="local protocol"))
+        return self._known(self._profiles.tell(member, telling, by="local protocol"))
 
     def _who(self, request: messages.Payment | messages.Sell, used_for: str) -> bytes:
         """The member a request names; b'' when it names nobody we know.
@@ -332,24 +336,6 @@ def paid_in_words(outcome: Outcome, paper: Paper, lang: str | None) -> messages.
         why=outcome.why,
         balance=outcome.balance,
     )
-
-
-def known(view: MemberView) -> messages.Known:
-    """A member in the protocol's words: what a cashier may see."""
-    return messages.Known(
-        phone=view.phone,
-        name=masked_name(view.name),
-        balance=view.balance,
-        debt=view.debt,
-        visits=view.visits,
-        created=view.created,
-        unasked=view.person.unasked if view.person else (),
-    )
-
-
-def masked_name(name: str) -> str:
-    """The first letter of each word of a name, enough to ask 'is it you?'."""
-    return " ".join(word[:1] + "…" for word in name.split())
 
 
 def failure(error: VafaError) -> messages.Failure:

@@ -8,11 +8,12 @@ from fractions import Fraction
 
 import msgspec
 
+from vafa.app import granting
 from vafa.books import lots
 from vafa.books.effect import paying
 from vafa.books.rows import BudgetRow, MemberRow, MemberState
 from vafa.club import tiers
-from vafa.club.bonuses import Customer, sent_by
+from vafa.club.bonuses import Customer, Gain, sent_by
 from vafa.club.earn import Circumstances, Earned, Left, left_of, lot_dates
 from vafa.club.explain import stored_parts
 from vafa.club.lots import FAR_S, is_soon
@@ -35,16 +36,17 @@ def circumstances(
     row: MemberRow | None,
     at: int,
     less: tuple[tuple[int, int], ...] = (),
+    offers: tuple[Gain, ...] = (),
 ) -> Circumstances:
     """What the programme's rules look at for a sale of this holder at a UTC second."""
-    if programme.is_plain:
+    if programme.is_plain and not offers:
         return Circumstances(less=less)
     customer = Customer(bool(holder))
     if row is not None:
         customer = Customer(bool(holder), row.visits, row.tier, unpack(row.standing))
     used = tx.find(BudgetRow, (programme.id,)) if programme.budget else None
     budget = Fraction(used.numerator, used.denominator) if used else Fraction(0)
-    return Circumstances(at, less, customer, budget)
+    return Circumstances(at, less, customer, budget, offers)
 
 
 def with_rules(
@@ -86,11 +88,12 @@ def _looked_at(programme: Programme, row: MemberRow | None) -> bytes:
 
 
 def following(tx: Transaction, programme: Programme, award: events.Award) -> Iterator[events.Event]:
-    """What a posted award brings with it: a tier reached at once, points for who sent the customer."""
+    """What a posted award brings with it: a tier reached at once, points for a referrer, offers."""
     if not award.holder:
         return
     row = tx.find(MemberRow, (award.holder,))
     assert row is not None, "an award has made its holder's row"
+    step = None
     if programme.tiers:
         step = tiers.upgrade(programme, row.tier, unpack_window(row.metric), award.at)
         if step is not None:
@@ -99,6 +102,8 @@ def following(tx: Transaction, programme: Programme, award: events.Award) -> Ite
         referrer = _acting(tx, unpack(award.standing).referrer)
         if referrer is not None and referrer.id != award.holder:  # merged since: nobody sends themselves
             yield _thanked(referrer, bonus, points, programme, award)
+    if programme.offers:
+        yield from granting.after_sale(tx, programme, award, went_up=step is not None)
 
 
 def _acting(tx: Transaction, member: bytes) -> MemberRow | None:
@@ -143,11 +148,14 @@ def left(award: events.Event, amount_left: int) -> Left:
 
 
 def with_undone_rules(
-    undoing: events.Reversal | events.Refund, award: events.Event
+    undoing: events.Reversal | events.Refund, award: events.Event, left_after: int
 ) -> events.Reversal | events.Refund:
-    """The undoing with what goes of the tier's metric, and of a whole sale its stamps and rights."""
+    """The undoing with what goes of the tier's metric, and of a whole sale its stamps and rights; the offers
+    it had used are open again once nothing is left of it (`left_after`, minor units)."""
     if not isinstance(award, events.Award) or not award.at or not undoing.holder:
         return undoing
+    if award.offers and not left_after:
+        undoing = msgspec.structs.replace(undoing, offers=award.offers)
     eligible = tiers.in_rial(undoing.eligible, award.paid.currency)
     if isinstance(undoing, events.Refund):
         taken = tiers.taken_out(award.counted, eligible, undoing.points, 0)

@@ -9,6 +9,8 @@ from vafa.app.config import Config
 from vafa.app.joining import tokens_of
 from vafa.app.member_view import MemberView, member_view
 from vafa.app.members import first_here
+from vafa.app.offer_questions import MemberOffer
+from vafa.app.offer_words import in_words as in_words_of
 from vafa.app.questions import HistoryLine, Member, MemberIs, MembersAre
 from vafa.app.status import iso
 from vafa.books.rows import MemberRow, MemberState
@@ -55,6 +57,17 @@ def in_words(view: MemberView) -> Member:
         unasked=person.unasked if person else (),
         also=person.also if person else (),
         value=view.value,
+        offers=tuple(
+            MemberOffer(
+                each.id.hex(),
+                each.brings.name,
+                each.brings.fa,
+                in_words_of(each.brings),
+                "" if each.from_at is None else iso(each.from_at * 1000),
+                "" if each.until is None else iso(each.until * 1000),
+            )
+            for each in sorted(view.offers, key=lambda each: each.ends)
+        ),
     )
 
 

@@ -7,9 +7,11 @@ import sqlite3
 
 import msgspec
 
+from vafa.app import open_offers
 from vafa.app.redeem_questions import MemberValue
 from vafa.app.value_view import value_view
 from vafa.books.rows import MemberRow, PersonRow, TokenRow
+from vafa.club.offers import Held
 from vafa.ledger import people, reads
 from vafa.ledger.tables import find_row
 from vafa.model import events, standing
@@ -32,7 +34,8 @@ _HISTORY = (
 
 
 class MemberView(msgspec.Struct, frozen=True):
-    """A member as people may see them. `id` is the keyed id in hex; the phone is masked."""
+    """A member as people may see them. `id` is the keyed id in hex; the phone is masked. `offers`: open ones,
+    also those whose time has not come, or is over."""
 
     id: str
     phone: str
@@ -46,6 +49,7 @@ class MemberView(msgspec.Struct, frozen=True):
     created: bool = False
     person: "PersonView | None" = None
     value: MemberValue | None = None
+    offers: tuple[Held, ...] = ()
 
 
 class PersonView(msgspec.Struct, frozen=True):
@@ -117,6 +121,7 @@ def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name
         tuple(history),
         person=person_view(connection, row),
         value=value_view(connection, owned),
+        offers=tuple(each for owner in owned for each in open_offers.of_member(connection, owner)),
     )
 
 

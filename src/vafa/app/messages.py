@@ -254,10 +254,30 @@ class Undone(Answer, frozen=True, kw_only=True, tag="undone"):
     forgiven: int = 0
 
 
+class MemberOffer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A single-use offer, good now. One that brings points is used by the next purchase; money off is held.
+
+    extra, percent_off  per cent; discount, max_discount, at_least (of the purchase) rials
+    until               UTC seconds, when it ends
+    """
+
+    offer: str
+    name: str
+    name_en: str = ""
+    extra: int = 0
+    points: int = 0
+    discount: int = 0
+    percent_off: int = 0
+    max_discount: int = 0
+    at_least: int = 0
+    until: int = 0
+
+
 class Known(Answer, frozen=True, kw_only=True, tag="known"):
     """A member as the counter may see them: masked phone, masked name.
 
     unasked  what nobody asked this member yet, in the order to ask: name, birthday, consent, referrer
+    offers   those that end first come first
     """
 
     phone: str
@@ -269,6 +289,7 @@ class Known(Answer, frozen=True, kw_only=True, tag="known"):
     valid_s: int = 0
     created: bool = False
     unasked: tuple[str, ...] = ()
+    offers: tuple[MemberOffer, ...] = ()
 
 
 class Candidate(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from vafa.app.offer_words import Told, told_with_sale, used
 from vafa.keys.tokens import Tokens
 from vafa.ledger import reads, value
 from vafa.ledger.reads import Entry
@@ -28,11 +29,13 @@ _UNDOINGS = (
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """A reward that was given for points (0: for stamps); its name is in the programme version."""
+    """A reward that was given for points (0: for stamps); its name is in the programme version. Or the
+    offer that took money off."""
 
     points: int
     reward: str
     programme: bytes
+    offer: Told | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -43,6 +46,7 @@ class Outcome(msgspec.Struct, frozen=True):
     pending_at UTC second from which these points can be used, 0 at once
     lapsing   (points, UTC second): what of the balance lapses next, (0, 0) nothing soon
     redeemed  what paid a part of it before it was posted
+    offers    the offer it used, and one that is open
     """
 
     result: Literal["earned", "waiting", "nothing"]
@@ -66,6 +70,7 @@ class Outcome(msgspec.Struct, frozen=True):
     pending_at: int = 0
     lapsing: tuple[int, int] = (0, 0)
     redeemed: tuple[Spent, ...] = ()
+    offers: tuple[Told, ...] = ()
 
 
 def outcome_at(
@@ -74,7 +79,8 @@ def outcome_at(
     """The outcome of the row in `entry` that has a payment's identity; `heard`: it was heard again."""
     device = reads.device(connection)
     assert device is not None
-    first = outcome_of(device.numbers[entry.row.epoch], entry, spent_before(connection, entry))
+    spent, offers = spent_before(connection, entry), told_with_sale(connection, entry)
+    first = outcome_of(device.numbers[entry.row.epoch], entry, spent, offers)
     if heard is None or tokens is None:
         return first
     if first.why == OF_AN_UNDOING:
@@ -88,15 +94,17 @@ def spent_before(connection: sqlite3.Connection, entry: Entry) -> tuple[Spent, .
     if not isinstance(entry.event, events.Award):
         return ()
     rows = value.redeemed_for(connection, entry.event.paid.key, entry.row.seq)
-    found = (reads.entry(connection, row.ended_seq).event for row in rows)
+    found = ((row, reads.entry(connection, row.ended_seq).event) for row in rows)
     return tuple(
-        Spent(each.points, each.reward, each.programme)
-        for each in found
+        Spent(each.points, each.reward, each.programme, used(connection, row.offer))
+        for row, each in found
         if isinstance(each, events.Redemption)
     )
 
 
-def outcome_of(device: int, entry: Entry, redeemed: tuple[Spent, ...] = ()) -> Outcome:
+def outcome_of(
+    device: int, entry: Entry, redeemed: tuple[Spent, ...] = (), offers: tuple[Told, ...] = ()
+) -> Outcome:
     """The first outcome of the Award or Payment in `entry`, of the device with this number.
 
     A void's, refund's or adjustment's own identity can come back as a payment's, by a terminal's fault or a
@@ -127,6 +135,7 @@ def outcome_of(device: int, entry: Entry, redeemed: tuple[Spent, ...] = ()) -> O
         pending_at=event.available_at,
         lapsing=event.lapsing,
         redeemed=redeemed,
+        offers=offers,
     )
 
 

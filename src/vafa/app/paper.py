@@ -1,8 +1,9 @@
 """From an outcome to the paper: joins what the ledger says with the receipt's content model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from vafa.app.offer_words import Told
 from vafa.app.outcome import OF_AN_UNDOING, Outcome
 from vafa.app.redeem_words import Redeemed as Taken
 from vafa.app.sales import Asked
@@ -17,11 +18,15 @@ from vafa.receipt import terminal, words
 from vafa.receipt.page import Letterhead, Page, page
 from vafa.receipt.slip import (
     CameBack,
+    Held,
     Known,
     Lapsing,
     Message,
     NextReward,
     Number,
+    OfferBack,
+    OfferOpen,
+    OfferUsed,
     OwnBalance,
     Pending,
     Redeemed,
@@ -98,9 +103,10 @@ class Paper:
             in_new_rial=outcome.currency == Currency.RIAL_NEW,
         )
 
-    def _held(self, outcome: Outcome) -> tuple[Redeemed | Pending | NextReward | Lapsing, ...]:
+    def _held(self, outcome: Outcome) -> tuple[Held, ...]:
         """What was redeemed for this payment, and how the member's points stand after it."""
-        told: list[Redeemed | Pending | NextReward | Lapsing] = []
+        told: list[Held] = [*self._offers(each.offer for each in outcome.redeemed if each.offer)]
+        told += self._offers(outcome.offers)
         for spent in outcome.redeemed:
             reward = reward_of(self._programmes.by_id(spent.programme), spent.reward)
             if reward is not None:
@@ -120,12 +126,26 @@ class Paper:
             told.append(NextReward(reward.name_fa, missing, reward.name_en))
         return tuple(told)
 
+    def _offers(self, told: Iterable[Told]) -> Iterator[OfferUsed | OfferOpen | OfferBack]:
+        """The lines of offers."""
+        for each in told:
+            match each.how:
+                case "used":
+                    yield OfferUsed(each.fa, each.en)
+                case "back":
+                    yield OfferBack(each.fa, each.en)
+                case _:
+                    yield OfferOpen(each.fa, each.en, each.last_day(self._zone))
+
     def redeemed_slip(self, done: Taken) -> Slip:
         """The slip of a capture or return; none of a hold, which the payment may still undo."""
         if done.state not in ("captured", "returned"):
             return Slip()
-        moved: Redeemed | CameBack = Redeemed(done.points, done.name_fa, done.name_en)
-        if done.came_back:
+        moved: Redeemed | CameBack | OfferUsed | OfferBack = Redeemed(done.points, done.name_fa, done.name_en)
+        if done.offer:
+            used = done.state == "captured"
+            moved = (OfferUsed if used else OfferBack)(done.name_fa, done.name_en)
+        elif done.came_back:
             moved = CameBack(done.came_back)
         return slip_for_redemption(
             self._shop, moved, balance=done.balance, number=done.number, check=done.check
@@ -153,6 +173,7 @@ class Paper:
             number=undone.number,
             check=undone.check,
             returned=undone.returned,
+            held=tuple(self._offers(undone.offers)),
         )
 
     def undone_lines(self, undone: Undone, lang: str | None = None) -> tuple[str, ...]:

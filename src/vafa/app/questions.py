@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from vafa.app import (
     hub_questions,
     messages,
+    offer_questions,
     people_questions,
     print_questions,
     redeem_questions,
@@ -171,7 +172,7 @@ AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
     | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | GapList | GapClose | Record
     | hub_questions.Enrol | print_questions.Print | sync_questions.AnySyncQuestion
-    | people_questions.AnyPeopleQuestion | redeem_questions.Redeem
+    | people_questions.AnyPeopleQuestion | redeem_questions.Redeem | offer_questions.AnyOfferQuestion
 )  # fmt: skip
 
 
@@ -294,6 +295,7 @@ class Member(Struct, frozen=True):
     unasked: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     value: redeem_questions.MemberValue | None = None
+    offers: tuple[offer_questions.MemberOffer, ...] = ()
 
 
 class MemberIs(Reply, frozen=True, tag="member"):
@@ -390,7 +392,8 @@ AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
     | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
     | people_questions.ForgottenIs | people_questions.JoinedIs | people_questions.MovedIs
-    | redeem_questions.RedeemIs | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
+    | redeem_questions.RedeemIs | offer_questions.AnyOfferReply
+    | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
 )  # fmt: skip
 
 

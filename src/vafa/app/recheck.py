@@ -6,16 +6,18 @@ a row cannot follow the one before it. This shows that the rules never gave what
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import gcd
 
 from vafa.app import earning
 from vafa.app.programmes import covering
+from vafa.app.recheck_offers import OfferRecheck
 from vafa.app.recheck_value import ValueRecheck
 from vafa.books.effect import State
 from vafa.books.rows import AliasRow, MemberRow, PaymentRow
 from vafa.club import tiers
+from vafa.club.bonuses import Gain
 from vafa.club.explain import Mismatch, Step, explain, explain_nothing
 from vafa.club.programme import Programme, document, parse
 from vafa.keys.device_key import DeviceKey
@@ -34,20 +36,28 @@ Arithmetic = tuple[Step, ...] | str
 
 
 def arithmetic(
-    event: events.Award | events.PaymentSeen, programme_of: Callable[[bytes], Programme]
+    event: events.Award | events.PaymentSeen,
+    programme_of: Callable[[bytes], Programme],
+    offers: Sequence[Gain] = (),
 ) -> Arithmetic:
-    """The steps from the stored inputs to the stored result, or the fault that lies between them."""
+    """The steps from the stored inputs to the stored result, or the fault that lies between them. `offers`:
+    the gains of those that the award spent."""
     if event.paid.amount < 0:
         return f"the amount is {event.paid.amount}"
     try:
         programme = programme_of(event.programme) if event.programme else None
     except VafaError as error:
         return str(error)
-    found = _of_award(event, programme) if isinstance(event, events.Award) else _of_nothing(event, programme)
+    if isinstance(event, events.Award):
+        found = _of_award(event, programme, offers)
+    else:
+        found = _of_nothing(event, programme)
     return str(found) if isinstance(found, Mismatch) else found
 
 
-def _of_award(event: events.Award, programme: Programme | None) -> tuple[Step, ...] | Mismatch | str:
+def _of_award(
+    event: events.Award, programme: Programme | None, offers: Sequence[Gain]
+) -> tuple[Step, ...] | Mismatch | str:
     if programme is None:
         return "the award names no programme"
     for name in ("contribution", "carry"):
@@ -59,7 +69,7 @@ def _of_award(event: events.Award, programme: Programme | None) -> tuple[Step, .
         return "points that wait on their payment have no carry and no balance"
     if event.at and event.at != events.instant_of_rules(event.paid, event.at):
         return f"the rules went by {event.at}, the payment was made at {event.paid.paid_at}"
-    return explain(programme, event)
+    return explain(programme, event, offers)
 
 
 def _of_nothing(event: events.PaymentSeen, programme: Programme | None) -> tuple[Step, ...] | Mismatch | str:
@@ -90,6 +100,7 @@ class Recheck:
         self._tier_since: dict[bytes, int] = {}
         self._last: events.Event | None = None  # the newest payment
         self._value = ValueRecheck(connection)
+        self._offers = OfferRecheck(connection)
         self._claims: dict[PaymentKey, events.Award] = {}  # what claimed payments go by
 
     def __call__(self, event: events.Event, books: State) -> str:  # noqa: PLR0911 - a table
@@ -98,7 +109,7 @@ class Recheck:
             case events.ProgrammeActivated():
                 return self._activated(event)
             case events.Award() | events.PaymentSeen():
-                found = arithmetic(event, self._programme)
+                found = arithmetic(event, self._programme, self._offers.gains(event))
                 fault = found if isinstance(found, str) else self._wrong_version(event)
                 self._last = event
                 return f"payment {event.paid.key}: {fault}" if fault else ""
@@ -117,8 +128,11 @@ class Recheck:
             case events.AwardMoved():
                 fault = self._moved(event)
                 return f"moving of payment {event.key}: {fault}" if fault else ""
+            case events.Offer() | events.OfferEnded():
+                return self._offers(event, books, self._programme, self._last)
             case _:
-                return self._value(event, books, self._programme)
+                fault = self._value(event, books, self._programme)
+                return fault or self._offers(event, books, self._programme, self._last)
 
     def _activated(self, event: events.ProgrammeActivated) -> str:
         try:
@@ -157,6 +171,7 @@ class Recheck:
         last = self._last
         if isinstance(last, events.Award) and (last.holder, last.at) == (event.member, event.at):
             step = tiers.upgrade(programme, event.tier_before, window, event.at)
+            self._offers.went_up(last)
         else:
             since, seen = self._tier_since.get(event.member, 0), unpack(row.standing).last_at
             step = tiers.evaluated(programme, event.tier_before, since, window, seen, event.at)
@@ -204,8 +219,8 @@ class Recheck:
             stored["carry"], computed["carry"] = event.carry, (left.numerator, left.denominator)
         if isinstance(event, events.Reversal):
             stored["amount"], computed["amount"] = event.amount, amount - undone
-        ruled = earning.with_undone_rules(event, award)
-        for name in ("counted", "stamps", "granted"):
+        ruled = earning.with_undone_rules(event, award, amount - undone - event.amount)
+        for name in ("counted", "stamps", "granted", "offers"):
             stored[name], computed[name] = getattr(event, name, None), getattr(ruled, name, None)
         for name in ("available_at", "expires_at"):
             stored[name], computed[name] = getattr(event, name), getattr(award, name, 0)

@@ -74,7 +74,7 @@ class ValueRecheck:
         first = self._holds.get(event.hold)
         assert first is None, "the books take a hold once"
         self._holds[event.hold] = event
-        if not event.rials and not event.stamps:
+        if event.offer or not (event.rials or event.stamps):
             return ""
         try:
             programme = programme_of(event.programme)

@@ -14,7 +14,7 @@ from vafa.app.counter import Counter
 from vafa.app.returning import Back
 from vafa.books import lots
 from vafa.books.effect import payment_row
-from vafa.books.rows import HoldRow, HoldState, MemberRow
+from vafa.books.rows import HoldRow, HoldState, MemberRow, OfferRow
 from vafa.ledger import branches, reads, value
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
@@ -73,10 +73,11 @@ def redemption(tx: Transaction, around: Around, event: events.Redemption) -> Rec
     points = min(event.points, 0 if member.debt else there)
     short = event.points - points
     stamps = hold.stamps if _are_there(member, hold.stamps) else ()
-    if not event.points and not stamps:
-        raise Refused("the stamps were spent in both branches")
+    if not event.points and not stamps and not _is_open(tx, hold.offer):
+        raise Refused("the stamps, or the offer, were spent in both branches")
+    at = hold.at if hold.offer else around.now  # an offer was good then
     again = msgspec.structs.replace(
-        hold, hold=name, points=points, request=request, at=around.now, stamps=stamps, short=short
+        hold, hold=name, points=points, request=request, at=at, stamps=stamps, short=short
     )
     tx.post(again)
     _spend(tx, msgspec.structs.replace(event, hold=name, debt=short), points, around.now)
@@ -138,6 +139,11 @@ def _hold_of(tx: Transaction, around: Around, name: bytes) -> events.Hold:
 def _other_name(hold: bytes) -> bytes:
     """Of a hold that ended here otherwise than in the branch: the same name each time."""
     return blake2b(hold, digest_size=len(hold) or 8, person=b"vafa fork").digest()
+
+
+def _is_open(tx: Transaction, offer: bytes) -> bool:
+    row = tx.find(OfferRow, (offer,)) if offer else None
+    return row is not None and not row.spent_seq and not row.hold
 
 
 def _are_there(member: MemberRow, stamps: tuple[tuple[str, int], ...]) -> bool:

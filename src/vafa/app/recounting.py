@@ -24,6 +24,7 @@ from vafa.books.rows import (
     LaneRow,
     MemberRow,
     MemberState,
+    OfferRow,
     PaymentState,
     PersonRow,
     SaleRow,
@@ -33,7 +34,7 @@ from vafa.ledger import branches, people, reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
-from vafa.model.events import KnownBy, Nothing, SaleOutcome
+from vafa.model.events import KnownBy, Nothing, OfferEnd, SaleOutcome
 from vafa.model.identity import MEMBER_ID_BYTES
 from vafa.model.money import Currency
 from vafa.model.pan import CardHint
@@ -140,7 +141,7 @@ def _undoing(tx: Transaction, around: Around, event: events.Reversal | events.Re
         Undoing.VOID if is_void else Undoing.REFUND, event.key, event.ref,
         None if is_void else min(event.amount, left), at, event.by, Currency(paid.currency),
     )  # fmt: skip
-    undo.undo_within(tx, wish, around.counter.zone)
+    undo.undo_within(tx, wish, around.counter)
     return COUNTED
 
 
@@ -263,6 +264,23 @@ def _unmerge(tx: Transaction, _around: Around, event: events.Unmerge) -> Recount
     return COUNTED
 
 
+def _offer(tx: Transaction, _around: Around, event: events.Offer) -> Recounted:
+    """What a person gave there. What a rule gave follows here from what is counted, or from the calendar."""
+    if event.by == earning.RULE or tx.find(OfferRow, (event.offer,)) is not None:
+        return KNOWN
+    tx.post(event)
+    return COUNTED
+
+
+def _offer_ended(tx: Transaction, _around: Around, event: events.OfferEnded) -> Recounted:
+    """What a person withdrew there, if it is open still; the rest ends here by itself."""
+    row = tx.find(OfferRow, (event.offer,))
+    if event.end != OfferEnd.WITHDRAWN or row is None or row.spent_seq or row.hold:
+        return KNOWN
+    tx.post(event)
+    return COUNTED
+
+
 def _once(tx: Transaction, event: events.Event, there: object) -> Recounted:
     """Posted as it is, unless it is here."""
     if there is not None:
@@ -298,6 +316,8 @@ _RULES: dict[type[events.Event], Callable[[Transaction, Around, Any], Recounted]
     events.Redemption: recount_value.redemption,
     events.RedemptionRefund: recount_value.redemption_refund,
     events.Expire: recount_value.expire,
+    events.Offer: _offer,
+    events.OfferEnded: _offer_ended,
 }
 # Of these nothing is counted: they open what is counted with its end, or follow from what is counted here.
 _NOTHING: tuple[type[events.Event], ...] = (

@@ -11,6 +11,7 @@ from vafa.app import redeem_messages as messages
 from vafa.app import redeem_words, returning
 from vafa.app.counter import Counter
 from vafa.app.members import Members
+from vafa.app.offer_holds import MoneyOff
 from vafa.app.paper import Paper
 from vafa.app.redeeming import Redeeming, Wish
 from vafa.model.errors import Refused
@@ -45,12 +46,15 @@ class RedeemDesk:
             usable=quoted.usable,
             debt=quoted.debt,
             rewards=tuple(_reward(each, lang) for each in quoted.offered),
+            offers=tuple(_offer(each, lang) for each in quoted.offers),
         )
 
     def _hold(self, asked: messages.Hold, by: str) -> messages.Redeemed:
+        if (asked.reward is None) == (asked.offer is None):
+            raise Refused("hold a reward or an offer", fix="send reward, or offer")
         member = self._who(asked.member, asked.identified)
-        name = self._name(asked.request)
-        wish = Wish(name, member, asked.reward, asked.amount, asked.points, by)
+        name, offer = self._name(asked.request), bytes.fromhex(asked.offer or "")
+        wish = Wish(name, member, asked.reward or "", asked.amount, asked.points, by, offer)
         return self._told(self._redeeming.hold(wish), asked.lang)
 
     def _capture(self, asked: messages.Capture, by: str) -> messages.Redeemed:
@@ -105,6 +109,7 @@ class RedeemDesk:
             balance=done.balance,
             why=done.why,
             lines=self._paper.redeemed_lines(done, lang),
+            offer=done.offer.hex(),
         )
 
 
@@ -116,5 +121,16 @@ def _reward(each: redeem_words.Offered, lang: str) -> messages.RewardQuote:
         points=each.points,
         rials=each.rials,
         stamps=each.stamps,
+        why=each.no,
+    )
+
+
+def _offer(each: MoneyOff, lang: str) -> messages.OfferQuote:
+    held = each.held
+    return messages.OfferQuote(
+        offer=held.id.hex(),
+        name=held.brings.called(lang),
+        rials=each.rials,
+        until=held.until or 0,
         why=each.no,
     )

@@ -11,6 +11,7 @@ from vafa.app.message import Amount, Answer, Language, Phone, Reference, Request
 
 Points = Annotated[int, Meta(ge=1, le=10**12)]
 RewardName = Annotated[str, Meta(min_length=1, max_length=24)]
+OfferId = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 
 
 class Quote(Request, frozen=True, tag="quote"):
@@ -25,16 +26,18 @@ class Quote(Request, frozen=True, tag="quote"):
 class Hold(Request, frozen=True, tag="hold"):
     """Set aside what a reward costs, before the payment is asked for. `request` is never used again.
 
+    reward  or `offer`, one of the member's that takes money off
     amount  the bill, rials; points: how many of a reward that takes money off, absent: as many as can be
     """
 
     request: Reference
-    reward: RewardName
+    reward: RewardName | None = None
     member: Phone | None = None
     identified: Text | None = None
     amount: Amount = 0
     points: Points | None = None
     lang: Language | None = None
+    offer: OfferId | None = None
 
 
 class Capture(Request, frozen=True, tag="capture"):
@@ -88,6 +91,16 @@ class RewardQuote(Struct, frozen=True, kw_only=True, omit_defaults=True):
     why: str = ""
 
 
+class OfferQuote(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An offer that takes `rials` off this bill, or `why` it does not. until: UTC seconds, when it ends."""
+
+    offer: str
+    name: str
+    rials: int = 0
+    until: int = 0
+    why: str = ""
+
+
 class Quoted(Answer, frozen=True, kw_only=True, tag="quoted"):
     """What a member may have. usable: points of the balance that are neither pending nor set aside."""
 
@@ -95,6 +108,7 @@ class Quoted(Answer, frozen=True, kw_only=True, tag="quoted"):
     usable: int
     debt: int = 0
     rewards: tuple[RewardQuote, ...] = ()
+    offers: tuple[OfferQuote, ...] = ()
 
 
 class Redeemed(Answer, frozen=True, kw_only=True, tag="redeemed"):
@@ -104,6 +118,7 @@ class Redeemed(Answer, frozen=True, kw_only=True, tag="redeemed"):
     rials    what it was held for; `applied` what was really taken off
     until    UTC seconds; a hold ends by itself then
     lines    the receipt's lines of a capture or return, ready to print
+    offer    what was redeemed is this offer, and `reward` its name
     """
 
     request: str
@@ -121,6 +136,7 @@ class Redeemed(Answer, frozen=True, kw_only=True, tag="redeemed"):
     balance: int | None = None
     why: str = ""
     lines: tuple[str, ...] = ()
+    offer: str = ""
 
 
 AnyRedeemed = Quoted | Redeemed

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
+from vafa.app import offer_words
 from vafa.app.programmes import parsed
 from vafa.app.redeem_words import Redeemed, State
 from vafa.books.rows import HoldRow, HoldState, MemberRow
@@ -34,14 +35,14 @@ def redeemed_at(connection: sqlite3.Connection, request: str) -> Redeemed:
     assert isinstance(hold, events.Hold)
     ended = [reads.entry(connection, row.ended_seq).event for row in rows if row.ended_seq]
     row = reads.entry(connection, rows[0].ended_seq or rows[0].seq).row
-    reward = reward_of(parsed(connection, hold.programme), hold.reward)
+    name_fa, name_en = _names(connection, hold)
     redemptions = [each for each in ended if isinstance(each, events.Redemption)]
     return Redeemed(
         request=request,
         state=state,
         reward=hold.reward,
-        name_fa=reward.name_fa if reward else hold.reward,
-        name_en=reward.name_en if reward else "",
+        name_fa=name_fa,
+        name_en=name_en,
         number=device.short_number(row.epoch, row.seq),
         check=check_code(row.hash),
         points=_points(connection, rows, state),
@@ -55,7 +56,17 @@ def redeemed_at(connection: sqlite3.Connection, request: str) -> Redeemed:
         if state == "released"
         else "",
         member=hold.holder,
+        offer=hold.offer,
     )
+
+
+def _names(connection: sqlite3.Connection, hold: events.Hold) -> tuple[str, str]:
+    """What is redeemed is called so, in Persian and in English."""
+    if hold.offer:
+        what = offer_words.called(connection, hold.offer)
+        return what.fa, what.en
+    reward = reward_of(parsed(connection, hold.programme), hold.reward)
+    return (reward.name_fa, reward.name_en) if reward else (hold.reward, "")
 
 
 def _points(connection: sqlite3.Connection, rows: Sequence[HoldRow], state: State) -> int:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from vafa.app.offer_holds import MoneyOff
 from vafa.club.programme import Reward
 from vafa.club.rewards import Means, No
 from vafa.model.errors import Refused
@@ -20,6 +21,7 @@ class Redeemed(msgspec.Struct, frozen=True):
     balance   of a capture: the member's balance after it
     why       of a release: "timed out", "released" ...
     returned  points that came back since; came_back: those of this request
+    offer     what is redeemed is this offer; b'': a reward
     """
 
     request: str
@@ -40,6 +42,7 @@ class Redeemed(msgspec.Struct, frozen=True):
     why: str = ""
     seen_before: bool = False
     member: bytes = b""
+    offer: bytes = b""
 
     def name(self, lang: str) -> str:
         """What the reward is called on paper."""
@@ -57,12 +60,13 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 class Quoted(msgspec.Struct, frozen=True):
-    """What a member may have now, reward by reward. usable: points that can be spent."""
+    """What a member may have now, reward by reward; and their offers. usable: points that can be spent."""
 
     balance: int
     usable: int
     debt: int
     offered: tuple[Offered, ...]
+    offers: tuple[MoneyOff, ...] = ()
 
 
 _WHY = {

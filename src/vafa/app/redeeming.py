@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from vafa.app import redeem_words, settling
+from vafa.app import offer_holds, redeem_words, settling
 from vafa.app.counter import Counter
 from vafa.app.redeem_reads import redeemed_at, spent_today
 from vafa.app.redeem_words import Offered, Quoted, Redeemed
@@ -43,6 +43,7 @@ class Wish(msgspec.Struct, frozen=True):
 
     request  its identity; member: whose points; bill: rial of the sale, 0 when there is none
     points   of an amount-off: how many; None: as many as can be
+    offer    an offer that takes money off, instead of a reward; b'' for none
     """
 
     request: str
@@ -51,6 +52,7 @@ class Wish(msgspec.Struct, frozen=True):
     bill: int
     points: int | None
     by: str
+    offer: bytes = b""
 
 
 class Redeeming:
@@ -112,6 +114,7 @@ class Redeeming:
             usable=means.usable,
             debt=means.debt,
             offered=tuple(_offered(programme, reward, means, bill) for reward in programme.rewards),
+            offers=offer_holds.on_bill(tx.connection, owners, bill, tx.at_ms // 1000),
         )
 
     def _hold(self, tx: Transaction, wish: Wish) -> Redeemed | VafaError:
@@ -126,19 +129,11 @@ class Redeeming:
             )
         owners = settling.settle(tx, _owners(tx.connection, wish.member))
         programme = self._counter.programmes.at(now)
-        reward = reward_of(programme, wish.reward) if programme is not None else None
-        if programme is None or reward is None:
-            return NotFound(f"there is no reward {wish.reward!r} now", fix="vafa redeem quote PHONE")
-        means = _means(tx, programme, owners)
-        quoted = quote(programme, reward, means, wish.bill, wish.points)
-        if isinstance(quoted, No):
-            return redeem_words.refusal(quoted, reward, means)
-        if wish.points is not None and wish.points != quoted.points:
-            return Refused(
-                f"{wish.points:,} points cannot be redeemed here, {quoted.points:,} can", fix="hold those"
-            )
-        _post_holds(tx, wish, quoted, programme, owners)
-        return redeemed_at(tx.connection, wish.request)
+        if wish.offer and programme is not None:
+            no = offer_holds.set_aside(tx, wish.offer, owners, programme, _asked(wish, now))
+        else:
+            no = _reward_held(tx, wish, owners, programme)
+        return no if no is not None else redeemed_at(tx.connection, wish.request)
 
     def _capture(
         self, tx: Transaction, request: str, applied: int | None, payment: PaymentKey | None, by: str
@@ -150,11 +145,8 @@ class Redeeming:
         taken_off = first.rials if applied is None else applied
         if taken_off > first.rials:
             return Refused(f"{taken_off:,} rials are more than were held for ({first.rials:,})")
-        reward = reward_of(self._counter.programmes.by_id(first.programme), first.reward)
-        assert reward is not None, "a hold's programme has its reward"
-        held = sum(row.points for row in rows)
-        points = cost(reward, held, taken_off)
-        if not points and not first.stamps:
+        points = self._cost(rows, first, taken_off)
+        if not points and not first.stamps and not (first.offer and taken_off):
             for row in rows:
                 settling.release(tx, row, row.points, NOTHING_APPLIED, by)
             return redeemed_at(tx.connection, request)
@@ -168,6 +160,14 @@ class Redeeming:
             taken_off = 0  # told once
         return redeemed_at(tx.connection, request)
 
+    def _cost(self, rows: Sequence[HoldRow], first: events.Hold, taken_off: int) -> int:
+        """The points that what was applied takes of what is held; an offer takes none."""
+        if first.offer:
+            return 0
+        reward = reward_of(self._counter.programmes.by_id(first.programme), first.reward)
+        assert reward is not None, "a hold's programme has its reward"
+        return cost(reward, sum(row.points for row in rows), taken_off)
+
     def _held(self, tx: Transaction, request: str) -> list[HoldRow]:
         """The open holds of a request, after those whose time is over ended. NotFound for an unknown one."""
         rows = value.holds_of_request(tx.connection, request)
@@ -177,6 +177,30 @@ class Redeeming:
         settling.settle(tx, people_rows)
         rows = value.holds_of_request(tx.connection, request)
         return [row for row in rows if row.state == HoldState.OPEN]
+
+
+def _asked(wish: Wish, now: int) -> events.Hold:
+    """What a hold says of the wish alone."""
+    return events.Hold(b"", b"", 0, "", 0, wish.request, now, bill=wish.bill, by=wish.by)
+
+
+def _reward_held(
+    tx: Transaction, wish: Wish, owners: Sequence[MemberRow], programme: Programme | None
+) -> VafaError | None:
+    """Post the holds of a reward; or why it cannot be had."""
+    reward = reward_of(programme, wish.reward) if programme is not None else None
+    if programme is None or reward is None:
+        return NotFound(f"there is no reward {wish.reward!r} now", fix="vafa redeem quote PHONE")
+    means = _means(tx, programme, owners)
+    quoted = quote(programme, reward, means, wish.bill, wish.points)
+    if isinstance(quoted, No):
+        return redeem_words.refusal(quoted, reward, means)
+    if wish.points is not None and wish.points != quoted.points:
+        return Refused(
+            f"{wish.points:,} points cannot be redeemed here, {quoted.points:,} can", fix="hold those"
+        )
+    _post_holds(tx, wish, quoted, programme, owners)
+    return None
 
 
 def _owners(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
@@ -263,7 +287,8 @@ def _held_before(tx: Transaction, wish: Wish) -> Redeemed | VafaError | None:
     event = settling.hold_event(tx.connection, rows[0])
     owners = {row.id for row in people.owners(tx.connection, wish.member)}
     held = sum(settling.hold_event(tx.connection, row).points for row in rows)
-    same = (event.reward, event.bill) == (wish.reward, wish.bill) and event.holder in owners
+    wanted = event.offer == wish.offer and (bool(wish.offer) or event.reward == wish.reward)
+    same = wanted and event.bill == wish.bill and event.holder in owners
     if not same or wish.points not in {None, held}:
         return Refused("this request held something else", fix="give each redemption a request id of its own")
     settling.settle(tx, [row for each in rows if (row := tx.find(MemberRow, (each.holder,))) is not None])

@@ -11,6 +11,8 @@ from fractions import Fraction
 import msgspec
 
 from vafa.app.live import SaleTimes
+from vafa.app.offer_words import offer_moments
+from vafa.app.open_offers import offers_spent
 from vafa.app.outcome import Outcome, outcome_at
 from vafa.app.paper import Paper
 from vafa.app.programmes import parsed
@@ -142,7 +144,7 @@ def explain_all(connection: sqlite3.Connection) -> tuple[int, str]:
     for entry in reads.entries(connection, 0, (Kind.AWARD, Kind.PAYMENT)):
         event = entry.event
         assert isinstance(event, events.Award | events.PaymentSeen)
-        steps = arithmetic(event, programme_of)
+        steps = arithmetic(event, programme_of, offers_spent(connection, event))
         if isinstance(steps, str):
             return count, f"journal {entry.row.seq}: {steps}"
         for lang in ("fa", "en"):
@@ -243,6 +245,8 @@ def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, Sal
     for each in reads.undoings(connection, sale.payment) if sale.payment else ():
         yield _undone_moment(connection, each)
     yield from _moved_moments(connection, sale)
+    if sale.paid is not None:
+        yield from offer_moments(connection, sale.paid)
 
 
 def _moved_moments(connection: sqlite3.Connection, sale: Sale) -> Iterator[Line]:
@@ -370,7 +374,7 @@ def _claim_lines(claim: Entry, paid: Entry, lang: str) -> list[str]:
 def _steps(connection: sqlite3.Connection, paid: Entry) -> tuple[tuple[Step, ...], str]:
     """(steps, '') or ((), what does not agree)."""
     assert isinstance(paid.event, events.Award | events.PaymentSeen)
-    found = arithmetic(paid.event, Versions(connection).by_id)
+    found = arithmetic(paid.event, Versions(connection).by_id, offers_spent(connection, paid.event))
     return ((), found) if isinstance(found, str) else (found, "")
 
 

@@ -10,8 +10,9 @@ from fractions import Fraction
 
 import msgspec
 
-from vafa.app import earning, returning
+from vafa.app import earning, granting, returning
 from vafa.app.counter import Counter
+from vafa.app.offer_words import Told, told_with_return
 from vafa.app.programmes import parsed
 from vafa.books import lots
 from vafa.books.effect import floor_sum, fraction_left, paying
@@ -92,6 +93,7 @@ class Undone(msgspec.Struct, frozen=True):
     seen_before: bool = False
     returned: int = 0
     forgiven: int = 0
+    offers: tuple[Told, ...] = ()
 
 
 class Undo:
@@ -102,13 +104,11 @@ class Undo:
     """
 
     def __init__(self, counter: Counter) -> None:
-        self._ledger = counter.ledger
-        self._zone = counter.zone
+        self._ledger, self._counter = counter.ledger, counter
 
     def undo(self, wish: Wish) -> Undone:
         """A void or refund, durably and once. Refused when less is left of the sale than is wished."""
-
-        return self._ledger.write(lambda tx: undo_within(tx, wish, self._zone))
+        return self._ledger.write(lambda tx: undo_within(tx, wish, self._counter))
 
     def foreseen(self, wish: Wish) -> Undone:
         """What `undo` would do now. Writes nothing."""
@@ -135,7 +135,7 @@ class Undo:
         return self._ledger.read(question)
 
 
-def undo_within(tx: Transaction, wish: Wish, zone: str) -> Undone:
+def undo_within(tx: Transaction, wish: Wish, counter: Counter) -> Undone:
     """`Undo.undo` as part of a larger decision."""
     before = _undone_before(tx.connection, wish)
     if before is not None:
@@ -143,8 +143,13 @@ def undo_within(tx: Transaction, wish: Wish, zone: str) -> Undone:
     event = _planned(tx.connection, wish)
     sale = reads.payment(tx.connection, wish.sale)
     if sale is not None and isinstance(event, events.Reversal | events.Refund):
-        returning.with_sale(tx, sale, event.amount, wish.ref, wish.by, zone)
-    return _posted(tx, _planned(tx.connection, wish))  # anew: points may be back
+        returning.with_sale(tx, sale, event.amount, wish.ref, wish.by, counter.zone)
+    event = _planned(tx.connection, wish)  # anew: points may be back
+    row = tx.post(event)
+    if isinstance(event, events.Reversal | events.Refund) and event.programme:
+        for following in granting.after_return(tx, counter.programmes.by_id(event.programme), event):
+            tx.post(following)
+    return undone_at(tx.connection, reads.entry(tx.connection, row.seq))
 
 
 def _earlier(connection: sqlite3.Connection, ref: PaymentKey) -> reads.Entry | None:
@@ -271,7 +276,7 @@ def _undoing(
         wish.at, wish.by, holder.balance - draw.points if holder is not None else 0, draw.taken,
     )  # fmt: skip
     undoing = events.Reversal(*given) if wish.kind is Undoing.VOID else events.Refund(*given)
-    undoing = earning.with_undone_rules(undoing, award)
+    undoing = earning.with_undone_rules(undoing, award, left - part)
     return msgspec.structs.replace(
         undoing, available_at=own.available_at, expires_at=own.expires_at, forgiven=forgiven
     )
@@ -326,7 +331,10 @@ def undone_at(connection: sqlite3.Connection, entry: reads.Entry) -> Undone:
     row = entry.row
     told = _described(connection, entry.event)
     if isinstance(entry.event, events.Reversal | events.Refund):
-        told = msgspec.structs.replace(told, returned=returning.returned_with(connection, entry))
+        offers = told_with_return(connection, entry)
+        told = msgspec.structs.replace(
+            told, returned=returning.returned_with(connection, entry), offers=offers
+        )
     return msgspec.structs.replace(
         told,
         number=_number(connection, entry),

@@ -1,4 +1,4 @@
-"""The recurring work of a daemon: upkeep of the ledger, points that lapse, tiers that are judged anew.
+"""The recurring work of a daemon: upkeep of the ledger, points that lapse, tiers judged anew, offers.
 
 What a job needs once a day is loaded when it runs, not for the hours between.
 """
@@ -6,6 +6,7 @@ What a job needs once a day is loaded when it runs, not for the hours between.
 from vafa.app.config import Config
 from vafa.app.evaluating import Evaluations
 from vafa.app.jobs import Jobs, ledger_jobs
+from vafa.app.offer_rounds import OfferRounds
 from vafa.app.settling import settle_points, settle_the_past
 from vafa.ledger import upkeep
 from vafa.ledger.ledger import Ledger
@@ -16,7 +17,7 @@ def start_jobs(config: Config, ledger: Ledger, clock: Clock) -> Jobs:
     """All of them, started; what was due while the daemon was down is settled first."""
     settle_the_past(ledger)
     path = ledger.path
-    evaluations = Evaluations(ledger)
+    evaluations, offers = Evaluations(ledger), OfferRounds(ledger)
 
     def check_integrity() -> list[str]:
         from vafa.ledger.verify import chain_faults
@@ -34,7 +35,7 @@ def start_jobs(config: Config, ledger: Ledger, clock: Clock) -> Jobs:
             checkpoint=lambda: upkeep.checkpoint(path),
             check_integrity=check_integrity,
             backup=backup,
-            settle=lambda: "; ".join(filter(None, (settle_points(ledger), evaluations.run()))),
+            settle=lambda: "; ".join(filter(None, (settle_points(ledger), evaluations.run(), offers.run()))),
         ),
         clock,
     )

@@ -16,9 +16,10 @@ from vafa.app.whatif_life import Life, Sale, Side
 from vafa.books import standing as kept
 from vafa.books.rules import standing_forgotten, standing_told
 from vafa.club import tiers
-from vafa.club.bonuses import Customer
+from vafa.club.bonuses import Customer, Gain
 from vafa.club.earn import NO_CARRY, Circumstances, Earned, earn, lot_dates, post
 from vafa.club.explain import again, stored_parts
+from vafa.club.offers import gain, told
 from vafa.club.programme import Programme
 from vafa.club.worth import cost, point_value
 from vafa.ledger.reads import Entry
@@ -73,6 +74,7 @@ class Replay:
         self._unearned: dict[bytes, list[PaymentKey]] = {}  # on a card nobody claimed, without a code
         self._owner_of: dict[bytes, bytes] = {}
         self._answers_as: dict[bytes, bytes] = {}
+        self._offers: dict[bytes, Gain] = {}
         self._budget = Fraction(0)
         self._evaluated = 0
         self._now = 0
@@ -102,6 +104,8 @@ class Replay:
                 self._life(event.member)
             case events.AwardMoved() if event.key in self._sales:
                 self._moved(event, self._sales[event.key], seq)
+            case events.Offer():
+                self._offers[event.offer] = gain(event.offer, told(event.document))
             case events.Bind():
                 self._owner_of[event.token] = event.member
             case events.Merge():
@@ -187,7 +191,7 @@ class Replay:
         self._evaluate(sale.at)
         life = sale.life
         if stored is not None and stored.programme == self._programme.id and not life.differs:
-            earned, would = again(self._programme, stored), stored
+            earned, would = again(self._programme, stored, self._spent(stored)), stored
             if stored.at:
                 life.visits, life.tier = stored.visits, stored.tier
         else:
@@ -204,12 +208,13 @@ class Replay:
         budget = self._budget
         if sale.would is not None:  # claimed: its own points stand in the budget already
             budget = max(NO_CARRY, budget - Fraction(*sale.would.contribution))
-        is_sale, holder = True, sale.facts.holder
+        is_sale, holder, offers = True, sale.facts.holder, self._spent(sale.facts)
         around = Circumstances(
-            0 if programme.is_plain else sale.at,
+            sale.at if offers or not programme.is_plain else 0,
             sale.facts.less,
             Customer(bool(holder), life.visits, life.tier, unpack(life.standing)),
             budget,
+            offers,
         )
         earned = earn(programme, paid.amount, paid.currency, is_sale, life.carry, around)
         award = msgspec.structs.replace(
@@ -218,6 +223,10 @@ class Replay:
             budget=budget.as_integer_ratio() if programme.budget else None,
         )  # fmt: skip
         return earned, award
+
+    def _spent(self, award: events.Award) -> tuple[Gain, ...]:
+        """The offers a sale used: whoever had them has them under other rules too."""
+        return tuple(self._offers[each] for each in award.offers)
 
     def _follow(self, would: events.Award, life: Life, seq: int) -> None:
         programme = self._programme

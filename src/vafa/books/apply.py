@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vafa.books import branches, moving, rules, undo, value
+from vafa.books import branches, moving, offers, rules, undo, value
 from vafa.books.effect import (
     Change,
     Effect,
@@ -105,8 +105,8 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
     changes, pays = [Change(None, payment)], 0
     if event.budget is not None:
         changes += rules.budget_used(event, state)
-    if event.offers:
-        changes += rules.offers_spent(event, seq, state)
+    used = offers.spent_by(event, seq, state) if event.offers else offers.NONE
+    changes += used.changes
     if event.holder:
         old = state.find(MemberRow, (event.holder,))
         if old is None:
@@ -126,6 +126,7 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
             carry=carry.replaced(event.programme, fraction_left(event.carry, event.contribution)),
             visits=start.visits + 1,
             spent=start.spent + event.eligible,
+            offers=start.offers + used.of(event.holder),
         )
         changes.append(Change(old, new))
     return Effect(tuple(changes), credit_posted(till, event.points, pays))
@@ -262,6 +263,8 @@ _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] 
     events.AwardRefund: value.award_refund,
     events.RedemptionRefund: value.redemption_refund,
     events.Expire: value.expire,
+    events.Offer: offers.offer,
+    events.OfferEnded: offers.offer_ended,
     events.GapDetected: _gap_detected,
     events.GapClosed: _gap_closed,
     events.Baseline: _baseline,

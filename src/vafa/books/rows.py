@@ -77,6 +77,7 @@ class MemberRow(BookRow, frozen=True):
     held      points of the balance that holds have set aside
     tier      since tier_since (UTC seconds); '' for the lowest
     metric, standing   what the rules remember (model.standing): the tier's Window, the Standing
+    offers    how many offers of theirs are open: nobody looks for what most members do not have
     """
 
     id: bytes
@@ -95,6 +96,7 @@ class MemberRow(BookRow, frozen=True):
     tier_since: int = 0
     metric: bytes = b""
     standing: bytes = b""
+    offers: int = 0
 
 
 class TokenRow(BookRow, frozen=True):
@@ -181,6 +183,7 @@ class HoldRow(BookRow, frozen=True):
 
     points    held; captured: what was really taken; returned: what came back of that since
     payment   the packed key of the sale it was captured for (books.value), b'' for none
+    offer     the offer it sets aside or has spent, b'' for none
     """
 
     hold: bytes
@@ -194,12 +197,15 @@ class HoldRow(BookRow, frozen=True):
     captured: int = 0
     returned: int = 0
     payment: bytes = b""
+    offer: bytes = b""
 
 
 class OfferRow(BookRow, frozen=True):
-    """An offer to one holder, spent once. `seq` its Offer row; spent_seq the row that spent it, 0 while open.
+    """An offer to one holder, used once. `seq` its Offer row; spent_seq the row that spent or ended it, 0
+    while it is open.
 
     from_at, until   UTC seconds, half open; None: without that end
+    hold             what sets it aside, or spent it; b'' for none
     """
 
     offer: bytes
@@ -208,6 +214,7 @@ class OfferRow(BookRow, frozen=True):
     from_at: int | None = None
     until: int | None = None
     spent_seq: int = 0
+    hold: bytes = b""
 
 
 class BudgetRow(BookRow, frozen=True):

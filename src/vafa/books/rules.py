@@ -10,7 +10,7 @@ import msgspec
 
 from vafa.books import lots, standing
 from vafa.books.effect import Change, Effect, Impossible, State, require
-from vafa.books.rows import BudgetRow, MemberRow, MemberState, OfferRow, PersonRow, TokenRow
+from vafa.books.rows import BudgetRow, MemberRow, MemberState, PersonRow, TokenRow
 from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model import standing as remembered_of
@@ -77,21 +77,6 @@ def budget_used(event: events.Award, state: State) -> list[Change]:
     require(before == event.budget, "the award was decided on another budget")
     after = Fraction(*before) + Fraction(*event.contribution)
     return [Change(old, BudgetRow(event.programme, after.numerator, after.denominator))]
-
-
-def offers_spent(event: events.Award, seq: int, state: State) -> list[Change]:
-    """The rows of the offers an award spends."""
-    return [spent_offer(offer, event.holder, seq, state) for offer in event.offers]
-
-
-def spent_offer(offer: bytes, holder: bytes, seq: int, state: State) -> Change:
-    """An offer of this holder is spent at `seq`; Impossible when it is not there to be spent."""
-    old = state.find(OfferRow, (offer,))
-    if old is None:
-        raise Impossible("an unknown offer was spent")
-    require(old.spent_seq == 0, "the offer was spent before")
-    require(old.holder == holder, "the offer is somebody else's")
-    return Change(old, msgspec.structs.replace(old, spent_seq=seq))
 
 
 def profile(event: events.Profile, _seq: int, state: State, till: TillSums) -> Effect:

@@ -9,7 +9,7 @@ first.
 
 import msgspec
 
-from vafa.books import lots, rules
+from vafa.books import lots, offers, rules
 from vafa.books.effect import (
     Change,
     Effect,
@@ -37,7 +37,7 @@ def reversal(event: events.Reversal, seq: int, state: State, till: TillSums) -> 
     require(0 < event.amount == row.amount - row.refunded, "a reversal takes all that is left")
     new = msgspec.structs.replace(row, state=PaymentState.REVERSED, refunded=row.amount)
     changes = [Change(row, new), *own_identity(state, event.ref, seq, event.amount, event.holder)]
-    return _taken(event, changes, state, till, whole_visit=True)
+    return _taken(event, row.seq, changes, state, till, whole_visit=True)
 
 
 def refund(event: events.Refund, seq: int, state: State, till: TillSums) -> Effect:
@@ -45,8 +45,9 @@ def refund(event: events.Refund, seq: int, state: State, till: TillSums) -> Effe
     row = _undoable(state, event.key, event.holder)
     require(0 < event.amount <= row.amount - row.refunded, "more is refunded than is left of the payment")
     new = msgspec.structs.replace(row, refunded=row.refunded + event.amount)
+    require(not event.offers or new.refunded == row.amount, "offers come back with the whole sale alone")
     changes = [Change(row, new), *own_identity(state, event.ref, seq, event.amount, event.holder)]
-    return _taken(event, changes, state, till, whole_visit=False)
+    return _taken(event, row.seq, changes, state, till, whole_visit=False)
 
 
 def refund_unmatched(event: events.RefundUnmatched, seq: int, state: State, till: TillSums) -> Effect:
@@ -93,6 +94,7 @@ def own_identity(state: State, ref: PaymentKey, seq: int, amount: int, holder: b
 
 def _taken(
     event: events.Reversal | events.Refund,
+    spent_seq: int,
     changes: list[Change],
     state: State,
     till: TillSums,
@@ -106,7 +108,7 @@ def _taken(
     require(parts, "a debt is part of what was to be taken")
     if not event.holder:
         require(
-            event.debt == event.balance == event.forgiven == 0,
+            event.debt == event.balance == event.forgiven == len(event.offers) == 0,
             "points that wait on their payment are all there",
         )
         return Effect(tuple(changes), clawed(till, event.points, 0))
@@ -119,6 +121,7 @@ def _taken(
     kept = without(rules.forgotten(event, old), event.points, event.debt, event.forgiven)
     own = Dates(event.available_at, event.expires_at, event.programme)
     taken = event.points - short
+    again = offers.given_back(event.offers, spent_seq, state, event.holder)
     new = msgspec.structs.replace(
         drawn(kept, claw_back(lots.unpack(old.lots), old.balance, taken, own), event.lots),
         carry=carry.replaced(event.programme, fraction_left(event.carry, minus))
@@ -126,9 +129,10 @@ def _taken(
         else old.carry,
         visits=old.visits - whole_visit,
         spent=old.spent - event.eligible,
+        offers=old.offers + again.of(event.holder),
     )
     require(event.balance == new.balance, "the balance is not the one before - points")
-    changes.append(Change(old, new))
+    changes += [Change(old, new), *again.changes]
     return Effect(tuple(changes), clawed(till, event.points - event.forgiven, event.debt))
 
 

@@ -1,4 +1,5 @@
 """What spending does to the books: holds, redemptions, releases, returns, and lots that lapse.
+An offer that takes money off goes the same way: set aside, spent, free again, given back.
 
 A hold sets points of the balance aside and stamps off their card; only a redemption takes points away, from
 lots in the order of model.lots. While a hold is open neither a correction nor a lapse takes what it set
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from vafa.books import lots
+from vafa.books import lots, offers
 from vafa.books.effect import Change, Effect, Impossible, State, require
 from vafa.books.rows import HoldRow, HoldState, LotRow, MemberRow, MemberState
 from vafa.books.standing import with_stamp
@@ -34,7 +35,7 @@ def hold(event: events.Hold, seq: int, state: State, till: TillSums) -> Effect:
     require(state.find(HoldRow, (event.hold,)) is None, "this hold was made before")
     old = _member(state, event.holder)
     require(old.state != MemberState.WAITING, "only a member may redeem")
-    require(event.points + event.short > 0 or bool(event.stamps), "a hold holds something")
+    require(event.points + event.short > 0 or bool(event.stamps or event.offer), "a hold holds something")
     require(min(event.points, event.short) >= 0, "a hold is not below zero")
     if event.short:
         there = 0 if old.debt else usable(lots.unpack(old.lots), old.balance, old.held, event.at)
@@ -48,8 +49,12 @@ def hold(event: events.Hold, seq: int, state: State, till: TillSums) -> Effect:
         held=old.held + event.points,
         standing=_stamped(old.standing, ((card, -count) for card, count in event.stamps)),
     )
-    row = HoldRow(event.hold, event.holder, seq, HoldState.OPEN, event.points, event.until, event.request)
-    return Effect((Change(None, row), *_changed(old, new)), till)
+    row = HoldRow(
+        event.hold, event.holder, seq, HoldState.OPEN, event.points, event.until, event.request,
+        offer=event.offer,
+    )  # fmt: skip
+    aside = [offers.set_aside(event, state)] if event.offer else []
+    return Effect((Change(None, row), *_changed(old, new), *aside), till)
 
 
 def redemption(event: events.Redemption, seq: int, state: State, till: TillSums) -> Effect:
@@ -65,6 +70,8 @@ def redemption(event: events.Redemption, seq: int, state: State, till: TillSums)
         old, balance=old.balance - taken, held=old.held - taken, debt=old.debt + event.debt
     )
     new = drawn(new, draw, event.lots)
+    used = offers.captured(old_hold, seq, state)
+    new = msgspec.structs.replace(new, offers=new.offers + used.of(old.id))
     require(event.balance == new.balance, "the balance is not the one after the redemption")
     new_hold = msgspec.structs.replace(
         old_hold,
@@ -76,7 +83,7 @@ def redemption(event: events.Redemption, seq: int, state: State, till: TillSums)
     rows = [_lot_drawn(state, event.holder, lots.find(before, each), each[1]) for each in event.lots]
     sums = till.posted(member=-taken, redeemed=taken)
     sums = msgspec.structs.replace(sums, debt=sums.debt + event.debt)
-    return Effect((Change(old_hold, new_hold), *_changed(old, new), *rows), sums)
+    return Effect((Change(old_hold, new_hold), *_changed(old, new), *rows, *used.changes), sums)
 
 
 def release(event: events.Release, seq: int, state: State, till: TillSums) -> Effect:
@@ -84,6 +91,7 @@ def release(event: events.Release, seq: int, state: State, till: TillSums) -> Ef
     old_hold, old = _open_hold(state, event.hold, event.holder)
     require(0 <= event.points <= old_hold.points, "more is released than is held")
     whole = event.points == old_hold.points
+    free = offers.set_free(old_hold, state)
     require(whole or (event.points > 0 and not event.stamps), "a part of a hold is of points")
     freed = msgspec.structs.replace(
         old, held=old.held - event.points, standing=_stamped(old.standing, event.stamps)
@@ -95,7 +103,7 @@ def release(event: events.Release, seq: int, state: State, till: TillSums) -> Ef
         state=HoldState.RELEASED if whole else HoldState.OPEN,
         ended_seq=seq if whole else 0,
     )
-    return Effect((Change(old_hold, new_hold), *_changed(old, new)), sums)
+    return Effect((Change(old_hold, new_hold), *_changed(old, new), *free), sums)
 
 
 def award_refund(event: events.AwardRefund, seq: int, state: State, till: TillSums) -> Effect:
@@ -146,13 +154,17 @@ def _came_back(
     require(sum(lot[1] for lot in event.lots) <= event.points, "more comes back to lots than comes back")
     back = till.posted(redeemed=-event.points, member=event.points)
     new, sums = _paying(new, event.points, event.debt, event.drawn, back)
+    again = offers.given_back(
+        (old_hold.offer,) if whole and old_hold.offer else (), old_hold.ended_seq, state, old.id
+    )
+    new = msgspec.structs.replace(new, offers=new.offers + again.of(old.id))
     require(event.balance == new.balance, "the balance is not the one after the return")
     new_hold = msgspec.structs.replace(
         old_hold,
         returned=old_hold.returned + event.points,
         state=HoldState.RETURNED if whole else HoldState.CAPTURED,
     )
-    return Effect((Change(old_hold, new_hold), *_changed(old, new), *rows), sums)
+    return Effect((Change(old_hold, new_hold), *_changed(old, new), *rows, *again.changes), sums)
 
 
 def _paying(

@@ -9,6 +9,7 @@ import click
 
 from vafa.cli.adjust import reason
 from vafa.cli.asking import answered, ask, asked, config_option, json_option, print_json, shop_zone
+from vafa.cli.offer import last_day
 from vafa.cli.undoing import not_done, yes_option
 from vafa.cli.why import local, one_sale
 
@@ -270,6 +271,9 @@ def screen(member: "Member", zone: tzinfo) -> Iterator[str]:
     debt = f", owes {member.debt:,}" if member.debt else ""
     yield f"  {member.balance:,} points{debt}; {member.visits:,} purchases of {member.spent:,} rial in all"
     yield from _value(member, zone)
+    for offer in member.offers:
+        until = f", through {last_day(offer.until, zone)}" if offer.until else ""
+        yield f"  offer {offer.offer}  {offer.name}: {offer.brings}{until}"
     yield from _person(member, zone)
     if member.cards:
         yield f"  cards: {', '.join(member.cards)}"

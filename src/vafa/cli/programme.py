@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vafa.app.questions import Reply, Version
     from vafa.app.whatif import WhatIf
     from vafa.club.programme import Programme
+    from vafa.club.sense_offers import OfferCost
     from vafa.club.settings import Value
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
@@ -72,6 +73,16 @@ def check(file: Path, devices: int, as_json: bool) -> None:  # noqa: FBT001
         ("the whole programme", worst.budget),
     ):
         click.echo(f"  {what:<22}{'no bound' if points is None else f'{points:,} points'}")
+    for offer in worst.offers:
+        click.echo(f"  one offer {offer.name:<12}{_cost(offer)}, given {offer.given}")
+
+
+def _cost(offer: "OfferCost") -> str:
+    """What one use of an offer may cost, in words."""
+    costs = [f"{points:,} points" for points in (offer.points,) if points]
+    costs += [f"{rial:,} rial" for rial in (offer.rial,) if rial]
+    no_bound = offer.points is None or offer.rial is None
+    return " and ".join(costs) or ("no bound" if no_bound else "nothing")
 
 
 @command.command("show")

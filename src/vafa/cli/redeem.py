@@ -45,7 +45,8 @@ def quote(phone: str, bill: int | None, config_path: Path, as_json: bool) -> Non
 
 @command.command("hold")
 @click.argument("phone")
-@click.argument("reward")
+@click.argument("reward", required=False)
+@click.option("--offer", metavar="ID", help="Instead of REWARD: an offer of theirs that takes money off.")
 @click.option("--points", type=click.IntRange(1), help="Of a reward that takes money off: so many.")
 @click.option("--bill", callback=some_rials, metavar="RIAL", help="What is to be paid.")
 @click.option("--request", metavar="ID", help="Of an earlier try, or a name of your own.")
@@ -53,7 +54,8 @@ def quote(phone: str, bill: int | None, config_path: Path, as_json: bool) -> Non
 @json_option
 def hold(
     phone: str,
-    reward: str,
+    reward: str | None,
+    offer: str | None,
     points: int | None,
     bill: int | None,
     request: str | None,
@@ -63,10 +65,18 @@ def hold(
     """Set aside what REWARD costs. Repeated with the same --request it holds nothing more."""
     from vafa.app import redeem_messages as messages
 
+    if (reward is None) == (offer is None):
+        raise click.UsageError("hold a REWARD or an --offer")
     name = request_id(request)
     click.echo(f"request {name}; then:  vafa redeem capture {shlex.quote(name)}", err=True)
     wish = messages.Hold(
-        request=name, reward=reward, member=phone, amount=bill or 0, points=points, lang="en"
+        request=name,
+        reward=reward,
+        member=phone,
+        amount=bill or 0,
+        points=points,
+        lang="en",
+        offer=None if offer is None else offer.lower(),
     )
     _carry_out(wish, config_path, as_json=as_json)
 
@@ -138,6 +148,8 @@ def quoted(told: "Quoted") -> Iterator[str]:
         price = f"{each.stamps} stamps" if each.stamps else f"{each.points:,} points"
         worth = f"{each.rials:,} rial off" if each.kind == "amount-off" else each.kind
         yield f"  {each.reward:<16} {each.name}: {each.why or f'{price}, {worth}'}"
+    for offer in told.offers:
+        yield f"  offer {offer.offer} {offer.name}: {offer.why or f'{offer.rials:,} rial off'}"
     if not told.rewards:
         yield "  the programme has no rewards"
 
@@ -145,6 +157,7 @@ def quoted(told: "Quoted") -> Iterator[str]:
 def redeemed(told: "Redeemed", zone: tzinfo) -> Iterator[str]:
     """How a redemption stands."""
     price = f"{told.stamps} stamps" if told.stamps else f"{told.points:,} points"
+    price = "an offer" if told.offer else price
     why = f" ({told.why})" if told.why else ""
     yield f"{told.state}{why}  {told.number}: {price} for {told.name}, request {told.request}"
     if told.state == "held":

@@ -25,6 +25,7 @@ VERBS = {
     "member": "Add, show, find and bind members.",
     "claim": "Give points waiting on a claim code to a member.",
     "redeem": "Points for rewards: quote, hold, capture, release.",
+    "offer": "Give, list, show and withdraw single-use offers.",
     "void": "Take back the points of a sale voided at the terminal.",
     "refund": "Take back the points of money that went back.",
     "adjust": "Give or take points by hand, with a reason.",

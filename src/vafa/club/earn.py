@@ -95,7 +95,7 @@ def earn(
     if amount < programme.minimum_in(currency):
         return Nothing.BELOW_MINIMUM
     eligible = max(0, amount - sum(not_eligible(programme, around.less))) if around.less else amount
-    if not programme.is_plain:
+    if around.offers or not programme.is_plain:
         return _by_rules(programme, eligible, currency, rate, carry, around)
     posted = post(carry, Fraction(eligible * rate.numerator, rate.denominator))
     return Earned(eligible, posted.contribution, posted.points, posted.carry_after)

@@ -39,6 +39,8 @@ class Code(StrEnum):
     CONTRIBUTION = "contribution"  # eligible, points, per, contribution
     BONUS = "bonus"  # the bonus's id, percent
     BONUS_POINTS = "bonus_points"  # the bonus's id, points
+    OFFER = "offer"  # the offer's name, percent
+    OFFER_POINTS = "offer_points"  # the offer's name, points
     TOGETHER = "together"  # base, multiplier, fixed points, result
     CAP_PAYMENT = "cap_payment"  # points it took, points it left
     CAP_DAY = "cap_day"  # the same
@@ -157,8 +159,9 @@ def _first_difference(programme: Programme, result: Earned, award: events.Award)
             return Mismatch(name, stored, computed)
     if programme.looks_at_standing and award.standing == NOT_LOOKED_AT:
         return Mismatch("standing", "not looked at", "the rules look at it")
-    if bool(award.at) == programme.is_plain:
-        return Mismatch("at", award.at, "no instant" if programme.is_plain else "an instant")
+    by_rate_alone = programme.is_plain and not award.offers
+    if bool(award.at) == by_rate_alone:
+        return Mismatch("at", award.at, "no instant" if by_rate_alone else "an instant")
     if (award.budget is not None) != bool(programme.budget):
         return Mismatch("budget", award.budget, "none" if award.budget else "one")
     return None
@@ -200,9 +203,9 @@ def _steps(programme: Programme, result: Earned, award: events.Award, carry: Fra
 def _gains(result: Earned, base: Fraction) -> Iterator[Step]:
     for gain in result.gains:
         if gain.extra:
-            yield Step(Code.BONUS, (gain.id, gain.extra * 100))
+            yield Step(Code.OFFER if gain.offer else Code.BONUS, (gain.id, gain.extra * 100))
         if gain.fixed:
-            yield Step(Code.BONUS_POINTS, (gain.id, gain.fixed))
+            yield Step(Code.OFFER_POINTS if gain.offer else Code.BONUS_POINTS, (gain.id, gain.fixed))
     if result.gains:
         total = base * result.multiplier + result.fixed
         yield Step(Code.TOGETHER, (base, result.multiplier, result.fixed, total))

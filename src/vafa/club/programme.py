@@ -106,7 +106,10 @@ class Reward(Entry, frozen=True, kw_only=True):
 
 
 class OfferTemplate(Entry, frozen=True, kw_only=True):
-    """A single-use offer as it is given: what it brings, how long it holds, and who gets it by itself."""
+    """A single-use offer as it is given: what it brings, how long it holds, and who gets it by itself.
+
+    at_least, max_discount   of the purchase it is used for, minor units; the other fields say who gets it
+    """
 
     name_fa: str
     valid_days: int
@@ -118,6 +121,31 @@ class OfferTemplate(Entry, frozen=True, kw_only=True):
     grant: str = "by-hand"
     away_days: int = 0
     priority: int = 0
+    at_least: int = 0
+    max_discount: int = 0
+    days_before: int = 0
+    from_amount: int = 0
+    visit: int = 0
+    repeat: bool = False
+    every_rial: int = 0
+    segment: str = ""
+
+
+class Segment(Entry, frozen=True, kw_only=True):
+    """Some of the members: those for whom all that it says is so. Days are local, both ends included."""
+
+    name_fa: str
+    name_en: str = ""
+    tier: str = ""
+    away_days: int = 0
+    seen_days: int = 0
+    visits_at_least: int = 0
+    visits_below: int = 0
+    spent_at_least: int = 0
+    balance_at_least: int = 0
+    joined_from: str = ""
+    joined_until: str = ""
+    joined_days: int = 0
 
 
 class Programme(Struct, frozen=True, dict=True):
@@ -168,6 +196,7 @@ class Programme(Struct, frozen=True, dict=True):
     stamps: tuple[StampCard, ...] = ()
     rewards: tuple[Reward, ...] = ()
     offers: tuple[OfferTemplate, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     @cached_property
     def rate(self) -> Fraction:
@@ -236,9 +265,11 @@ class Programme(Struct, frozen=True, dict=True):
 
 GROUP_FIELDS = {
     "bonus": "bonuses", "tier": "tiers", "stamp": "stamps", "reward": "rewards", "offer": "offers",
+    "segment": "segments",
 }  # fmt: skip
 ENTRY_TYPES: dict[str, type[Entry]] = {
     "bonus": Bonus, "tier": Tier, "stamp": StampCard, "reward": Reward, "offer": OfferTemplate,
+    "segment": Segment,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct
 
 from vafa.club.programme import Bonus, Programme, Reward
+from vafa.club.sense_offers import OfferCost, offer_cost, offer_faults, segment_faults
 from vafa.club.windows import parsed_day
 from vafa.model.errors import Fault
 from vafa.model.money import AMOUNT_MAX
@@ -40,12 +41,14 @@ class WorstCase(Struct, frozen=True):
     """The most points the caps allow with `devices` devices; None where nothing bounds it.
 
     A day's cap counts on each device for itself, and so does a budget until a hub divides it.
+    `offers`: what each single one may cost.
     """
 
     devices: int
     payment: int | None
     member_day: int | None
     budget: int | None
+    offers: tuple[OfferCost, ...] = ()
 
 
 def worst_case(programme: Programme, devices: int) -> WorstCase:
@@ -56,6 +59,7 @@ def worst_case(programme: Programme, devices: int) -> WorstCase:
         programme.cap_payment or None,
         devices * programme.cap_day or None,
         devices * programme.budget or None,
+        tuple(offer_cost(programme, each) for each in programme.offers),
     )
 
 
@@ -66,7 +70,8 @@ def nonsense(programme: Programme) -> list[Fault]:
         *_tiers(programme),
         *(fault for bonus in programme.bonuses for fault in _bonus(bonus, programme.calendar)),
         *(fault for reward in programme.rewards for fault in _reward(reward, programme)),
-        *_others(programme),
+        *offer_faults(programme),
+        *segment_faults(programme),
         *_exactness(programme),
     ]
 
@@ -155,19 +160,6 @@ def _reward(reward: Reward, programme: Programme) -> Iterator[Fault]:
         if reward.stamp not in cards:
             known = f": {', '.join(cards)}" if cards else ": write a  [stamp.NAME]"
             yield Fault(f"{place}.stamp", f"names no stamp card of this programme{known}")
-
-
-def _others(programme: Programme) -> Iterator[Fault]:
-    for offer in programme.offers:
-        place = f"offer.{offer.id}"
-        if not (offer.extra or offer.points or offer.discount or offer.percent_off):
-            yield Fault(place, "brings nothing: write extra, points, discount or percent_off")
-        if offer.discount and offer.percent_off:
-            yield Fault(place, "takes off rial or a percentage, not both")
-        if (offer.grant == "lapsed") != bool(offer.away_days):
-            yield Fault(
-                f"{place}.away_days", 'says after how many days grant = "lapsed" gives it, and only that'
-            )
 
 
 def _exactness(programme: Programme) -> Iterator[Fault]:

@@ -126,6 +126,9 @@ _DATES = {
     "from": Setting("from_day", "the first day", "", shape=Shape.DAY),
     "until": Setting("until_day", "the last day", "", shape=Shape.DAY),
 }
+GRANTS = (
+    "by-hand", "lapsed", "first-purchase", "tier-up", "birthday", "purchase", "visit", "spend", "returned",
+)  # fmt: skip
 BONUS_KINDS = (
     "always", "happy-hours", "amount", "first-purchase", "visit", "birthday", "anniversary", "lapsed",
     "referral", "feedback",
@@ -179,11 +182,30 @@ GROUPS: dict[str, dict[str, Setting]] = {
         "discount": _number("discount", "a whole number of rial off"),
         "percent_off": _number("percent_off", "a percentage off", 0, 0, 100),
         "valid_days": _number("valid_days", "a whole number of days", None, 1, DAYS_MAX),
-        "grant": _choice(
-            "grant", "who gets it", "by-hand", "by-hand", "lapsed", "first-purchase", "tier-up", "birthday"
-        ),
+        "grant": _choice("grant", "who gets it", "by-hand", *GRANTS),
         "away_days": _number("away_days", "a whole number of days", 0, 0, 2 * DAYS_MAX),
         "priority": _number("priority", "a whole number, the highest first", 0, 0, 1_000),
+        "at_least": _number("at_least", "a whole number of rial"),
+        "max_discount": _number("max_discount", "the most rial a percentage takes off"),
+        "days_before": _number("days_before", "a whole number of days", 0, 0, 30),
+        "from_amount": _number("from_amount", "a whole number of rial"),
+        "visit": _number("visit", "which visit", 0, 0, 1_000),
+        "repeat": _flag("repeat", "whether each such visit counts", False),  # noqa: FBT003
+        "every_rial": _number("every_rial", "a whole number of rial"),
+        "segment": Setting("segment", "which segment", "", choices=("segment",), shape=Shape.ENTRY),
+    },
+    "segment": {
+        **_ABOUT,
+        "tier": Setting("tier", "which tier", "", choices=("tier",), shape=Shape.ENTRY),
+        "away_days": _number("away_days", "a whole number of days", 0, 0, 2 * DAYS_MAX),
+        "seen_days": _number("seen_days", "a whole number of days", 0, 0, 2 * DAYS_MAX),
+        "visits_at_least": _number("visits_at_least", "a whole number of purchases", 0, 0, 1_000_000),
+        "visits_below": _number("visits_below", "a whole number of purchases", 0, 0, 1_000_000),
+        "spent_at_least": _number("spent_at_least", "a whole number of rial"),
+        "balance_at_least": _points("balance_at_least"),
+        "joined_from": Setting("joined_from", "the first day of joining", "", shape=Shape.DAY),
+        "joined_until": Setting("joined_until", "the last day of joining", "", shape=Shape.DAY),
+        "joined_days": _number("joined_days", "a whole number of days", 0, 0, 2 * DAYS_MAX),
     },
 }  # fmt: skip
 SECTIONS = frozenset(place.partition(".")[0] for place in SETTINGS)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from vafa.hub.schema import BRANCHES, PEOPLE, REDEEMING, RULES, TABLES
+from vafa.hub.schema import BRANCHES, OFFERS, PEOPLE, REDEEMING, RULES, TABLES
 from vafa.model.errors import HubError
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -42,6 +42,10 @@ def _branches(connection: Connection) -> None:
     _run(connection, BRANCHES)
 
 
+def _offers(connection: Connection) -> None:
+    _run(connection, OFFERS)
+
+
 def _run(connection: Connection, script: str) -> None:
     for statement in script.strip().split(";\n"):
         if statement.strip(" ;\n"):
@@ -49,7 +53,9 @@ def _run(connection: Connection, script: str) -> None:
 
 
 # Only ever added to: a step that ran somewhere is never changed.
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _rules, _people, _redeeming, _branches)
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _first_tables, _rules, _people, _redeeming, _branches, _offers,
+)  # fmt: skip
 SCHEMA_VERSION = len(STEPS)
 
 

@@ -336,3 +336,10 @@ CREATE TABLE branch (
     PRIMARY KEY (merchant_id, device, line, first)
 );
 """
+
+# The sixth step: offers, as in ledger/schema.py.
+OFFERS = """
+ALTER TABLE member ADD COLUMN offers bigint NOT NULL DEFAULT 0;
+ALTER TABLE hold ADD COLUMN offer bytea NOT NULL DEFAULT '';
+ALTER TABLE offer ADD COLUMN hold bytea NOT NULL DEFAULT '';
+"""

@@ -70,6 +70,8 @@ def _undone(event: events.Reversal | events.Refund) -> Iterator[Touched]:
     yield _payment(event.ref)
     if event.holder:
         yield MemberRow, (event.holder,)
+    for offer in event.offers:
+        yield OfferRow, (offer,)
 
 
 def _adjust(event: events.Adjust) -> Iterator[Touched]:
@@ -105,6 +107,13 @@ def _of_hold(event: events.Hold | events.Redemption | events.Release) -> Iterato
     yield MemberRow, (event.holder,)
     for seq, _, expires_at in event.lots if isinstance(event, events.Redemption) else ():
         yield LotRow, (event.holder, seq, expires_at)
+    if isinstance(event, events.Hold) and event.offer:
+        yield OfferRow, (event.offer,)
+
+
+def _offer(event: events.Offer | events.OfferEnded) -> Iterator[Touched]:
+    yield OfferRow, (event.offer,)
+    yield MemberRow, (event.holder,)
 
 
 def _came_back(event: events.AwardRefund | events.RedemptionRefund) -> Iterator[Touched]:
@@ -139,6 +148,8 @@ _RULES: dict[type[events.Event], Callable[[Any], Iterator[Touched]]] = {
     events.AwardRefund: _came_back,
     events.RedemptionRefund: _came_back,
     events.Expire: lambda event: iter([(MemberRow, (event.holder,))]),
+    events.Offer: _offer,
+    events.OfferEnded: _offer,
     events.Merge: _merge,
     events.Unmerge: lambda event: iter([(AliasRow, (event.alias,))]),
     events.GapClosed: lambda event: iter([(GapRow, (event.gap[1],))]),

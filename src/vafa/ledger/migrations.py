@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7, TABLES
+from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7, SINCE_8, TABLES
 
 migrations = Migrations("vafa")
 
@@ -64,6 +64,13 @@ def m007_branches(db: Database) -> None:
     """Branches that were left, and their rows."""
     _run(db, SINCE_7)
     db.execute("PRAGMA user_version = 7")
+
+
+@migrations()
+def m008_offers(db: Database) -> None:
+    """Offers that are given, set aside and spent."""
+    _run(db, SINCE_8)
+    db.execute("PRAGMA user_version = 8")
 
 
 def _run(db: Database, script: str) -> None:

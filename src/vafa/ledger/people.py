@@ -70,8 +70,13 @@ def acting(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
     return next(iter(owners(connection, member)), None)
 
 
+def others(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
+    """The rows of the person under other ids than this one; none for nearly everybody."""
+    if stands_alone(connection, member):
+        return []
+    return [row for row in owners(connection, member) if row.id != member]
+
+
 def beside(connection: sqlite3.Connection, member: bytes) -> int:
     """The points of the person that lie under other ids than this one."""
-    if stands_alone(connection, member):
-        return 0
-    return sum(row.balance for row in owners(connection, member) if row.id != member)
+    return sum(row.balance for row in others(connection, member))

@@ -8,11 +8,11 @@ every outcome asks for, and costs an award nothing.
 
 import sqlite3
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 # The oldest schema whose code can go on with a ledger of this one, should an update be rolled back: it finds
 # its columns, and reads each row that is written now. A change it could not live with takes two releases, the
 # first of which only reads it (docs/updating.md, "For developers").
-READABLE_SINCE = 7
+READABLE_SINCE = 8
 # The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """
 CREATE TABLE journal (
@@ -202,7 +202,16 @@ CREATE TABLE branch_row (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Offers: how many of a member's are open, what sets one aside, and all of a member's for who asks.
+SINCE_8 = """
+ALTER TABLE member ADD COLUMN offers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hold ADD COLUMN offer BLOB NOT NULL DEFAULT x'';
+ALTER TABLE offer ADD COLUMN hold BLOB NOT NULL DEFAULT x'';
+CREATE INDEX offer_holder ON offer (holder, seq);
+CREATE INDEX offer_until ON offer (until) WHERE spent_seq = 0 AND until IS NOT NULL;
+"""
+
 
 def scratch_tables(connection: sqlite3.Connection) -> None:
     """Create the newest tables in a scratch database, such as the one verify rebuilds the books in."""
-    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6 + SINCE_7)
+    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6 + SINCE_7 + SINCE_8)

@@ -56,6 +56,7 @@ class Kind(IntEnum):
     REDEMPTION_REFUND = 43
     OFFER = 44
     EXPIRE = 45
+    OFFER_ENDED = 46
     FLOAT_IN = 50
     FLOAT_OUT = 51
     SPEND_RIGHTS = 52
@@ -107,6 +108,14 @@ class Cap(IntEnum):
     PAYMENT = 1
     DAY = 2  # one member on one day
     BUDGET = 3  # the whole programme
+
+
+class OfferEnd(IntEnum):
+    """How an offer ended that nobody used. Stored; never renumber."""
+
+    LAPSED = 1  # its window closed, by attested time
+    WITHDRAWN = 2  # by a person
+    UNEARNED = 3  # the sale it was given for went back
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
@@ -235,6 +244,7 @@ class Award(Event, frozen=True):
     stamps        (rule, how many) given; granted: (rule, period) rights used; offers: ids spent
     beside        points of the same person under other ids (merged phones); the paper adds them
     counted       what the tier's metric gains; budget: the programme's points before it, where it has one
+    told          an open offer that the paper names, b'' for none
     """
 
     paid: Paid
@@ -264,6 +274,7 @@ class Award(Event, frozen=True):
     offers: tuple[bytes, ...] = ()
     beside: int = 0
     lapsing: tuple[int, int] = (0, 0)
+    told: bytes = b""
 
 
 class Reversal(Event, frozen=True):
@@ -275,6 +286,7 @@ class Reversal(Event, frozen=True):
     from dated lots, (seq, points, expires_at); `counted`: what the tier's metric loses; the award's
     `stamps` and `granted` go with it. `available_at` and `expires_at` are the award's: its lot is drawn from
     first. `forgiven`: the part that was not there and is more than the programme lets a member owe.
+    `offers`: those the award had spent, open again.
     """
 
     key: PaymentKey
@@ -297,10 +309,12 @@ class Reversal(Event, frozen=True):
     available_at: int = 0
     expires_at: int = 0
     forgiven: int = 0
+    offers: tuple[bytes, ...] = ()
 
 
 class Refund(Event, frozen=True):
-    """As Reversal, for the `amount` that went back to the card; `eligible` is the part that had earned."""
+    """As Reversal, for the `amount` that went back to the card; `eligible` is the part that had earned.
+    `offers` are open again where nothing is left of the sale."""
 
     key: PaymentKey
     ref: PaymentKey
@@ -320,6 +334,7 @@ class Refund(Event, frozen=True):
     available_at: int = 0
     expires_at: int = 0
     forgiven: int = 0
+    offers: tuple[bytes, ...] = ()
 
 
 class RefundUnmatched(Event, frozen=True):
@@ -549,6 +564,7 @@ class Hold(Event, frozen=True):
     request  its own identity, as its client named it; `bill` rial it was quoted for; `at` UTC seconds, what
              could be used then; `programme` the version whose reward it is
     short    points it was to set aside and another branch of the journal has spent
+    offer    the offer it sets aside instead, b'' for none; its `reward` is then the offer's name
     """
 
     hold: bytes
@@ -564,6 +580,7 @@ class Hold(Event, frozen=True):
     rials: int = 0
     by: str = ""
     short: int = 0
+    offer: bytes = b""
 
 
 class Redemption(Event, frozen=True):
@@ -625,12 +642,36 @@ class RedemptionRefund(Event, frozen=True):
 
 
 class Offer(Event, frozen=True):
+    """Something to be used once, by this holder, from `from_at` to before `until` (UTC seconds).
+
+    document   what it brings, in a form of its own (club.offers): it stays so whatever the programme becomes
+    by, why    who gave it, or that a rule did; `programme`: the version of the rule or template, b'' for none
+    occasion   which time of the rule it is for this holder: its identity follows from the three of them
+    cause      journal row of the sale it was given for, 0 for none; `at`: when, UTC seconds
+    """
+
     offer: bytes
     holder: bytes
     document: str
     from_at: int | None
     until: int | None
     by: str
+    why: str = ""
+    programme: bytes = b""
+    occasion: int = 0
+    cause: int = 0
+    at: int = 0
+
+
+class OfferEnded(Event, frozen=True):
+    """An offer that nobody used is over. `end` is an OfferEnd; `at` UTC seconds, attested where it lapsed."""
+
+    offer: bytes
+    holder: bytes
+    end: int
+    why: str
+    by: str
+    at: int
 
 
 class Expire(Event, frozen=True):
@@ -698,6 +739,7 @@ TYPES: dict[Kind, type[Event]] = {
     Kind.REDEMPTION_REFUND: RedemptionRefund,
     Kind.OFFER: Offer,
     Kind.EXPIRE: Expire,
+    Kind.OFFER_ENDED: OfferEnded,
     Kind.FLOAT_IN: FloatIn,
     Kind.FLOAT_OUT: FloatOut,
     Kind.SPEND_RIGHTS: SpendRights,
@@ -708,7 +750,7 @@ KINDS: dict[type[Event], Kind] = {event: kind for kind, event in TYPES.items()}
 # so a plain sale has the body it always had.
 _FIRST_FIELDS: dict[type[Event], int] = {
     Award: 10, Reversal: 13, Refund: 13, Adjust: 8, AwardMoved: 10, Claim: 5, Profile: 6,
-    TierChanged: 5, Forget: 3, Checkpoint: 6, Hold: 12, Redemption: 12,
+    TierChanged: 5, Forget: 3, Checkpoint: 6, Hold: 12, Redemption: 12, Offer: 6,
 }  # fmt: skip
 AS_PAID = 1  # how a body tells an award's `at` that is the payment's own time: four bytes less a sale
 _encoder = msgspec.msgpack.Encoder()

@@ -127,6 +127,28 @@ class Lapsing(Line, frozen=True):
     day: date
 
 
+class OfferUsed(Line, frozen=True):
+    """A single-use offer that this purchase used; its name in both languages."""
+
+    fa: str
+    en: str = ""
+
+
+class OfferOpen(Line, frozen=True):
+    """An offer the member holds; `day` the last on which it is good, None: without end."""
+
+    fa: str
+    en: str = ""
+    day: date | None = None
+
+
+class OfferBack(Line, frozen=True):
+    """An offer that can be used again: what it was used for went back."""
+
+    fa: str
+    en: str = ""
+
+
 class Message(Line, frozen=True):
     """One message at most: birthday, thanks, offer. Text in both languages; `en` may be empty."""
 
@@ -149,20 +171,25 @@ class CheckCode(Line, frozen=True):
 Balance = OwnBalance | HubBalance
 AnyLine = (
     Header | Amount | Promise | Earned | Waiting | ClaimCode | NothingEarned | ClawedBack | Redeemed
-    | CameBack | OwnBalance | HubBalance | Pending | NextReward | Lapsing | Message | Number | CheckCode
+    | CameBack | OwnBalance | HubBalance | Pending | NextReward | Lapsing | OfferUsed | OfferOpen | OfferBack
+    | Message | Number | CheckCode
 )  # fmt: skip
 
 # Where room is short the highest rank goes first, whole lines at a time; rank 0 is why the slip is printed.
 RANKS: dict[type[Line], int] = {
     Promise: 0, Earned: 0, Waiting: 0, ClaimCode: 0, NothingEarned: 0, ClawedBack: 0, Redeemed: 0,
-    CameBack: 0,
+    CameBack: 0, OfferUsed: 0, OfferBack: 0,
     OwnBalance: 1, HubBalance: 1,
     Number: 2, CheckCode: 2,
     Header: 3,
-    Lapsing: 4, Pending: 4, NextReward: 4,
+    Lapsing: 4, Pending: 4, NextReward: 4, OfferOpen: 4,
     Amount: 5,
     Message: 6,
 }  # fmt: skip
+
+
+# What only the member may read, beside the balance.
+Held = Redeemed | Pending | NextReward | Lapsing | OfferUsed | OfferOpen | OfferBack
 
 
 class Slip(Struct, frozen=True):
@@ -190,11 +217,11 @@ def slip_for_award(
     number: str = "",
     check: str = "",
     message: Message | None = None,
-    held: tuple[Redeemed | Pending | NextReward | Lapsing, ...] = (),
+    held: tuple[Held, ...] = (),
     in_new_rial: bool = False,
 ) -> Slip:
     """After an approved sale of `amount` rial. `balance` is printed for a surely known member only, and so is
-    what is `held`: what was redeemed, is pending, lapses next, and what the next reward needs."""
+    what is `held`: what was redeemed, is pending, lapses next, the next reward needs, and offers."""
     earned: AnyLine = Waiting(points) if known is Known.UNKNOWN and points and claim else Earned(points)
     told = _told(known, balance, message, held)
     code: list[AnyLine] = [ClaimCode(claim)] if claim and known is not Known.MEMBER else []
@@ -238,19 +265,26 @@ def slip_for_claw_back(
     number: str = "",
     check: str = "",
     returned: int = 0,
+    held: tuple[Held, ...] = (),
 ) -> Slip:
     """After a void or refund that took `points` (positive) back and `returned` redeemed ones; none, when no
-    whole point moved."""
+    whole point and no offer moved. `held`: offers that can be used again, or came with it."""
     moved: list[AnyLine] = [CameBack(returned)] if returned else []
     if points:
         moved.append(ClawedBack(points))
-    if not moved:
+    told = _told(known, balance, None, held)
+    if not moved and not (held and known is Known.MEMBER):
         return Slip()
-    return Slip((Header(shop), *moved, *_told(known, balance, None), *_footer(number, check)))
+    return Slip((Header(shop), *moved, *told, *_footer(number, check)))
 
 
 def slip_for_redemption(
-    shop: Shop, moved: Redeemed | CameBack, *, balance: int | None, number: str = "", check: str = ""
+    shop: Shop,
+    moved: Redeemed | CameBack | OfferUsed | OfferBack,
+    *,
+    balance: int | None,
+    number: str = "",
+    check: str = "",
 ) -> Slip:
     """After a capture, or after a redemption was taken back; the customer said who they are."""
     told: list[AnyLine] = [] if balance is None else [OwnBalance(balance)]
@@ -263,6 +297,8 @@ def sample(now: int) -> Slip:
     lines: tuple[AnyLine, ...] = (
         Amount(1_250_000), Earned(125), HubBalance(1_240, now, 180), Pending(50, date(2026, 11, 26)),
         NextReward("غذای رایگان", 25), Lapsing(30, date(2026, 6, 21)),
+        OfferUsed("دو برابر امتیاز", "Double points"),
+        OfferOpen("ده درصد تخفیف خرید بعد", "10 % off next time", date(2026, 12, 20)),
         Message("این یک رسید آزمایشی است (۱۲۳)", "This is a sample slip (123)"),
     )  # fmt: skip
     return Slip((Header(shop), *lines, ClaimCode("482917"), *_footer("1-1-1", "1234")))
@@ -274,8 +310,8 @@ def _told(
     """What only the member may read: what was redeemed before the balance it left, the rest after it."""
     if known is not Known.MEMBER:
         return []
-    redeemed = [line for line in held if isinstance(line, Redeemed)]
-    rest = [line for line in held if not isinstance(line, Redeemed)]
+    redeemed = [line for line in held if isinstance(line, Redeemed | OfferUsed)]
+    rest = [line for line in held if not isinstance(line, Redeemed | OfferUsed)]
     return [line for line in (*redeemed, balance, *rest, message) if line is not None]
 
 

@@ -44,6 +44,8 @@ def lines(line: slip.AnyLine, lang: str, zone: str) -> tuple[str, ...]:  # noqa:
             return (say(lang, "No points for this purchase"), smallest)
         case slip.ClawedBack() | slip.Redeemed() | slip.CameBack():
             return _points_moved(line, lang)
+        case slip.OfferUsed() | slip.OfferOpen() | slip.OfferBack():
+            return _offer(line, lang)
         case slip.Message(persian_text, english):
             return (theirs(persian_text if lang == "fa" else english or persian_text, lang),)
         case slip.Number(ours):
@@ -88,6 +90,24 @@ def _points_moved(line: slip.ClawedBack | slip.Redeemed | slip.CameBack, lang: s
                     points,
                 ),
             )
+        case _:
+            assert_never(line)
+
+
+def _offer(line: slip.OfferUsed | slip.OfferOpen | slip.OfferBack, lang: str) -> tuple[str, ...]:
+    """What was used of a member's offers, or is there still."""
+    name = theirs(line.fa if lang == "fa" else line.en or line.fa, lang)
+    match line:
+        case slip.OfferUsed():
+            return (say(lang, "Offer used: {offer}", offer=name),)
+        case slip.OfferBack():
+            return (say(lang, "Offer good again: {offer}", offer=name),)
+        case slip.OfferOpen(day=last_day):
+            head = say(lang, "Your offer: {offer}", offer=name)
+            if last_day is None:
+                return (head,)
+            day, year = day_words(last_day, lang)
+            return (head, say(lang, "valid until the end of {day}{br}{year}", day=day, year=year))
         case _:
             assert_never(line)
 
@@ -180,6 +200,8 @@ STEPS = {
     "contribution": mark("this purchase: {0} × {1} ÷ {2} = {3} points"),
     "bonus": mark("bonus {0}: {1} % more"),
     "bonus_points": mark("bonus {0}: {1} points more"),
+    "offer": mark("offer {0}: {1} % more"),
+    "offer_points": mark("offer {0}: {1} points more"),
     "together": mark("with bonuses: {0} × {1} + {2} = {3} points"),
     "cap_payment": mark("the most one payment can earn takes {0} points off: {1} left"),
     "cap_day": mark("the most one day can earn takes {0} points off: {1} left"),

@@ -32,6 +32,7 @@ _PARTS = tuple(place for place in range(len(FIELDS)) if place not in _NUMBERS)
 _PARTS_MASK = sum(_BIT[place] for place in _PARTS)
 _UNITS_S = (86_400, 1_800, 1)  # of a date's step: mostly days
 _TYPES = [field.type for field in msgspec.structs.fields(events.Award)[FIRST_FIELD:]]
+_LATER = events.Award.__struct_defaults__[len(FIELDS) :]  # of fields that this form does not know
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder()
 
@@ -77,7 +78,9 @@ def _compared(award: events.Award, foreteller: Foreteller) -> Told:
 
 
 def fits(award: events.Award) -> bool:
-    """True when the columns carry the rules' fields exactly."""
+    """True when the columns carry the rules' fields exactly, and no field came after them."""
+    if msgspec.structs.astuple(award)[FIRST_FIELD + len(FIELDS) :] != _LATER:
+        return False
     numbers = (award.at, award.fixed, award.available_at, award.expires_at, award.visits, award.day)
     return max(map(abs, (*numbers, award.beside))) <= _STEP_MAX and all(den > 0 for *_, den in award.clipped)
 
