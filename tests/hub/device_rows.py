@@ -6,6 +6,8 @@ from pathlib import Path
 from shop import HASHED, PROGRAMME, TID, Shop, payment
 
 from vafa.app import returning
+from vafa.app.offering import Offering
+from vafa.app.offering import Wish as GiveWish
 from vafa.app.redeeming import Redeeming
 from vafa.app.redeeming import Wish as RedeemWish
 from vafa.app.settling import settle_all
@@ -87,6 +89,7 @@ def busy(shop: Shop) -> None:
     sold(shop, 2, 320062616400)
     other = bytes.fromhex(shop.members.add("09351112233", "", "test").id)
     spending(shop, other)
+    offered(shop, other)
     shop.ledger.write(lambda tx: tx.post(events.Merge(member, other, 0, "test")))
     shop.ledger.write(lambda tx: tx.post(events.Unmerge(member, other, 1, "test")))
     shop.ledger.write(lambda tx: tx.post(events.Merge(member, other, 0, "test")))
@@ -123,6 +126,46 @@ def spending(shop: Shop, member: bytes) -> None:
     lapsed = events.ClockAttested(shop.wall_ms // 1000 + 90 * 86_400, "test")
     shop.ledger.write(lambda tx: tx.post(lapsed))
     settle_all(shop.ledger)
+    shop.programmes.activate(parse(PROGRAMME), None)
+
+
+OFFERS = (
+    PROGRAMME
+    + """
+[offer.double]
+name_fa = "دو برابر"
+valid_days = 3
+extra = 100
+[offer.off]
+name_fa = "تخفیف"
+valid_days = 3
+discount = 100
+[offer.sorry]
+name_fa = "پوزش"
+valid_days = 3
+points = 5
+grant = "returned"
+"""
+)
+
+
+def offered(shop: Shop, member: bytes) -> None:
+    """Offers given, used, held and captured, withdrawn; a purchase goes back and one comes with it."""
+    shop.programmes.activate(parse(OFFERS), None)
+    counter, giving = Redeeming(shop.counter), Offering(shop.ledger, shop.programmes)
+    given = [
+        giving.give(member, GiveWish(f"o-{number}", name, None, 0, "", "", "test")).event.offer
+        for number, name in enumerate(("double", "off", "off", "off"))
+    ]
+    for offer, request in zip(given[1:3], ("o-held", "o-free"), strict=True):
+        counter.hold(RedeemWish(request, member, "", 500, None, "test", offer))
+    counter.release("o-free", "test")
+    counter.capture("o-held", None, key(320062616600), "test")
+    shop.counter.post(payment(320062616600, 400, paid_at=None), member)
+    Undo(shop.counter).undo(
+        Wish(Undoing.REFUND, key(320062616600), key(9, Scheme.REQUEST), 400, None, "test")
+    )
+    giving.withdraw(given[3], "test", "test")
     shop.programmes.activate(parse(PROGRAMME), None)
 
 
