@@ -1,11 +1,13 @@
 """Two phones of one person, several cards, a family's card: who gets what, and apart again."""
 
 import pytest
+from rich_shop import faults, with_programme
 from shop import HASHED, TID, Shop, payment
 
 from vafa.app.joined_people import JoinedPeople
-from vafa.app.profiles import Profiles
+from vafa.app.profiles import Profiles, Telling
 from vafa.app.undo import Adjustment, Undo
+from vafa.ledger import reads
 from vafa.model.errors import NotFound, Refused
 from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme
@@ -140,3 +142,49 @@ def test_forgetting_forgets_every_phone_of_the_person(shop: Shop) -> None:
             shop.members.known_id(phone)
     assert shop.members.add(TWO, "", "test").balance == 10
     assert shop.verified().bad == ()
+
+
+REFERRAL = """
+schema = 1
+[name]
+fa = "مغازه"
+[earn]
+points = 1
+per = 10
+[bonus.guest]
+kind = "referral"
+points = 2
+referrer_points = 7
+"""
+
+
+def test_who_sent_a_guest_is_thanked_as_who_they_answer_as_and_as_themselves_when_apart(shop: Shop) -> None:
+    with_programme(shop, REFERRAL)
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    people(shop).merge(ONE, TWO, "same person")
+    guests = [joined(shop, phone) for phone in (THREE, "09371112233")]
+    for guest in guests:
+        Profiles(shop.members).tell(guest, Telling(referrer=TWO), "test")
+    Profiles(shop.members).tell(guests[0], Telling(referrer=ONE), "test")  # one person: nothing new is told
+    assert buy(shop, 1, THREE) == 12
+    assert [balance(shop, each) for each in (one, two)] == [7, 0]
+    people(shop).unmerge(TWO, "they are sisters")
+    assert buy(shop, 2, "09371112233") == 12
+    assert [balance(shop, each) for each in (one, two)] == [7, 7]
+    assert faults(shop) == ()
+
+
+def test_two_phones_of_one_person_do_not_send_each_other(shop: Shop) -> None:
+    with_programme(shop, REFERRAL)
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    Profiles(shop.members).tell(two, Telling(referrer=ONE), "test")
+    people(shop).merge(TWO, ONE, "same person after all")
+    buy(shop, 1, TWO)
+    assert [balance(shop, each) for each in (one, two)] == [0, 12]
+    assert faults(shop) == ()
+
+
+def balance(shop: Shop, member: bytes) -> int:
+    row = shop.ledger.read(lambda connection: reads.holder(connection, member))
+    assert row is not None
+    return row.balance

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from club_rules import at
 from desk_bench import LOCAL_TID, DeskBench
 from shop import HASHED, PROGRAMME, Shop, payment
 
@@ -28,7 +29,7 @@ from vafa.model.payment import Source
 
 PHONE = "09121236789"
 THREADS, TRIES = 8, 6
-DAY_S = 86_400
+DAY_S, ZONE = 86_400, "Asia/Tehran"
 RULES = (
     PROGRAMME
     + """
@@ -99,7 +100,7 @@ def test_a_hold_left_by_a_crash_ends_at_the_next_start(shop: Shop) -> None:
     shop.ledger.close()
     shop.wall_ms += 3_600_000
     shop.open()
-    settle_the_past(shop.ledger)
+    settle_the_past(shop.ledger, ZONE)
     assert shop.ledger.read(lambda c: value.open_holds(c, member)) == []
 
 
@@ -138,14 +139,34 @@ def mark(shop: Shop) -> int:
 
 def test_terminals_vouch_for_the_clock_when_two_days_agree(shop: Shop) -> None:
     pay_at(shop, 1)
-    assert attest_by_terminals(shop.ledger) == 0
+    assert attest_by_terminals(shop.ledger, ZONE) == 0
     shop.wall_ms += DAY_S * 1000
     pay_at(shop, 2, off_s=-60)
     newest = shop.wall_ms // 1000 - 60
-    assert (attest_by_terminals(shop.ledger), mark(shop)) == (newest, newest)
+    assert (attest_by_terminals(shop.ledger, ZONE), mark(shop)) == (newest, newest)
     head = shop.ledger.head.seq
-    assert attest_by_terminals(shop.ledger) == newest  # once a day is enough
+    assert attest_by_terminals(shop.ledger, ZONE) == newest  # once a day is enough
     assert shop.ledger.head.seq == head
+
+
+@pytest.mark.parametrize(
+    ("clock", "later_s", "vouched"),
+    [
+        ("08:00", 12 * 3_600, False),  # morning and evening of one day
+        ("23:50", 20 * 60, False),  # two dates, and twenty minutes
+        ("20:00", 11 * 3_600, False),  # the next morning, not half a day later
+        ("20:00", 13 * 3_600, True),
+        ("08:00", 24 * 3_600, True),
+    ],
+)
+def test_two_days_are_two_dates_of_the_shop_and_half_a_day_between(
+    shop: Shop, clock: str, later_s: int, vouched: bool
+) -> None:
+    shop.wall_ms = at("1404/10/09", clock) * 1000
+    pay_at(shop, 1)
+    shop.wall_ms += later_s * 1000
+    pay_at(shop, 2)
+    assert attest_by_terminals(shop.ledger, ZONE) == (shop.wall_ms // 1000 if vouched else 0)
 
 
 @pytest.mark.parametrize("wrong", [{"off_s": -7_200}, {"source": Source.RECORDED}, {"source": Source.POLLED}])
@@ -155,7 +176,7 @@ def test_a_clock_that_disagrees_and_what_nobody_approved_now_vouch_for_nothing(
     for number in range(3):
         pay_at(shop, number, **wrong)
         shop.wall_ms += DAY_S * 1000
-    assert attest_by_terminals(shop.ledger) == 0
+    assert attest_by_terminals(shop.ledger, ZONE) == 0
 
 
 def test_a_card_s_mask_never_redeems_and_its_hash_does(tmp_path: Path) -> None:

@@ -74,6 +74,13 @@ class Members:
             raise self._not_here(phone, error) from error
         return member
 
+    def own_id(self, phone: str) -> bytes:
+        """The id that an enrolled phone has for itself, also while it answers as another one. NotFound."""
+        acting, ids = self.known_id(phone), self._tokens.member_ids(checked_phone(phone))
+        rows = self.ledger.read(lambda connection: [reads.holder(connection, each) for each in ids])
+        active = (row.id for row in rows if row is not None and row.state == MemberState.ACTIVE)
+        return next(active, acting)
+
     def _not_here(self, phone: str, error: NotFound) -> NotFound:
         """What to say of a phone that is no member here: it may be one at the merchant's other devices."""
         number = phone_e164(phone)

@@ -70,13 +70,14 @@ class Profiles:
             row = _known(tx, member)
             before = tx.find(PersonRow, (member,)) or PersonRow(member)
             known = standing.unpack(row.standing)
-            if sender and known.referrer not in (b"", sender):
+            same = people.root(tx.connection, known.referrer) == people.root(tx.connection, sender)
+            if sender and known.referrer and not same:
                 raise Refused("who sent this member was told before and stays", fix="vafa member show PHONE")
             said: dict[int, bool] = {  # bit -> whether it differs from what is known
                 ASKED["name"]: sealed is not None,
                 ASKED["birthday"]: day != known.birthday,
                 ASKED["consent"]: telling.consent != (before.consent_at is not None),
-                ASKED["referrer"]: bool(sender) and sender != known.referrer,
+                ASKED["referrer"]: bool(sender) and not known.referrer,
                 FEEDBACK: True,
             }
             fields = _bits(telling)
@@ -85,7 +86,7 @@ class Profiles:
                 return
             at = tx.at_ms // 1000
             consent_at = at if telling.consent else None
-            tx.post(events.Profile(member, fields, consent_at, sender or known.referrer, day, by, at))
+            tx.post(events.Profile(member, fields, consent_at, known.referrer or sender, day, by, at))
             if sealed is not None:
                 tx.connection.execute(_ERASING)
                 tx.connection.execute(_NAMED, (*msgspec.structs.astuple(sealed), member))
@@ -115,12 +116,15 @@ class Profiles:
         return self._ledger.read(lambda connection: _forgotten(_forgetting(connection, member)))
 
     def _sender(self, member: bytes, phone: str | None) -> bytes:
-        """The member with the referrer's phone, b'' where none is told. Refused for nobody, for oneself."""
+        """The member with the referrer's phone, b'' where none is told. Refused for nobody, for oneself.
+
+        It is the phone's own id: the one it answers as is thanked, and its own again after an unmerge.
+        """
         if not phone:
             return b""
         checked_phone(phone)
         try:
-            sender = self._members.known_id(phone)
+            sender = self._members.own_id(phone)
         except NotFound as error:
             raise Refused("who sent them is no member here", fix="vafa member add PHONE") from error
         if self._ledger.read(lambda c: people.root(c, sender) == people.root(c, member)):

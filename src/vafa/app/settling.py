@@ -37,17 +37,17 @@ class Settled(msgspec.Struct, frozen=True):
         return f"{self.holds} holds timed out, {self.points:,} points of {self.members} members lapsed"
 
 
-def settle_points(ledger: Ledger) -> str:
+def settle_points(ledger: Ledger, zone: str) -> str:
     """The job: what terminals vouch for, then what that ends. What it did in words, '' for nothing."""
-    attest_by_terminals(ledger)
+    attest_by_terminals(ledger, zone)
     settled = settle_all(ledger)
     return "" if settled == Settled() else str(settled)
 
 
-def settle_the_past(ledger: Ledger) -> None:
+def settle_the_past(ledger: Ledger, zone: str) -> None:
     """At the start: what ended while nobody ran. A disk that fails now is said again by the job."""
     try:
-        told = settle_points(ledger)
+        told = settle_points(ledger, zone)
     except LedgerError as error:
         log.warning("points not settled", reason=str(error), fix=error.fix)
         return

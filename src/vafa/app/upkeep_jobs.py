@@ -15,8 +15,8 @@ from vafa.ports.clock import Clock
 
 def start_jobs(config: Config, ledger: Ledger, clock: Clock) -> Jobs:
     """All of them, started; what was due while the daemon was down is settled first."""
-    settle_the_past(ledger)
-    path = ledger.path
+    path, zone = ledger.path, config.shop.zone
+    settle_the_past(ledger, zone)
     evaluations, offers = Evaluations(ledger), OfferRounds(ledger)
 
     def check_integrity() -> list[str]:
@@ -35,7 +35,9 @@ def start_jobs(config: Config, ledger: Ledger, clock: Clock) -> Jobs:
             checkpoint=lambda: upkeep.checkpoint(path),
             check_integrity=check_integrity,
             backup=backup,
-            settle=lambda: "; ".join(filter(None, (settle_points(ledger), evaluations.run(), offers.run()))),
+            settle=lambda: "; ".join(
+                filter(None, (settle_points(ledger, zone), evaluations.run(), offers.run()))
+            ),
         ),
         clock,
     )
