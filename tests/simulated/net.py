@@ -5,6 +5,7 @@ after others) is a list of copies that are delivered when chance says so.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 from simulated.hubs import Said, SimulatedHub
@@ -120,10 +121,13 @@ class SimulatedTransport:
         self._net, self._device, self._point = net, device, point
         self.checked_at_ms: list[int] = []
 
-    def post(self, path: str, body: bytes, *, trusts_clock: bool) -> Reply:
+    def post(
+        self, path: str, body: bytes, *, trusts_clock: bool, meanwhile: Callable[[], None] = lambda: None
+    ) -> Reply:
         assert path == SYNC_PATH
         self._point.reached("before the request")
         said = self._net.post(self._device, body)
+        meanwhile()
         self._point.reached("before the answer")
         if len(said.body) > 256 * 1024:
             raise Malformed("too long")

@@ -21,6 +21,7 @@ from vafa.keys.sign import SigningKey
 from vafa.model import events
 from vafa.model.chain import Row
 from vafa.model.errors import ProgrammeError, SyncError
+from vafa.sync import courier as courier_module
 from vafa.sync.budget import DAY_S
 from vafa.sync.courier import (
     FINAL_RETRY_S,
@@ -193,6 +194,31 @@ def test_a_backlog_goes_in_batches_without_a_pause(bench: Bench, monkeypatch: py
     assert bench.agree()
     assert len([request for request in bench.hub.requests if request.rows]) == 3
     assert bench.now - start <= GATHER_S
+
+
+def test_the_next_rows_are_packed_while_the_hub_works_on_these(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read once each, a full request's rows before the answer to the one before it."""
+    bench.courier._rows_max = 50
+    monkeypatch.setattr("vafa.sync.courier.limits.ROWS_MAX", 50)
+    bench.sell(120)
+    seen: list[Any] = []
+    read, believe = bench.journal.rows_after, courier_module.believed
+
+    def reading_rows(seq: int, at_most: int) -> Any:
+        seen.append(seq)
+        return read(seq, at_most)
+
+    def believing(*told: Any) -> Any:
+        seen.append("answered")
+        return believe(*told)
+
+    monkeypatch.setattr(bench.journal, "rows_after", reading_rows)
+    monkeypatch.setattr("vafa.sync.courier.believed", believing)
+    bench.settle()
+    assert seen == [0, 50, "answered", "answered", 100, "answered"]
+    assert bench.agree()
 
 
 MISHAPS = [

@@ -1,6 +1,7 @@
 """The transport over real TLS on loopback: what it trusts, what it refuses, what a request costs."""
 
 import datetime
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +28,8 @@ class Stage:
         self.authority = Authority(directory)
         self._closing: list[Served | HttpTransport] = []
 
-    def served(self, certificate: Path | None = None) -> Served:
-        server = Served(Echo(b""), certificate or self.authority.server())
+    def served(self, certificate: Path | None = None, hub: Hub | None = None) -> Served:
+        server = Served(hub or Echo(b""), certificate or self.authority.server())
         self._closing.append(server)
         return server
 
@@ -57,6 +58,26 @@ def test_an_answer_comes_over_a_connection_that_is_kept(stage: Stage) -> None:
     assert (first.body, second.body) == (b"/v1/sync one", b"/v1/sync two")
     assert (first.new_connection, second.new_connection) == (True, False)
     assert server.connections == 1
+
+
+class Patient(Hub):
+    """Answers when it was told to."""
+
+    may_answer = threading.Event()
+
+    def handle(self, path: str, body: bytes, *_: object) -> bytes:
+        return body if self.may_answer.wait(20.0) else b"nobody told me"
+
+
+def test_while_the_hub_works_on_a_whole_request_something_else_is_done(stage: Stage) -> None:
+    """The answer needs both the whole body and what is done meanwhile."""
+    hub = Patient(b"")
+    transport = stage.transport(stage.served(hub=hub))
+    body = bytes(range(256)) * 40
+    reply = transport.post("/v1/sync", body, trusts_clock=True, meanwhile=hub.may_answer.set)
+    assert reply.body == body
+    small = transport.post("/v1/sync", b"next", trusts_clock=True)
+    assert (small.body, small.new_connection) == (b"next", False)
 
 
 def test_what_a_request_costs_on_the_link_is_the_kernel_s_count(stage: Stage) -> None:

@@ -17,7 +17,7 @@ Value = int | str | bytes | None
 Key = tuple[Value, ...]
 
 
-class BookRow(msgspec.Struct, frozen=True, array_like=True):
+class BookRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What all rows share: being written to a table and hashed by position."""
 
 
@@ -338,6 +338,8 @@ class Carry:
 
     def replaced(self, programme: bytes, fraction: tuple[int, int]) -> bytes:
         """The packed carry with one version's fraction set, in a canonical order."""
+        if not self._parts or (len(self._parts) == 1 and programme in self._parts):
+            return _encoder.encode([(programme, *fraction)] if fraction[0] else [])
         parts = self._parts | {programme: fraction}
         kept = [(key, num, den) for key, (num, den) in parts.items() if num]
         if len(kept) > 1:

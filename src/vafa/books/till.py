@@ -10,7 +10,7 @@ ACCOUNTS = ("member", "issued", "redeemed", "expired", "clawed", "transit", "flo
 _ACCOUNTS = frozenset(ACCOUNTS)
 
 
-class TillSums(msgspec.Struct, frozen=True, array_like=True):
+class TillSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Totals of one till after an event; rides in the event's journal row. New accounts are appended.
 
     member     points lying with members and on waiting cards; the others say where they came from or went

@@ -12,7 +12,7 @@ NO_HASH = bytes(32)
 _encoder = msgspec.msgpack.Encoder()
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One journal row. `at` is the device's clock in UTC milliseconds: shown, never used for order.
 
     till    the till's account totals after the event (books.TillSums, MessagePack)

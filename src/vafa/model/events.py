@@ -118,7 +118,7 @@ class OfferEnd(IntEnum):
     UNEARNED = 3  # the sale it was given for went back
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the kinds have in common: nothing but the way they are written."""
 
 

@@ -24,7 +24,7 @@ class Scheme(IntEnum):
     REQUEST = 5  # not a payment's: the id a program or person gave a void, refund or adjustment
 
 
-class PaymentKey(Struct, frozen=True, array_like=True, order=True):
+class PaymentKey(Struct, frozen=True, array_like=True, order=True, gc=False):
     """(scheme, terminal id, reference, reuse). `reuse` counts equal ZVT keys more than 300 days apart."""
 
     scheme: Scheme

@@ -30,7 +30,7 @@ from vafa.sync.budget import Budget
 from vafa.sync.downward import Inbox
 from vafa.sync.kept import Store, Sync, Trouble
 from vafa.sync.links import LinkNow
-from vafa.sync.parcel import Journal, believed, mark_at, packed_rows, placed
+from vafa.sync.parcel import Journal, Packer, Wanted, believed, mark_at, placed
 from vafa.sync.refused import Later, meant
 from vafa.sync.transport import Reply, Transport, Unreached
 from vafa.wire import limits, signing
@@ -92,7 +92,7 @@ class Courier:
         self._who, self._key = who, key
         self._journal, self._store, self._transport, self._inbox = journal, store, transport, inbox
         self._world = world
-        self._rows_max = limits.ROWS_MAX
+        self._packer, self._rows_max = Packer(journal), limits.ROWS_MAX
         self._budget = Budget(world.metered_bytes_a_day, world.boot, now, store.kept.budget)
         self._asked = False
         self._sent_rows = 0
@@ -180,7 +180,8 @@ class Courier:
         try:
             request, body, envelope = self._request(sent_ms)
             spent = msgspec.structs.replace(spent, up=len(body), rows=self._sent_rows)
-            reply = self._transport.post(SYNC_PATH, body, trusts_clock=self._trusts_clock(sent_ms))
+            trusts_clock, meanwhile = self._trusts_clock(sent_ms), self._packing_ahead(request)
+            reply = self._transport.post(SYNC_PATH, body, trusts_clock=trusts_clock, meanwhile=meanwhile)
             spent = _costed(spent, reply, world.wall_ms() - sent_ms)
             content = believed(reply, envelope, body, self._who.hub_key)
             if not reply.dates_checked:
@@ -195,12 +196,12 @@ class Courier:
     def _request(self, at_ms: int) -> tuple[SyncRequest, bytes, Envelope]:
         """Rows after the mark, as many as fit."""
         kept, newest = self._store.kept, self._journal.newest()
-        rows, payload = packed_rows(self._journal, kept.received.seq, self._rows_max, whole=kept.whole)
-        self._sent_rows = len(rows)
+        parcel = self._packer.packed(Wanted(kept.received.seq, self._rows_max, kept.whole))
+        self._sent_rows = parcel.count
         request = SyncRequest(
-            rows=payload,
-            before=mark_at(self._journal, kept.received.seq if rows else newest),
-            head=rows[-1].hash if rows else b"",
+            rows=parcel.payload,
+            before=mark_at(self._journal, kept.received.seq if parcel.count else newest),
+            head=parcel.head,
             newest=newest,
             have=kept.have,
             facts=self._new_facts(),
@@ -209,6 +210,17 @@ class Courier:
         envelope = signing.envelope(self._who.merchant, self._who.device, self._world.nonce(), at_ms, request)
         body = signing.signed(envelope, self._key.sign(signing.request_input(SYNC_PATH, envelope)))
         return request, body, envelope
+
+    def _packing_ahead(self, request: SyncRequest) -> Callable[[], None]:
+        """What is worth doing while the hub works: the rows after these, where they fill a request."""
+        following = request.before.seq + self._sent_rows
+        at_most = min(limits.ROWS_MAX, self._rows_max * 2)  # as it is once this one has gone well
+
+        def ahead() -> None:
+            if self._sent_rows and request.newest - following >= at_most:
+                self._packer.ahead(Wanted(following, at_most, self._store.kept.whole))
+
+        return ahead
 
     def _new_facts(self) -> Facts | None:
         """What the fleet page shows of us, where it changed since the hub took it."""

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from vafa.keys.sign import SignatureWrong, is_signed
 from vafa.model.chain import Row
-from vafa.model.errors import Malformed, SyncError
+from vafa.model.errors import Malformed, SyncError, VafaError
 from vafa.sync.refused import Later
 from vafa.sync.regain import Ends
 from vafa.sync.transport import Reply
@@ -36,19 +38,62 @@ class Journal(Ends, Protocol):
         ...
 
 
-def packed_rows(journal: Journal, after: int, at_most: int, *, whole: bool) -> tuple[Sequence[Row], bytes]:
-    """As many rows as fit into one request, packed; none and b'' where there are none."""
-    rows = journal.rows_after(after, at_most)
+class Wanted(msgspec.Struct, frozen=True):
+    """Which rows a request is to carry: those after a row, at most so many, whole or not."""
+
+    after: int
+    at_most: int
+    whole: bool = False
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """Rows as they travel: how many, the chain hash after the last. Nothing where there were none."""
+
+    count: int = 0
+    head: bytes = b""
+    payload: bytes = b""
+
+
+class Packer:
+    """Packs requests' rows, the next one's ahead while the hub works on this one's.
+
+    Packing takes about half as long as the hub does: a backlog drains faster by that. Rows never change, so
+    what was packed ahead is good whenever it is what is wanted next, and nothing is lost when it is not.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._ahead: tuple[Wanted, Parcel] | None = None
+
+    def packed(self, wanted: Wanted) -> Parcel:
+        """As many of the rows as fit into one request. SyncError where not even one does."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == wanted:
+            return ahead[1]
+        return _packed(self._journal, wanted)
+
+    def ahead(self, wanted: Wanted) -> None:
+        """Pack what will be wanted next, where that is a full request."""
+        try:
+            parcel = _packed(self._journal, wanted)
+        except VafaError:
+            return  # said in its turn, when it is really wanted
+        if parcel.count == wanted.at_most:
+            self._ahead = wanted, parcel
+
+
+def _packed(journal: Journal, wanted: Wanted) -> Parcel:
+    rows = journal.rows_after(wanted.after, wanted.at_most)
     while rows:
-        payload = pack(rows, whole=whole)
+        payload = pack(rows, whole=wanted.whole)
         if len(payload) <= limits.REQUEST_BYTES_MAX - _ENVELOPE_BYTES:
-            return rows, payload
+            return Parcel(len(rows), rows[-1].hash, payload)
         if len(rows) == 1:
             raise SyncError(
                 f"journal row {rows[0].seq} is too large to be sent", fix="report this", code="SYN-008"
             )
         rows = rows[: len(rows) // 2]
-    return (), b""
+    return Parcel()
 
 
 def mark_at(journal: Journal, seq: int) -> Mark:

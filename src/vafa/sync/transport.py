@@ -9,7 +9,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -60,11 +60,20 @@ class Unreached(SyncError):
         self.link_bytes = link_bytes
 
 
+def _nothing() -> None:
+    """There is nothing to do while the hub works."""
+
+
 class Transport(Protocol):
     """What the courier sends by: this module's, or a simulation's."""
 
-    def post(self, path: str, body: bytes, *, trusts_clock: bool) -> Reply:
-        """The hub's answer, at most ANSWER_BYTES_MAX. Unreached, or another SyncError, when none comes."""
+    def post(
+        self, path: str, body: bytes, *, trusts_clock: bool, meanwhile: Callable[[], None] = _nothing
+    ) -> Reply:
+        """The hub's answer, at most ANSWER_BYTES_MAX. Unreached, or another SyncError, when none comes.
+
+        meanwhile  called once between the request and its answer, if it gets so far
+        """
         ...
 
     def check_dates(self, at_ms: int) -> None:
@@ -93,11 +102,19 @@ class HttpTransport:
         if not self._url.startswith("https://"):
             raise SyncError(f"{url} is no https address", fix="vafa enrol CODE --hub https://NAME")
 
-    def post(self, path: str, body: bytes, *, trusts_clock: bool) -> Reply:
+    def post(
+        self, path: str, body: bytes, *, trusts_clock: bool, meanwhile: Callable[[], None] = _nothing
+    ) -> Reply:
         """One request and its answer."""
         httpx = lean_httpx()
         client = self._client_for((trusts_clock, self._bind_to()))
-        request = httpx.Request("POST", self._url + path, content=body)
+
+        def content() -> Iterator[bytes]:
+            yield body
+            meanwhile()  # asked for more: all of it has left, by its length the hub knows that it is whole
+
+        length = {"Content-Length": str(len(body))}
+        request = httpx.Request("POST", self._url + path, headers=length, content=content())
         line_before = self._line
         try:
             response = client.send(request, stream=True)

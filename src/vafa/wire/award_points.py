@@ -26,7 +26,7 @@ _encoder = msgspec.msgpack.Encoder()
 _OF_RATE, _OWN = 0, 1  # a told carry is so many parts of the rate's denominator, or has its own
 
 
-class Bare(msgspec.Struct, frozen=True):
+class Bare(msgspec.Struct, frozen=True, gc=False):
     """An award without its points."""
 
     paid: events.Paid

@@ -37,7 +37,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder()
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """What of one award's rules is told: which fields, the numbers' steps, the other fields as MessagePack.
 
     extra  the part of the contribution that no rate explains: fixed points, less what caps took

@@ -30,7 +30,7 @@ _TILL_BYTES_MAX = 256
 _RECENTLY_MS = 1_767_225_600_000  # 2026-01-01: a first row's time is told from there
 
 
-class WireRow(msgspec.Struct, frozen=True):
+class WireRow(msgspec.Struct, frozen=True, gc=False):
     """A journal row as it travels: `till` and `state` are None unless the rows are whole."""
 
     epoch: int
