@@ -21,7 +21,6 @@ from vafa.keys.sign import SigningKey
 from vafa.model import events
 from vafa.model.chain import Row
 from vafa.model.errors import ProgrammeError, SyncError
-from vafa.sync import courier as courier_module
 from vafa.sync.budget import DAY_S
 from vafa.sync.courier import (
     FINAL_RETRY_S,
@@ -42,7 +41,7 @@ from vafa.sync.kept import (
     remote_members_of,
 )
 from vafa.sync.links import LinkNow
-from vafa.sync.parcel import mark_at, placed
+from vafa.sync.parcel import believed, mark_at, placed
 from vafa.sync.transport import HttpTransport
 from vafa.wire import signing
 from vafa.wire.messages import (
@@ -204,7 +203,7 @@ def test_the_next_rows_are_packed_while_the_hub_works_on_these(
     monkeypatch.setattr("vafa.sync.courier.limits.ROWS_MAX", 50)
     bench.sell(120)
     seen: list[Any] = []
-    read, believe = bench.journal.rows_after, courier_module.believed
+    read, believe = bench.journal.rows_after, believed
 
     def reading_rows(seq: int, at_most: int) -> Any:
         seen.append(seq)

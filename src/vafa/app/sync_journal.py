@@ -1,4 +1,9 @@
-"""The journal as the courier reads it: read-only, in short reads that hold up no checkpoint."""
+"""The journal as the courier reads it: read-only, in short reads that hold up no checkpoint.
+
+While a read is open the ledger's log cannot begin anew; grown beyond its size it would be checkpointed with
+every sale, three flushes instead of one. This process gives way to everybody, so a long read could be left
+standing for seconds: a request's rows are read in slices, each a read of its own.
+"""
 
 import sqlite3
 from collections.abc import Sequence
@@ -15,6 +20,7 @@ _ROW = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal"
 _BODIES_BYTES_MAX = (
     1_000_000  # of one reading: a request's rows pack to less than its limit, memory stays flat
 )
+_SLICE_ROWS = 100
 
 
 class LedgerJournal:
@@ -38,12 +44,18 @@ class LedgerJournal:
         """Consecutive rows, oldest first, of no more than a megabyte of bodies (but always one)."""
         rows: list[Row] = []
         size = 0
-        for columns in self._all(f"{_ROW} WHERE seq > ? ORDER BY seq LIMIT ?", seq, at_most):
-            row = Row(*columns)
-            size += len(row.body)
-            if rows and size > _BODIES_BYTES_MAX:
+        while len(rows) < at_most:
+            after = rows[-1].seq if rows else seq
+            wanted = min(_SLICE_ROWS, at_most - len(rows))
+            found = self._all(f"{_ROW} WHERE seq > ? ORDER BY seq LIMIT ?", after, wanted)
+            for columns in found:
+                row = Row(*columns)
+                size += len(row.body)
+                if rows and size > _BODIES_BYTES_MAX:
+                    return rows
+                rows.append(row)
+            if len(found) < wanted:
                 break
-            rows.append(row)
         return rows
 
     def epoch_begins(self, after_epoch: int) -> int | None:

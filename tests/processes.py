@@ -1,0 +1,74 @@
+"""What processes use and where they may run, as /proc tells it: the machine's clock is none to be trusted."""
+
+import os
+from pathlib import Path
+
+TICKS_A_S = os.sysconf("SC_CLK_TCK")
+
+
+def family(process: int) -> list[int]:
+    """A process and all it has begun that still run."""
+    found = [process]
+    for thread in threads(process):
+        try:
+            children = (thread / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            found += family(int(child))
+    return found
+
+
+def threads(process: int) -> list[Path]:
+    """Its threads' folders; none when it is gone."""
+    try:
+        return list(Path(f"/proc/{process}/task").iterdir())
+    except OSError:
+        return []
+
+
+def cpu_s(process: int) -> float:
+    """CPU seconds of a process so far, with those of its children that ended and were collected."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / TICKS_A_S
+
+
+def family_cpu_s(process: int) -> float:
+    """Of a process and all it has begun."""
+    return sum(map(cpu_s, family(process)))
+
+
+def resident_kb(process: int) -> int:
+    """What a process has in memory; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
+
+
+def waited_s(process: int) -> float:
+    """How long its threads were ready and had no core, so far."""
+    total = 0
+    for thread in threads(process):
+        try:
+            total += int((thread / "schedstat").read_text().split()[1])
+        except OSError:
+            continue
+    return total / 1e9
+
+
+def keep_to(core: int, process: int) -> None:
+    """A process and all it has begun, on one core from now on; AssertionError when the kernel thinks not."""
+    for each in family(process):
+        for thread in threads(each):
+            os.sched_setaffinity(int(thread.name), {core})
+            assert os.sched_getaffinity(int(thread.name)) == {core}
+
+
+def postmaster(state: Path) -> int:
+    """The embedded PostgreSQL's first process: no child of the hub's."""
+    return int((state / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
