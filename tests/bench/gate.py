@@ -19,13 +19,10 @@ def main(hub_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sys.stdout.write(f"{server.getsockname()[1]}\n")
         sys.stdout.flush()
-        is_open, device, hub = True, None, None
+        is_open = True
+        pair: tuple[socket.socket, socket.socket] | None = None  # device, hub
         while True:
-            waited: list[TextIO | socket.socket] = (
-                [sys.stdin, server] if device is None else [sys.stdin, device]
-            )
-            if is_open and hub is not None:
-                waited.append(hub)
+            waited: list[TextIO | socket.socket] = [sys.stdin, *(pair[: 1 + is_open] if pair else [server])]
             ready, _, _ = select.select(waited, [], [])
             if sys.stdin in ready:
                 said = os.read(sys.stdin.fileno(), 64)
@@ -33,24 +30,22 @@ def main(hub_port: int) -> None:
                     break
                 is_open = said.strip().splitlines()[-1] == b"open"
             if server in ready:
-                device, _ = server.accept()
-                hub = socket.create_connection(("127.0.0.1", hub_port))
-                for line in (device, hub):
+                pair = server.accept()[0], socket.create_connection(("127.0.0.1", hub_port))
+                for line in pair:
                     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for source, target in ((device, hub), (hub, device)):
-                if (
-                    source in ready
-                    and source is not None
-                    and target is not None
-                    and not passed(source, target)
-                ):
-                    for line in (source, target):
-                        line.close()
-                    device, hub = None, None
-                    break
-        for open_line in (device, hub):
-            if open_line is not None:
-                open_line.close()
+            elif pair and not all(
+                passed(source, target) for source, target in (pair, pair[::-1]) if source in ready
+            ):
+                close(pair)
+                pair = None
+        if pair:
+            close(pair)
+
+
+def close(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Either end is gone: the other goes too."""
+    for line in pair:
+        line.close()
 
 
 def passed(source: socket.socket, target: socket.socket) -> bool:

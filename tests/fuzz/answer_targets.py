@@ -1,6 +1,6 @@
 """What a device hears of a hub, or of what stands between: answers to syncs and to an enrolment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 import msgspec
@@ -54,7 +54,9 @@ class _Wire:
     def __init__(self) -> None:
         self.data, self.how, self.status = b"", 0, 200
 
-    def post(self, path: str, body: bytes, *, trusts_clock: bool) -> Reply:
+    def post(
+        self, path: str, body: bytes, *, trusts_clock: bool, meanwhile: Callable[[], None] = lambda: None
+    ) -> Reply:
         """0: the input itself. 1: unsigned. 2: signed by a stranger. 3: by the hub, for this request."""
         said = self.data
         if self.how:

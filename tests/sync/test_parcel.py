@@ -7,6 +7,7 @@ import pytest
 from vafa.model.chain import Row
 from vafa.model.errors import LedgerError
 from vafa.sync.parcel import Packer, Wanted
+from vafa.wire.messages import Mark
 
 
 class Journal:
@@ -34,6 +35,12 @@ class Journal:
 
     def epoch_begins(self, after_epoch: int) -> int | None:
         return None
+
+    def counted(self) -> list[Mark]:
+        return []
+
+    def follows(self, first: bytes, seq: int) -> list[bytes]:
+        return []
 
 
 def test_what_was_packed_ahead_is_taken_once_and_is_what_packing_gives() -> None:

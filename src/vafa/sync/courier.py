@@ -205,7 +205,7 @@ class Courier:
             newest=newest,
             have=kept.have,
             facts=self._new_facts(),
-            counted=regain.asked_for(self._journal, kept, has_rows=bool(rows)),
+            counted=regain.asked_for(self._journal, kept, has_rows=parcel.count > 0),
         )
         envelope = signing.envelope(self._who.merchant, self._who.device, self._world.nonce(), at_ms, request)
         body = signing.signed(envelope, self._key.sign(signing.request_input(SYNC_PATH, envelope)))
