@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from vafa.club.programme import PER_MAX, POINTS_MAX, Programme, document, parse
 from vafa.club.sense import WorstCase, worst_case
+from vafa.club.sense_offers import OfferCost
 from vafa.model.errors import ProgrammeError
 from vafa.model.money import AMOUNT_MAX
 
@@ -227,6 +228,33 @@ def test_a_document_with_entries_keeps_its_hash_in_any_spelling() -> None:
         ('[reward.x]\nkind = "free-item"\nname_fa = "غ"\npoints = 5\nrial = 3', "reward.x.rial",
          "means nothing for kind free-item"),
         ('[offer.x]\nname_fa = "غ"\nvalid_days = 5', "offer.x", "brings nothing"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npoints = 1\ndiscount = 1', "offer.x", "write two offers"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npercent_off = 1\ndiscount = 1', "offer.x", "not both"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npoints = 1\nmax_discount = 1', "offer.x.max_discount",
+         "without percent_off"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\ndiscount = 9\nat_least = 9', "offer.x.at_least",
+         "the purchase costs nothing"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npoints = 1\ngrant = "visit"', "offer.x.visit",
+         "is missing for grant"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npoints = 1\nevery_rial = 5', "offer.x.every_rial",
+         'only for "spend"'),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npoints = 1\nrepeat = true', "offer.x.repeat",
+         'means nothing for grant = "by-hand"'),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 2\npoints = 1\ngrant = "birthday"\ndays_before = 3',
+         "offer.x.valid_days", "ends before the birthday"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npoints = 1\ngrant = "tier-up"', "offer.x.grant",
+         "nobody goes up a tier"),
+        ('[offer.x]\nname_fa = "غ"\nvalid_days = 5\npoints = 1\nsegment = "all"', "offer.x.segment",
+         "names no segment"),
+        ('[segment.x]\nname_fa = "غ"', "segment.x", "says nothing of who is in it"),
+        ('[segment.x]\nname_fa = "غ"\ntier = "gold"', "segment.x.tier", "names no tier"),
+        ('[segment.x]\nname_fa = "غ"\nvisits_at_least = 5\nvisits_below = 5', "segment.x.visits_below",
+         "must lie above"),
+        ('[segment.x]\nname_fa = "غ"\naway_days = 30\nseen_days = 5', "segment.x.seen_days", "nobody bought"),
+        ('[segment.x]\nname_fa = "غ"\njoined_from = "1405/13/01"', "segment.x.joined_from",
+         "there is no day"),
+        ('[segment.x]\nname_fa = "غ"\njoined_from = "1405/02/01"\njoined_until = "1405/01/01"',
+         "segment.x.joined_until", "lies before"),
         ("tip_counts = 1", "earn.tip_counts", "write true or false"),
     ],
 )  # fmt: skip
@@ -254,4 +282,14 @@ def test_rates_and_percentages_that_no_exact_fraction_holds_are_refused() -> Non
 
 def test_the_worst_case_counts_a_day_s_cap_on_each_device() -> None:
     programme = parse((EXAMPLES / "cafe.toml").read_text(encoding="utf-8"))
-    assert worst_case(programme, 3) == WorstCase(3, 200, 900, None)
+    offers = (OfferCost("sorry", 0, 300_000, "returned"), OfferCost("thanks", 50, 0, "visit"))
+    assert worst_case(programme, 3) == WorstCase(3, 200, 900, None, offers)
+
+
+def test_an_offer_that_nothing_bounds_says_so() -> None:
+    text = '[offer.a]\nname_fa = "غ"\nvalid_days = 5\nextra = 5\n[offer.b]\nname_fa = "غ"\nvalid_days = 5\n'
+    programme = parse(CAFE + text + "percent_off = 5\n")
+    assert worst_case(programme, 1).offers == (
+        OfferCost("a", None, 0, "by-hand"),
+        OfferCost("b", 0, None, "by-hand"),
+    )
