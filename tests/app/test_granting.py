@@ -186,10 +186,14 @@ def test_many_birthdays_on_one_day_are_given_in_slices(shop: Shop) -> None:
     assert OfferRounds(shop.ledger).run() == "45 offers given by rule"
 
 
-def test_a_late_sale_gives_nothing_whose_time_is_over(shop: Shop) -> None:
+def test_a_sale_heard_weeks_late_gives_what_the_next_one_heard_late_used_and_tells_nobody(shop: Shop) -> None:
     till = Till(shop, START + offer("hello", 'grant = "first-purchase"'))
-    till.buys(paid_at=shop.wall_ms // 1000 - 20 * 86_400)
-    assert till.states() == {}
+    then = shop.wall_ms // 1000 + 60
+    till.passes(20)
+    first = till.buys(paid_at=then)
+    assert first.offers == ()
+    assert till.states() == {"first-purchase 0": "over"}
+    assert till.buys(paid_at=then + 86_400).points == 105
 
 
 WRONG: dict[str, dict[str, Any]] = {

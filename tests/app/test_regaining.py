@@ -10,6 +10,8 @@ import pytest
 from hub.device_rows import busy, copied, journal, sold
 from shop import Shop, payment
 
+from vafa.app.offering import Offering
+from vafa.app.offering import Wish as Give
 from vafa.app.profiles import Profiles
 from vafa.app.recheck import Recheck
 from vafa.app.redeeming import Redeeming
@@ -202,3 +204,83 @@ def test_whoever_was_forgotten_on_the_lost_branch_is_forgotten_again(two: Two) -
     assert two.new.ledger.read(lambda c: c.execute(count).fetchone()) == (0,)
     assert two.new.members.find(PHONE) == []
     assert faults(two.new) == []
+
+
+OFFERS = """
+schema = 1
+[name]
+fa = "کافه نگین"
+[earn]
+points = 1
+per = 10
+[offer.double]
+name_fa = "دو برابر"
+valid_days = 3
+extra = 100
+[offer.off]
+name_fa = "تخفیف"
+valid_days = 3
+discount = 100
+[offer.hello]
+name_fa = "خوش آمدید"
+valid_days = 3
+grant = "first-purchase"
+points = 7
+"""
+
+
+def offered(two: Two, *names: str) -> list[bytes]:
+    """The member holds these, in both branches."""
+    two.old.programmes.activate(parse(OFFERS), None)
+    giving = Offering(two.old.ledger, two.old.programmes)
+    wishes = [Give(f"g-{number}", name, None, 0, "", "", "test") for number, name in enumerate(names)]
+    given = [giving.give(two.member, wish).event.offer for wish in wishes]
+    two.restore()
+    two.new.programmes.activate(parse(OFFERS), None)  # opening the shop took its own rules again
+    return given
+
+
+def off(shop: Shop, member: bytes, offer: bytes, request: str) -> None:
+    counter = Redeeming(shop.counter)
+    counter.hold(RedeemWish(request, member, "", 1_000, None, "test", offer))
+    counter.capture(request, None, None, "test")
+
+
+def test_an_offer_that_a_purchase_of_each_branch_used_is_used_once(two: Two) -> None:
+    offered(two, "double")
+    two.old.counter.post(payment(1, 1_000, paid_at=None), two.member)
+    two.new.counter.post(payment(2, 1_000, paid_at=None), two.member)
+    assert (members(two.old)[two.member][0], members(two.new)[two.member][0]) == (200, 200)
+    branch = two.heal()
+    assert faults(two.new) == []
+    assert branch.left_out == 0
+    assert members(two.new)[two.member][0] == 307  # 200, and 100 with the seven of the first purchase
+
+
+def test_money_off_that_both_branches_gave_for_one_offer_is_left_out_and_counted(two: Two) -> None:
+    (offer,) = offered(two, "off")
+    off(two.old, two.member, offer, "old")
+    off(two.new, two.member, offer, "new")
+    branch = two.heal()
+    assert faults(two.new) == []
+    assert branch.left_out == 1
+
+
+def test_offers_given_used_and_withdrawn_on_the_lost_branch_are_so_again(two: Two) -> None:
+    offered(two)
+    giving = Offering(two.old.ledger, two.old.programmes)
+    names = ("double", "off", "off", "double")
+    given = [
+        giving.give(two.member, Give(f"o-{number}", name, None, 0, "", "", "test")).event.offer
+        for number, name in enumerate(names)
+    ]
+    two.old.counter.post(payment(1, 1_000, paid_at=None), two.member)
+    off(two.old, two.member, given[1], "old")
+    giving.withdraw(given[2], "a mistake", "test")
+    branch = two.heal()
+    assert (faults(two.new), branch.left_out) == ([], 0)
+    assert members(two.new) == members(two.old)
+    sql = "SELECT offer, spent_seq <> 0 FROM offer ORDER BY offer"
+    rows = [shop.ledger.read(lambda c: c.execute(sql).fetchall()) for shop in (two.new, two.old)]
+    assert rows[0] == rows[1]
+    assert dict(rows[0])[given[3]] == 0

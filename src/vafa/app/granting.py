@@ -85,7 +85,8 @@ def regular(connection: sqlite3.Connection, row: MemberRow) -> Regular:
 def _given(
     tx: Transaction, programme: Programme, member: bytes, due: Iterable[Due], at: int, cause: int
 ) -> Iterator[events.Offer]:
-    """The offers that are due and can be given: once each, while they last."""
+    """The offers that are due and can be given, once each; also where it is heard of when they are over: what
+    was sold in between may have used one."""
     for each in due:
         row = tx.find(MemberRow, (member,))
         if row is None or row.state != MemberState.ACTIVE or row.offers >= OPEN_MAX:
@@ -100,15 +101,13 @@ def _given(
 
 
 def _may_have(tx: Transaction, programme: Programme, row: MemberRow, due: Due) -> bool:
-    template, now = due.template, tx.at_ms // 1000
-    if due.until <= now:  # a sale heard weeks later: what it would give is over
-        return False
+    template = due.template
     if template.grant in ONE_OPEN and row.offers and _has_open(tx.connection, row, template.id):
         return False
     if not template.segment:
         return True
     segment = segment_of(programme, template.segment)
-    return segment is not None and is_in(programme, segment, regular(tx.connection, row), now)
+    return segment is not None and is_in(programme, segment, regular(tx.connection, row), tx.at_ms // 1000)
 
 
 def _has_open(connection: sqlite3.Connection, row: MemberRow, name: str) -> bool:

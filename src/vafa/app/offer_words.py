@@ -126,9 +126,12 @@ def _told(connection: sqlite3.Connection, name: bytes, how: Literal["used", "ope
 def _given_after(
     connection: sqlite3.Connection, entry: reads.Entry, following: tuple[Kind, ...]
 ) -> Iterator[Told]:
-    """The offers that a row brought with it, as the paper tells them."""
+    """The offers that a row brought with it, as the paper tells them; not what a sale heard late gave and is
+    over."""
     for each in _rows_given_after(connection, entry, following):
         assert isinstance(each.event, events.Offer)
+        if each.event.until is not None and each.event.until <= entry.row.at // 1000:
+            continue
         what = open_offers.brings(each.event)
         yield Told("open", what.fa, what.en, each.event.until)
 
