@@ -95,7 +95,6 @@ class There:
         self.quiet(name)
         before = sum(self.carried(name))
         self.device.pay(ref)
-        self.device.vafa("sync", "now")  # one that was ended from outside is begun again after a while
         self.all_sent()
         self.quiet(name)
         return sum(self.carried(name)) - before

@@ -1,6 +1,7 @@
 """The keeper with real sync processes, a hub behind real TLS, and a real ledger."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -138,17 +139,46 @@ def test_the_process_ends_when_nothing_is_sold_and_begins_again_with_the_next_sa
         device.close()
 
 
-def test_a_process_that_is_killed_is_begun_again_and_nothing_is_lost(
-    device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vafa.app.sync_keeper.CRASHED_RETRY_S", 0.05)
+def test_a_process_that_is_killed_is_begun_again_at_once_and_nothing_is_lost(device: Device) -> None:
+    """Its first pause would be longer than this test waits."""
     until(device.synced)
     process = device.keeper.process_id
     assert process is not None
     os.kill(process, 9)
     device.sell(1)
     until(device.synced)
-    until(lambda: device.keeper.fault is None)
+    assert device.keeper.fault is None
+    assert device.keeper.process_id != process
+
+
+def test_a_process_that_dies_again_and_again_is_begun_again_after_a_pause(device: Device) -> None:
+    until(device.synced)
+    for number in (1, 2):
+        process = device.keeper.process_id
+        assert process is not None
+        os.kill(process, 9)
+        device.sell(number)
+        until(lambda: device.synced() or device.keeper.fault is not None)
+    assert device.keeper.fault is not None
+    assert device.keeper.next_at > time.monotonic() + 10
+    assert not device.synced()
+    assert device.keeper.sync_now(WITHIN_S), "a person need not wait"
+    until(device.synced)
+
+
+def test_who_asked_while_the_process_was_killed_is_answered_by_the_next_one(
+    device: Device,
+) -> None:
+    until(device.synced)
+    process = device.keeper.process_id
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)  # it will not hear
+    asked = threading.Thread(target=lambda: answers.append(device.keeper.sync_now(WITHIN_S)))
+    answers: list[bool] = []
+    asked.start()
+    os.kill(process, 9)
+    asked.join()
+    assert answers == [True]
     assert device.keeper.process_id != process
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from linked import SIM, WIFI, There, dropping, filters_needed, linked
+from linked import HUB, SIM, WIFI, There, dropping, filters_needed, linked
 
 
 @pytest.fixture
@@ -28,6 +28,21 @@ def test_the_link_that_carries_us_is_shown_and_a_lost_carrier_is_gone_around_tho
     assert f"dev {WIFI}" in there.near.ip("route", "show", "default")
     assert there.links(there.status())[WIFI] == "no carrier"
     assert there.sent_by(SIM) - before > 500  # TLS and the rows
+
+
+def test_a_device_enrols_by_its_other_link_where_the_first_lost_its_carrier_though_its_route_stays(
+    tmp_path: Path,
+) -> None:
+    with linked(tmp_path) as there, there.device.running():
+        there.world.ip("link", "set", "far-wifi", "down")
+        there.until(lambda _: "NO-CARRIER" in there.near.ip("link", "show", WIFI))
+        assert f"dev {WIFI}" in there.near.ip("route", "get", HUB), "the kernel would send into nothing"
+        before = there.sent_by(SIM)
+        there.enrol()
+        assert there.sent_by(SIM) - before > 1_000  # TLS and the keys
+        there.device.pay("1")
+        there.all_sent()
+        assert there.at_hub() == there.at_device()
 
 
 def test_without_any_link_sales_go_on_and_wait_and_are_sent_when_one_comes_up(there: There) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 FIRST_S = 2.0  # after READY: the start has better to do
 CRASHED_RETRY_S, CRASHED_RETRY_MAX_S = 30.0, 900.0
+AT_ONCE_EVERY_S = 300.0  # how often a process that was ended from outside is begun anew at once
 END_WITHIN_S = 3.0
 NEVER = float("inf")
 
@@ -84,6 +85,8 @@ class Keeper:
         self._rows_at = self._next_at
         self._told_head = 0
         self._crashes = 0
+        self._has_worked = False  # the process that runs
+        self._at_once_again_at = 0.0
         self._fault: Trouble | None = None
         self._synced = threading.Condition()
         self._asked = self._answered = 0  # numbers of wakes
@@ -174,7 +177,7 @@ class Keeper:
         # -P: nothing that lies in the working directory is ever imported.
         command = [sys.executable, "-P", "-m", self._module]
         self._told_head = self._head()
-        self._received = b""
+        self._received, self._has_worked = b"", False
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError as error:
@@ -243,7 +246,7 @@ class Keeper:
             return
         match told:
             case Synced():
-                self._crashes, self._fault = 0, None
+                self._crashes, self._fault, self._has_worked = 0, None, True
                 self._next_at = self._clock.monotonic() + told.next_s
                 if told.peer:
                     self._reached(told.peer)
@@ -277,14 +280,21 @@ class Keeper:
             return Taken(failed=str(error))
 
     def _ended(self, process: "subprocess.Popen[bytes] | None", why: str) -> None:
-        """Without a word: wait longer each time."""
+        """Without a word. Where it had worked, or a signal ended it, at once; else wait longer each time."""
         self._end_process()
-        code = process.returncode if process is not None else None
-        self._crashes += 1
-        wait_s = min(CRASHED_RETRY_S * 2.0 ** (self._crashes - 1), CRASHED_RETRY_MAX_S)
-        self._next_at = self._rows_at = self._clock.monotonic() + wait_s
         if self._stopping:
             return
+        code, now = process.returncode if process is not None else None, self._clock.monotonic()
+        is_of_outside = self._has_worked or (code is not None and code < 0)
+        if is_of_outside and now >= self._at_once_again_at:
+            log.warning("sync process", why=why, exit_code=code, retry_s=0.0)
+            self._at_once_again_at = now + AT_ONCE_EVERY_S
+            self._next_at = self._rows_at = now
+            self._put_back()
+            return
+        self._crashes += 1
+        wait_s = min(CRASHED_RETRY_S * 2.0 ** (self._crashes - 1), CRASHED_RETRY_MAX_S)
+        self._next_at = self._rows_at = now + wait_s
         text = f"the sync process does not work: {why}" + (f", exit code {code}" if code else "")
         log.error("sync process", why=why, exit_code=code, retry_s=wait_s)
         self._fault = Trouble("SYN-019", text, "journalctl -u vafa -n 50; report it")
