@@ -18,7 +18,10 @@ from shop import PROGRAMME
 from vafa.app import messages
 from vafa.app.desk import IDENTIFIED_MAX, IDENTIFIED_S, refusal
 from vafa.app.local_lines import PORT_LIMITS
+from vafa.app.offering import Offering
+from vafa.app.offering import Wish as Give
 from vafa.app.selling import QUEUE_MAX, RESOLVE_WAIT_S
+from vafa.club.offers import Brings
 from vafa.club.programme import parse
 from vafa.model import events
 from vafa.model.pan import card_hint
@@ -28,6 +31,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGE, SCHEMA = DOCS / "local-protocol.md", DOCS / "local-protocol.schema.json"
 EXCHANGE = re.compile(r"^> (.*)\n< (.*)$", re.MULTILINE)
 # What the terminal does at these sales of the examples.
+OFFERED = '"id": "before the bill"'  # when somebody has given the member offers
 DECLINED, LOST = '"bill-1043"', '"bill-1044"'
 REWARDS = """
 [reward.off]
@@ -62,10 +66,23 @@ def _exchanged(desk: DeskBench, request: str) -> str:
         desk.terminal.next("decline", code="51", text="موجودی کافی نیست")
     if FAMILY in request:
         share(desk)
+    if OFFERED in request:
+        offered(desk)
     if '"op": "quote"' in request:
         desk.shop.programmes.activate(parse(PROGRAMME + REWARDS), None)
     desk.terminal.fault("silence-after-request", int(LOST in request))
     return f"> {request}\n< {desk.desk.answer(request.encode()).decode()}"
+
+
+def offered(desk: DeskBench) -> None:
+    """The member has two offers, as `vafa offer give` makes them."""
+    giving = Offering(desk.shop.ledger, desk.shop.programmes)
+    member = desk.shop.members.known_id("09121236789")
+    for request, what in (
+        ("1", Brings(name="offer", fa="با پوزش از شما", en="Apologies", discount=500, at_least=1_000)),
+        ("2", Brings(name="offer", fa="دو برابر امتیاز", en="Double points", extra=100)),
+    ):
+        giving.give(member, Give(request, "", what, 7, "", "", "test"))
 
 
 def share(desk: DeskBench) -> None:

@@ -15,9 +15,9 @@ from vafa.app.offer_rounds import OfferRounds
 from vafa.app.offer_words import Told
 from vafa.app.offering import Wish as Give
 from vafa.app.offering import found
-from vafa.app.outcome import Outcome
 from vafa.app.redeeming import Redeeming
 from vafa.app.whatif import what_if
+from vafa.club.programme import parse
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
@@ -280,10 +280,36 @@ def test_an_offer_is_found_by_the_beginning_of_its_id(till: Till) -> None:
             read(lambda c, t=text: found(c, t))  # type: ignore[misc]
 
 
-def told(outcome: Outcome) -> list[tuple[str, str]]:
-    return [(each.how, each.fa) for each in outcome.offers]
-
-
 def test_nothing_is_told_of_offers_to_whom_has_none(till: Till) -> None:
     assert till.buys().offers == ()
     assert Told("open", "x", "").last_day("Asia/Tehran") is None
+
+
+def test_an_offer_whose_document_is_unreadable_stops_no_sale_and_verify_names_it(tmp_path: Path) -> None:
+    till = Till(Shop(tmp_path))
+    broken = events.Offer(b"broken--", till.member, '{"name":', None, None, "test")
+    till.shop.ledger.write(lambda tx: tx.post(broken))
+    assert till.buys().points == 100
+    assert "its document cannot be read" in str(faults(till.shop)[0])
+    till.shop.ledger.close()
+
+
+def test_a_sale_of_whom_has_no_offer_asks_the_books_nothing_of_offers(till: Till) -> None:
+    asked: list[str] = []
+    till.buys()
+    till.shop.ledger.read(lambda c: c.set_trace_callback(asked.append))
+    till.buys()
+    assert [sql for sql in asked if " offer " in sql] == []
+    till.give()
+    asked.clear()
+    till.buys()
+    assert [sql for sql in asked if " offer " in sql] != []
+    till.shop.ledger.read(lambda c: c.set_trace_callback(None))
+
+
+def test_under_other_rules_a_sale_uses_the_offer_it_used(till: Till) -> None:
+    till.give()
+    till.buys()
+    other = parse(RULES.replace("per = 10", "per = 5"))
+    tried = till.shop.ledger.read(lambda c: what_if(reads.entries(c), other, None))
+    assert (tried.points_was, tried.points_would) == (200, 400)

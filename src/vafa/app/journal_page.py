@@ -13,7 +13,7 @@ from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.chain import check_code
 from vafa.model.errors import NotFound
-from vafa.model.events import Kind, KnownBy, Nothing, SaleOutcome
+from vafa.model.events import Kind, KnownBy, Nothing, OfferEnd, SaleOutcome
 from vafa.model.money import Currency
 from vafa.model.payment import Scheme, Source
 
@@ -24,6 +24,7 @@ _WORDS: dict[str, type[IntEnum]] = {
     "source": Source,
     "scheme": Scheme,
     "currency": Currency,
+    "end": OfferEnd,
 }
 
 

@@ -132,7 +132,7 @@ def _checked(own: offer_questions.OwnOffer) -> Brings:
         raise Refused("the most it takes off bounds a percentage alone", fix="say percent-off")
     if 0 < own.at_least <= own.discount:
         raise Refused("the smallest purchase must lie above what is taken off")
-    name_fa, name_en = (mask_pans(each.strip()) for each in (own.name_fa, own.name_en))
+    name_fa, name_en = (without_phones(mask_pans(each.strip())) for each in (own.name_fa, own.name_en))
     if not name_fa or not all(each.isprintable() or each == "\u200c" for each in name_fa + name_en):
         raise Refused("the paper names the offer: one line without hidden characters")
     return Brings(

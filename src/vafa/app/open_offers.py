@@ -20,8 +20,9 @@ from vafa.ledger import reads
 from vafa.ledger.offers import open_offers
 from vafa.ledger.tables import find_row
 from vafa.model import events
-from vafa.model.errors import LedgerDamaged
 from vafa.model.events import KnownBy
+
+UNREADABLE = Brings(name="unreadable", fa="unreadable")
 
 
 class Customer(Protocol):
@@ -63,11 +64,12 @@ def given(connection: sqlite3.Connection, row: OfferRow) -> events.Offer:
 
 
 def brings(event: events.Offer) -> Brings:
-    """What an offer brings. LedgerDamaged when its document is none."""
+    """What an offer brings; nothing where its document cannot be read, which `verify` tells: a sale waits for
+    no repair."""
     try:
         return offers.told(event.document)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise LedgerDamaged(f"offer {event.offer.hex()} cannot be read", fix="vafa verify") from error
+    except (msgspec.DecodeError, ValueError):
+        return UNREADABLE
 
 
 def usable(programme: Programme, held_: Sequence[Held], at: int, paid: events.Paid) -> tuple[Gain, ...]:

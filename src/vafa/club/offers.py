@@ -130,7 +130,7 @@ def for_sale(programme: Programme, held: Sequence[Held], at: int, amount: int) -
     good = [
         each
         for each in held
-        if not each.brings.takes_money_off and each.good_at(at) and amount >= each.brings.at_least
+        if (each.brings.extra or each.brings.points) and each.good_at(at) and amount >= each.brings.at_least
     ]
     good.sort(key=lambda each: (-each.brings.priority, *each.ends))
     if programme.stacking not in ("best", "exclusive"):
