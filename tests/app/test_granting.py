@@ -9,8 +9,9 @@ import pytest
 from club_rules import at
 from rich_shop import faults
 from shop import HASHED, Shop
-from till import Till
+from till import OTHER, Till
 
+from vafa.app.moving import Moving
 from vafa.app.offer_rounds import OfferRounds
 from vafa.club.offers import identity
 from vafa.ledger import reads
@@ -194,6 +195,26 @@ def test_a_sale_heard_weeks_late_gives_what_the_next_one_heard_late_used_and_tel
     assert first.offers == ()
     assert till.states() == {"first-purchase 0": "over"}
     assert till.buys(paid_at=then + 86_400).points == 105
+
+
+def test_a_clock_that_no_calendar_reaches_stops_no_sale(shop: Shop) -> None:
+    till = Till(shop, START + offer("hello", 'grant = "first-purchase"'))
+    assert till.buys(paid_at=2**40).points == 100
+    assert till.states() == {}
+
+
+def test_a_moved_purchase_that_is_voided_gives_back_and_takes_what_was_the_first_member_s(shop: Shop) -> None:
+    till = Till(shop, START + offer("third", 'grant = "visit"\nvisit = 2') + offer("hand", ""))
+    till.buys()
+    used = till.give("hand").event.offer
+    sale = till.buys()
+    assert (till.offer(used).spent_seq, sorted(till.states().values())) == (sale.seq, ["open", "used"])
+    other = till.joined(OTHER)
+    Moving(shop.ledger).move(sale.number, other, "it was theirs", "test")
+    assert sorted(till.states().values()) == ["open", "used"]
+    till.undoes(sale)
+    assert sorted(till.states().values()) == ["its sale went back", "open"]
+    assert (till.row().offers, till.row(other).offers) == (1, 0)
 
 
 WRONG: dict[str, dict[str, Any]] = {

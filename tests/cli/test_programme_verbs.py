@@ -91,3 +91,11 @@ def test_report_liability_says_what_is_known(vafa: Run, device: Device) -> None:
 
 def test_report_liability_of_a_programme_without_worth_says_so(vafa: Run, device: Device) -> None:
     assert "worth: unknown" in vafa("report", "liability").out
+
+
+def test_check_tells_what_a_single_offer_can_cost(vafa: Run, tmp_path: Path) -> None:
+    file = tmp_path / "cafe.toml"
+    file.write_text(example("cafe"), encoding="utf-8")
+    told = vafa("programme", "check", str(file)).out
+    assert "one offer sorry       300,000 rial, given returned" in told
+    assert "one offer thanks      50 points, given visit" in told

@@ -88,6 +88,8 @@ def _given(
     """The offers that are due and can be given, once each; also where it is heard of when they are over: what
     was sold in between may have used one."""
     for each in due:
+        if each.from_at >= each.until:  # on a clock that no calendar reaches
+            continue
         row = tx.find(MemberRow, (member,))
         if row is None or row.state != MemberState.ACTIVE or row.offers >= OPEN_MAX:
             return

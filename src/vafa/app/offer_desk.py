@@ -1,14 +1,13 @@
-"""Answers the control socket's questions about offers."""
+"""Answers the control socket's questions about offers. Who asks none pays for none of what gives them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from vafa.app import offer_questions, offer_reads
+from vafa.app import offer_questions
 from vafa.app.counter import Counter
 from vafa.app.members import Members
-from vafa.app.offering import Given, Offering, Wish, found
 from vafa.app.question import Reply
 from vafa.club.offers import Brings
 from vafa.ledger.ledger import Ledger
@@ -16,6 +15,9 @@ from vafa.model.errors import Refused
 from vafa.model.identity import phone_e164, without_phones
 from vafa.model.pan import mask_pans
 from vafa.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from vafa.app.offering import Given, Offering, Wish
 
 OWN = "offer"  # the name of an offer that no template describes
 
@@ -30,7 +32,7 @@ class OfferDesk:
         self._tokens = counter.tokens
         self._members = members
         self._clock = clock
-        self._offering = Offering(counter.ledger, counter.programmes)
+        self._programmes = counter.programmes
         self.handlers: dict[type[Any], Callable[[Any, str], Reply]] = {
             offer_questions.OfferGive: self._give,
             offer_questions.OfferList: self._list,
@@ -38,7 +40,15 @@ class OfferDesk:
             offer_questions.OfferWithdraw: self._withdraw,
         }
 
+    @property
+    def _offering(self) -> "Offering":
+        from vafa.app.offering import Offering
+
+        return Offering(self._ledger, self._programmes)
+
     def _give(self, question: offer_questions.OfferGive, by: str) -> Reply:
+        from vafa.app.offering import Wish
+
         if bool(question.phone) == bool(question.segment):
             raise Refused("an offer is given to a member or to a segment", fix="say one of them")
         if bool(question.template) == (question.own is not None):
@@ -62,7 +72,7 @@ class OfferDesk:
             log.info("offer given", offer=given.event.offer.hex(), by=by)
         return self._given(given, done=True)
 
-    def _give_segment(self, question: offer_questions.OfferGive, wish: Wish) -> Reply:
+    def _give_segment(self, question: offer_questions.OfferGive, wish: "Wish") -> Reply:
         try:
             after = bytes.fromhex(question.after)
         except ValueError:
@@ -78,15 +88,22 @@ class OfferDesk:
         )
 
     def _list(self, question: offer_questions.OfferList, _by: str) -> Reply:
+        from vafa.app import offer_reads
+
         member = _member_id(self._members, question.who) if question.who else b""
         now = self._now()
         return self._ledger.read(lambda connection: offer_reads.listed(connection, member, now))
 
     def _show(self, question: offer_questions.OfferShow, _by: str) -> Reply:
+        from vafa.app import offer_reads
+
         now = self._now()
         return self._ledger.read(lambda connection: offer_reads.shown(connection, question.offer, now))
 
     def _withdraw(self, question: offer_questions.OfferWithdraw, by: str) -> Reply:
+        from vafa.app import offer_reads
+        from vafa.app.offering import found
+
         name = self._ledger.read(lambda connection: found(connection, question.offer)).offer
         if question.only_show:
             _, seen_before = self._offering.foreseen_withdrawal(name)
@@ -97,7 +114,9 @@ class OfferDesk:
         line = self._ledger.read(lambda connection: offer_reads.line_of(connection, name, self._now()))
         return offer_questions.OfferIs(offer=line, done=not question.only_show, seen_before=seen_before)
 
-    def _given(self, given: Given, *, done: bool) -> Reply:
+    def _given(self, given: "Given", *, done: bool) -> Reply:
+        from vafa.app import offer_reads
+
         if done or given.seen_before:
             name = given.event.offer
             line = self._ledger.read(lambda connection: offer_reads.line_of(connection, name, self._now()))
