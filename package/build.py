@@ -71,6 +71,12 @@ def ledger_schema() -> tuple[int, int]:
     return int(_stands(place, r"SCHEMA_VERSION = (\d+)")), int(_stands(place, r"READABLE_SINCE = (\d+)"))
 
 
+def release_key() -> str:
+    """The public key whose releases may follow this one, where the maintainer has put it; else ''."""
+    place = PACKAGE / "release.pub"
+    return place.read_text("ascii").strip() if place.exists() else ""
+
+
 def _stands(place: str, pattern: str) -> str:
     found = re.search(f"^{pattern}", (ROOT / place).read_text("utf-8"), re.MULTILINE)
     if found is None:
@@ -165,7 +171,7 @@ def make_release(release: Path, arch: str, wheels: Path) -> None:
     writes, since = ledger_schema()
     about = {
         "format": 1, "version": version(), "arch": arch, "commit": commit()[0],
-        "ledger_writes": writes, "ledger_readable_since": since,
+        "ledger_writes": writes, "ledger_readable_since": since, "release_key": release_key(),
     }  # fmt: skip
     (release / "release.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
     # Byte code that is never compared with its source: the files do not change, and no start looks at both.

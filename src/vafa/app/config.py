@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from vafa.app.config_links import Links
 from vafa.app.config_udp import Notifications
+from vafa.app.config_update import Update
 from vafa.model.errors import ConfigError, Fault
 from vafa.ports.usb_id import PREFIX, read_usb_id
 
@@ -37,10 +38,6 @@ def _address(text: str) -> str:
     if text.startswith("tcp:") and colon and host and port.isascii() and port.isdigit():
         return "" if 0 < int(port[:6]) < 65_536 else "a port is a number from 1 to 65535"
     return 'expected a device path such as "/dev/ttyUSB0", "usb:0403:6001", or "tcp:192.0.2.1:8888"'
-
-
-def _listen(text: str) -> str:
-    return _address(text) if text else ""
 
 
 def _loopback(text: str) -> str:
@@ -201,7 +198,7 @@ class Terminal(Struct, frozen=True, kw_only=True):
         Meta(
             description="proxy only: where the cash register comes in, of the address's kind: a serial line, "
             'or "tcp:0.0.0.0:8888"',
-            extra={"check": _listen},
+            extra={"check": lambda text: _address(text) if text else ""},
         ),
     ] = ""
     baud: Annotated[
@@ -333,6 +330,7 @@ class Config(Struct, frozen=True, kw_only=True):
     jobs: Jobs = Jobs()
     log: Log = Log()
     notifications: Notifications = Notifications()
+    update: Update = Update()
     directory: Path = Path()
 
     @property

@@ -30,6 +30,7 @@ class About(Struct, frozen=True):
 
     ledger_writes          the schema its ledger gets
     ledger_readable_since  the oldest schema whose code can go on with that ledger
+    release_key            the public key, in hex, whose releases may follow; '' when it was built without
     """
 
     version: str
@@ -38,6 +39,7 @@ class About(Struct, frozen=True):
     ledger_readable_since: int
     commit: str = ""
     format: int = FORMAT
+    release_key: str = ""
 
 
 class Trial(Struct, frozen=True):

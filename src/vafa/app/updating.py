@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vafa.app import releases
+from vafa.app.config_update import Update
 from vafa.app.releases import ROLLED_BACK, UNCONFIRMED, Releases, Trial, UpdateError, checked_way_back
 from vafa.app.standing import ReleaseFacts, Status
 from vafa.ledger.upkeep import flush
@@ -71,6 +72,23 @@ def go_back(say: Said) -> ReleaseFacts:
     checked_way_back(there, previous)
     ask_for(there, Trial(previous, current, since_s=_now_s()))
     return taken(there, previous, say)
+
+
+def update(file: Path, settings: Update, config_path: Path, say: Said) -> ReleaseFacts:
+    """Take the release in `file`. UpdateError says why not, or that it was rolled back."""
+    there = here()
+    _as_root()
+    if trial := there.trial():
+        raise UpdateError(
+            f"release {trial.to} is on trial", fix="wait some minutes, or: sudo vafa update rollback",
+            code="UPD-010",
+        )  # fmt: skip
+    from vafa.app.new_release import prepared
+
+    version = prepared(there, file, settings.keys, config_path.absolute(), say)
+    current, previous = there.link("current"), there.link("previous")
+    ask_for(there, Trial(version, current, previous, settings.confirm_after_min * 60, _now_s()))
+    return taken(there, version, say)
 
 
 def put_note_away() -> str:

@@ -36,7 +36,7 @@ VERBS = {
     "enrol": "Join a hub, or change this device's keys.",
     "backup": "Ledger and sealed keys in one file.",
     "restore": "A ledger and its keys out of a backup.",
-    "update": "Which release runs, which is on trial; the way back.",
+    "update": "Take a new release; which one runs, which is on trial; the way back.",
     "journal": "The ledger's events as JSON lines.",
     "verify": "Recompute the ledger from its journal and compare.",
     "decode": "Say what captured bytes mean.",

@@ -70,7 +70,13 @@ def m007_branches(db: Database) -> None:
 def m008_offers(db: Database) -> None:
     """Offers that are given, set aside and spent."""
     _run(db, SINCE_8)
-    db.execute("PRAGMA user_version = 8")
+    _settled(db, 8, readable_since=8)
+
+
+def _settled(db: Database, version: int, readable_since: int) -> None:
+    """The last step of each since 8: what the schema is now, and whose code can go on with it (storage.py)."""
+    db.execute(f"PRAGMA application_id = {readable_since}")
+    db.execute(f"PRAGMA user_version = {version}")
 
 
 def _run(db: Database, script: str) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 SCHEMA_VERSION = 8
 # The oldest schema whose code can go on with a ledger of this one, should an update be rolled back: it finds
 # its columns, and reads each row that is written now. A change it could not live with takes two releases, the
-# first of which only reads it (docs/updating.md, "For developers").
+# first of which only reads it (docs/updating.md, "For developers"). A migration writes both into the ledger.
 READABLE_SINCE = 8
 # The first migration's; what came later stands apart, for a stored ledger gets it by a migration of its own.
 TABLES = """

@@ -66,7 +66,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path, migrate: Callable[[Path], None]) -> None:
     version = int(_pragma(connection, "user_version"))
-    if version > SCHEMA_VERSION:
+    if not _can_go_on(connection, version):
         connection.close()
         raise LedgerError(
             f"{path} was written by a newer Vafa (schema {version}, this one knows {SCHEMA_VERSION})",
@@ -96,6 +96,18 @@ def _prepare(connection: sqlite3.Connection, path: Path, migrate: Callable[[Path
                 fix="put the ledger on a local disk with a file system that supports shared memory",
                 code="LED-005",
             )
+
+
+def _can_go_on(connection: sqlite3.Connection, version: int) -> bool:
+    """Whether this code may read and write a ledger of schema `version`, be it newer than its own.
+
+    A release that was rolled back may have migrated it. The migration then says since which schema's code can
+    go on, in the header's application_id; 0, as all wrote up to schema 7, says nobody but its own.
+    """
+    if version <= SCHEMA_VERSION:
+        return True
+    since = int(_pragma(connection, "application_id"))
+    return 0 < since <= SCHEMA_VERSION
 
 
 def _make_durable(log: Path) -> None:
@@ -139,10 +151,11 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
         )
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        version = _pragma(connection, "user_version")
+        version = int(_pragma(connection, "user_version"))
+        readable = _can_go_on(connection, version)
     except BROKEN as error:
         raise _explained(error, path) from error
-    if version != SCHEMA_VERSION:
+    if version < SCHEMA_VERSION or not readable:
         connection.close()
         raise LedgerError(f"{path} has schema {version}, this Vafa reads {SCHEMA_VERSION}", code="LED-004")
     return connection
