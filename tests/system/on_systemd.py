@@ -38,6 +38,7 @@ address = "tcp:127.0.0.1:8890"
 """
 CRASHES = ("vafa/cli/serve.py", "    stand_trial()\n", '    stand_trial()\n    raise RuntimeError("a bug")\n')
 NO_WAY_BACK = ("release.json", r'"ledger_readable_since": \d+', '"ledger_readable_since": 99')
+PACKAGES = ROOT / "build" / "systemd"
 VARIANTS = {"0.1.1": None, "0.1.2": CRASHES, "0.1.3": NO_WAY_BACK}
 ROLLED_BACK_WITHIN_S = 60.0  # measured 6 to 13 s; the machine that runs this may be busy
 
@@ -46,6 +47,7 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is the
 
 def built(directory: Path) -> dict[str, Path]:
     """The package of each variant: this tree's, and it taken apart, changed and packed again."""
+    shutil.rmtree(directory, ignore_errors=True)
     made = subprocess.run(
         [sys.executable, ROOT / "package/build.py", "--out", directory],
         check=True, capture_output=True, text=True,
@@ -99,8 +101,9 @@ class Device:
     def sell(self) -> str:
         """A sale by the service's user; our number of it. The customer pays at once."""
         said = self.vafa("sell", "1000000", "--terminal", TERMINAL, "--json", user="vafa").stdout
-        number: str = json.loads(said)["number"]
-        return number
+        sold = json.loads(said)["sold"]
+        assert sold["outcome"] == "approved"
+        return str(sold["number"])
 
     def releases(self) -> tuple[str, str]:
         found = self.json("update", "status")
@@ -117,7 +120,7 @@ class Device:
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     directory = tmp_path_factory.mktemp("systemd")
-    packages = built(directory)
+    packages = built(PACKAGES)
     machine = Machine(directory, f"vafa-{directory.name}")
     for version, package in packages.items():
         shutil.copy(package, machine.root / f"srv/vafa_{version}.deb")
