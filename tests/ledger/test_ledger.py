@@ -133,6 +133,7 @@ def test_a_commit_is_durable_before_it_is_acknowledged(ledger: Ledger) -> None:
 def test_a_ledger_of_a_newer_version_is_refused_with_words(tmp_path: Path, ledger: Ledger) -> None:
     ledger.close()
     with sqlite3.connect(ledger.path) as connection:
+        connection.execute("PRAGMA application_id = 99")  # since when it can be gone on with
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(LedgerError, match="newer Vafa"):

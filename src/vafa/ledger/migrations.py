@@ -74,7 +74,7 @@ def m008_offers(db: Database) -> None:
 
 
 def _settled(db: Database, version: int, readable_since: int) -> None:
-    """The last step of each since 8: what the schema is now, and whose code can go on with it (storage.py)."""
+    """The last step of each since 8: what the schema is now, and whose code can go on with it."""
     db.execute(f"PRAGMA application_id = {readable_since}")
     db.execute(f"PRAGMA user_version = {version}")
 
