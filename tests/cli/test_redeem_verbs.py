@@ -83,3 +83,13 @@ def test_what_cannot_be_had_says_why_and_nothing_is_held(device: Device, vafa: R
             assert why in ran.err
     down = vafa("redeem", "quote", PHONE)
     assert down.code == 3
+
+
+def test_a_claim_code_stands_where_a_phone_would(device: Device, vafa: Run) -> None:
+    code = device.shop.counter.post(payment(2, 3_000, paid_at=None)).claim
+    device.shop.wall_ms += 3_600_000
+    with device.up():
+        assert "300 points; 300 can be used" in vafa("redeem", "quote", code, "--bill", "1500").out
+        held = vafa("redeem", "hold", code, "off", "--points", "80", "--bill", "1500", "--request", "t-18")
+        assert "80 points for Money off, request t-18" in held.out
+        assert "member add" in vafa("redeem", "quote", "09350000001").err

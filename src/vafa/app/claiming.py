@@ -44,6 +44,17 @@ def claim(tx: Transaction, member: bytes, code: str, rows: list[PaymentRow], by:
     return points
 
 
+def as_it_waits(tx: Transaction, account: bytes, code: str, row: PaymentRow, by: str) -> None:
+    """Post the claim of a payment that waits on itself for a slip's account: what it earned for nobody."""
+    first = _award(tx, row)
+    left = earning.left(first, row.amount - row.refunded)
+    c = left.contribution.as_integer_ratio()
+    points = left.contribution.__floor__()
+    part = events.Claimed(first.programme, (row.key,), left.eligible, c, (0, 1), points, points)
+    award = msgspec.structs.replace(first, claim="", balance=0, lapsing=(0, 0))
+    tx.post(events.Claim(account, code, b"", (part,), by, award))
+
+
 def _claim(
     tx: Transaction,
     member: bytes,

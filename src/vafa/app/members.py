@@ -14,6 +14,7 @@ import structlog
 
 from vafa.app import claiming, earning
 from vafa.app.elsewhere import Elsewhere
+from vafa.app.joining import OWN_WORD
 from vafa.app.member_view import MemberView, member_view
 from vafa.books.effect import floor_sum
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
@@ -24,7 +25,14 @@ from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
 from vafa.model.calendar import local_time
 from vafa.model.errors import NotFound, Refused, SealingFailed
-from vafa.model.identity import ascii_digits, is_strong, last4_masked, phone_e164, phone_masked
+from vafa.model.identity import (
+    MEMBER_ID_BYTES,
+    ascii_digits,
+    is_strong,
+    last4_masked,
+    phone_e164,
+    phone_masked,
+)
 from vafa.model.pan import CardHint
 
 _SEAL_ROW = "INSERT OR REPLACE INTO secret (member, wrapped_key, phone, name) VALUES (?, ?, ?, ?)"
@@ -232,6 +240,10 @@ class Members:
         if row.state == PaymentState.REVERSED and row.holder not in theirs:
             raise Refused("this purchase was undone: no points wait", fix="vafa why " + row.ref)
         if row.state != PaymentState.WAITING:
+            account = slip_account(tx, row.holder) if row.holder not in theirs else None
+            if account is not None:
+                tx.post(events.Merge(member, account.id, OWN_WORD, "claim"))
+                return account.visits, account.balance, False
             if row.holder not in theirs:
                 raise Refused("these points were claimed by another member", fix="vafa why " + row.ref)
             return 0, 0, True
@@ -305,6 +317,17 @@ def _closed(connection: sqlite3.Connection, member: bytes) -> Closed:
 
 def _is_sealed(connection: sqlite3.Connection, member: bytes) -> bool:
     return connection.execute(_SEALED, (member,)).fetchone() is not None
+
+
+def slip_account(tx: Transaction, holder: bytes) -> MemberRow | None:
+    """The row of an id that no phone leads to: points of a slip whose claim code was used without one.
+
+    None for whoever told a phone, and for an account that a phone has claimed.
+    """
+    row = tx.find(MemberRow, (holder,)) if len(holder) == MEMBER_ID_BYTES else None
+    if row is None or row.last4 or row.state != MemberState.ACTIVE:
+        return None
+    return row if people.root(tx.connection, holder) == holder else None
 
 
 def _unreadable() -> Person:

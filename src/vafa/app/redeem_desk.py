@@ -1,7 +1,8 @@
 """Answers redemptions, for the local protocol and the control socket alike.
 
 A customer is known by phone or by a ticket of `identify`, which takes a phone or the terminal's hash of the
-card: a card's first six and last four digits never redeem.
+card; whoever holds a slip spends its own points by the claim code. A card's first six and last four digits
+alone never redeem.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,11 @@ class RedeemDesk:
         }
 
     def _quote(self, asked: messages.Quote, _by: str) -> messages.Quoted:
-        quoted = self._redeeming.quotes(self._who(asked.member, asked.identified), asked.amount)
+        if asked.claim is not None:
+            _alone(asked)
+            quoted = self._redeeming.quotes_of_slip(asked.claim, asked.amount)
+        else:
+            quoted = self._redeeming.quotes(self._who(asked.member, asked.identified), asked.amount)
         lang = asked.lang or self._paper.lang
         return messages.Quoted(
             balance=quoted.balance,
@@ -52,10 +57,13 @@ class RedeemDesk:
     def _hold(self, asked: messages.Hold, by: str) -> messages.Redeemed:
         if (asked.reward is None) == (asked.offer is None):
             raise Refused("hold a reward or an offer", fix="send reward, or offer")
-        member = self._who(asked.member, asked.identified)
+        member = b"" if asked.claim is not None else self._who(asked.member, asked.identified)
         name, offer = self._name(asked.request), bytes.fromhex(asked.offer or "")
         wish = Wish(name, member, asked.reward or "", asked.amount, asked.points, by, offer)
-        return self._told(self._redeeming.hold(wish), asked.lang)
+        if asked.claim is None:
+            return self._told(self._redeeming.hold(wish), asked.lang)
+        _alone(asked)
+        return self._told(self._redeeming.hold_of_slip(wish, asked.claim), asked.lang)
 
     def _capture(self, asked: messages.Capture, by: str) -> messages.Redeemed:
         if (asked.terminal is None) != (asked.ref is None):
@@ -87,7 +95,7 @@ class RedeemDesk:
             return member
         if phone is None:
             raise Refused(
-                "points are spent by phone or by a card that was identified; a card's mask is no proof",
+                "points are spent by phone, claim code or identified card; a card's mask is no proof",
                 fix="ask for the phone: identify, then hold",
             )
         return self._members.known_id(phone)
@@ -110,6 +118,14 @@ class RedeemDesk:
             why=done.why,
             lines=self._paper.redeemed_lines(done, lang),
             offer=done.offer.hex(),
+        )
+
+
+def _alone(asked: messages.Quote | messages.Hold) -> None:
+    """A claim code says whose points they are by itself."""
+    if asked.member is not None or asked.identified is not None:
+        raise Refused(
+            "points are spent by phone, or by a claim code", fix="claim the code for the phone first"
         )
 
 

@@ -11,16 +11,19 @@ from vafa.app.message import Amount, Answer, Language, Phone, Reference, Request
 
 Points = Annotated[int, Meta(ge=1, le=10**12)]
 RewardName = Annotated[str, Meta(min_length=1, max_length=24)]
+ClaimCode = Annotated[str, Meta(min_length=6, max_length=24)]  # digits, Persian ones too
 OfferId = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 
 
 class Quote(Request, frozen=True, tag="quote"):
-    """What a member may have on a bill of `amount` rials: by phone, or by `identified` of `identify`."""
+    """What a member may have on a bill of `amount` rials: by phone, or by `identified` of `identify`; or what
+    the points of a slip may be spent for, by its `claim` code."""
 
     member: Phone | None = None
     identified: Text | None = None
     amount: Amount = 0
     lang: Language | None = None
+    claim: ClaimCode | None = None
 
 
 class Hold(Request, frozen=True, tag="hold"):
@@ -28,6 +31,7 @@ class Hold(Request, frozen=True, tag="hold"):
 
     reward  or `offer`, one of the member's that takes money off
     amount  the bill, rials; points: how many of a reward that takes money off, absent: as many as can be
+    claim   of a slip, where nobody told a phone: its own points are spent
     """
 
     request: Reference
@@ -38,6 +42,7 @@ class Hold(Request, frozen=True, tag="hold"):
     points: Points | None = None
     lang: Language | None = None
     offer: OfferId | None = None
+    claim: ClaimCode | None = None
 
 
 class Capture(Request, frozen=True, tag="capture"):

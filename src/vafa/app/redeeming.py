@@ -20,6 +20,7 @@ from vafa.app import offer_holds, redeem_words, settling
 from vafa.app.counter import Counter
 from vafa.app.redeem_reads import redeemed_at, spent_today
 from vafa.app.redeem_words import Offered, Quoted, Redeemed
+from vafa.app.slip_account import account_of
 from vafa.books import lots
 from vafa.books.rows import HoldRow, HoldState, MemberRow, MemberState
 from vafa.club.programme import Programme, Reward
@@ -55,6 +56,14 @@ class Wish(msgspec.Struct, frozen=True):
     offer: bytes = b""
 
 
+class _Shown(Exception):
+    """Ends the transaction of a question, so that nothing of it is written."""
+
+    def __init__(self, answer: Quoted | VafaError) -> None:
+        super().__init__("a question")
+        self.answer = answer
+
+
 class Redeeming:
     """Thread-safe: the ledger's lock is the only one."""
 
@@ -65,6 +74,33 @@ class Redeeming:
     def quotes(self, member: bytes, bill: int) -> Quoted:
         """What a member may have now. Ends what time has ended; sets nothing aside."""
         return self._decided(lambda tx: self._quotes(tx, member, bill))
+
+    def quotes_of_slip(self, code: str, bill: int) -> Quoted:
+        """What the points of a claim code may be spent for. Writes nothing: they wait as they did."""
+
+        def decide(tx: Transaction) -> None:
+            account = account_of(tx, self._counter.tokens, code, "")
+            raise _Shown(self._quotes(tx, account, bill))
+
+        try:
+            self._ledger.write(decide)
+        except _Shown as shown:
+            if isinstance(shown.answer, VafaError):
+                raise shown.answer from None
+            return shown.answer
+        raise AssertionError("it is always shown")
+
+    def hold_of_slip(self, wish: Wish, code: str) -> Redeemed:
+        """`hold` for whoever has the claim code, whatever `wish.member` is. A refusal changes nothing."""
+
+        def decide(tx: Transaction) -> Redeemed:
+            account = account_of(tx, self._counter.tokens, code, wish.by)
+            answer = self._hold(tx, msgspec.structs.replace(wish, member=account))
+            if isinstance(answer, VafaError):
+                raise answer
+            return answer
+
+        return self._ledger.write(decide)
 
     def hold(self, wish: Wish) -> Redeemed:
         """Set points or stamps aside for a reward, durably and once. Refused with the reason."""

@@ -325,11 +325,13 @@ class Replay:
             self._gains(member.was, part.points_in, expires_at, seq)
         sales = [self._sales[key] for key in keys if key in self._sales]
         for sale in sorted(sales, key=lambda each: each.row):
-            sale.facts = msgspec.structs.replace(sale.facts, holder=event.member, claim="")
+            stored = event.award if sale.earned else None
+            whose = event.member if stored is None else stored.holder  # nobody's: a slip's own account
+            sale.facts = msgspec.structs.replace(sale.facts, holder=whose, claim="")
             sale.life = member
             self._loose.pop(sale.facts.paid.key, None)
             if not sale.voided:
-                self._arrives(sale, event.award if sale.earned else None, seq)
+                self._arrives(sale, stored, seq)
         self._lives.pop(event.token, None)
 
     def _arrives(self, sale: Sale, stored: events.Award | None, seq: int) -> None:

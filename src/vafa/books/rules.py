@@ -44,7 +44,8 @@ def remembered(event: events.Award, seq: int, row: MemberRow, points: int) -> Me
 
 def claimed(event: events.Claim, award: events.Award, seq: int, row: MemberRow, points: int) -> MemberRow:
     """The member's row with what a claimed award would have made the rules remember."""
-    require(award.holder == event.member, "the claimed award is somebody else's")
+    own = award.holder == event.member or not award.holder  # nobody's: a slip's account has what it says
+    require(own, "the claimed award is somebody else's")
     row = remembered(award, seq, row, points)
     metric = standing.counted_in(row.metric, event.counted)
     return row if metric == row.metric else msgspec.structs.replace(row, metric=metric)

@@ -16,10 +16,12 @@ from vafa.cli.asking import asked, config_option, json_option, print_json, shop_
 from vafa.cli.refund import some_rials
 from vafa.cli.undoing import request_id
 from vafa.cli.why import one_sale
+from vafa.model.identity import ascii_digits
 
 if TYPE_CHECKING:
     from vafa.app.redeem_messages import AnyRedeem, Quoted, Redeemed
 
+CODE_DIGITS_MIN, CODE_DIGITS_MAX = 6, 8
 request_argument = click.argument("request", metavar="REQUEST")
 
 
@@ -27,12 +29,13 @@ request_argument = click.argument("request", metavar="REQUEST")
 def command() -> None:
     """Points for rewards, in two phases: hold before the payment, capture after it.
 
-    A hold ends by itself when nobody captures it. Phones in any spelling.
+    A hold ends by itself when nobody captures it. Phones in any spelling; without one, the claim code of a
+    slip spends what waits under it.
     """
 
 
 @command.command("quote")
-@click.argument("phone")
+@click.argument("phone", metavar="PHONE|CODE")
 @click.option("--bill", callback=some_rials, metavar="RIAL", help="What is to be paid.")
 @config_option
 @json_option
@@ -40,11 +43,13 @@ def quote(phone: str, bill: int | None, config_path: Path, as_json: bool) -> Non
     """What a member may have now, and why not."""
     from vafa.app import redeem_messages as messages
 
-    _carry_out(messages.Quote(member=phone, amount=bill or 0, lang="en"), config_path, as_json=as_json)
+    member, claim = _phone_or_code(phone)
+    asked = messages.Quote(member=member, claim=claim, amount=bill or 0, lang="en")
+    _carry_out(asked, config_path, as_json=as_json)
 
 
 @command.command("hold")
-@click.argument("phone")
+@click.argument("phone", metavar="PHONE|CODE")
 @click.argument("reward", required=False)
 @click.option("--offer", metavar="ID", help="Instead of REWARD: an offer of theirs that takes money off.")
 @click.option("--points", type=click.IntRange(1), help="Of a reward that takes money off: so many.")
@@ -69,16 +74,25 @@ def hold(
         raise click.UsageError("hold a REWARD or an --offer")
     name = request_id(request)
     click.echo(f"request {name}; then:  vafa redeem capture {shlex.quote(name)}", err=True)
+    member, claim = _phone_or_code(phone)
     wish = messages.Hold(
         request=name,
         reward=reward,
-        member=phone,
+        member=member,
+        claim=claim,
         amount=bill or 0,
         points=points,
         lang="en",
         offer=None if offer is None else offer.lower(),
     )
     _carry_out(wish, config_path, as_json=as_json)
+
+
+def _phone_or_code(text: str) -> tuple[str | None, str | None]:
+    """(phone, None), or (None, claim code): a code is shorter than any mobile number."""
+    digits = ascii_digits(text).replace(" ", "")
+    is_code = digits.isascii() and digits.isdigit() and CODE_DIGITS_MIN <= len(digits) <= CODE_DIGITS_MAX
+    return (None, digits) if is_code else (text, None)
 
 
 @command.command("capture")

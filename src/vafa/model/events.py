@@ -506,7 +506,8 @@ class Claim(Event, frozen=True):
     """`token`: the strong card token whose waiting payments are taken, b'' for the code's own payment.
 
     Under rules beyond a rate each payment is a row of its own: `award` is what it would have been had the
-    member joined first; the one part is what is left of it, `counted` what its refunds took of the metric.
+    member joined first (nobody's, where a slip's own account has what the slip says); the one part is what is
+    left of it, `counted` what its refunds took of the metric.
     """
 
     member: bytes
