@@ -15,12 +15,14 @@ from vafa.app.offer_rounds import OfferRounds
 from vafa.app.offer_words import Told
 from vafa.app.offering import Wish as Give
 from vafa.app.offering import found
+from vafa.app.paper import Paper
 from vafa.app.redeeming import Redeeming
 from vafa.app.whatif import what_if
 from vafa.club.programme import parse
 from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
+from vafa.receipt.slip import Message
 
 
 @pytest.fixture
@@ -313,3 +315,14 @@ def test_under_other_rules_a_sale_uses_the_offer_it_used(till: Till) -> None:
     other = parse(RULES.replace("per = 10", "per = 5"))
     tried = till.shop.ledger.read(lambda c: what_if(reads.entries(c), other, None))
     assert (tried.points_was, tried.points_would) == (200, 400)
+
+
+def test_a_paper_tells_the_offer_or_a_message_and_never_both(till: Till) -> None:
+    paper = Paper(
+        "کافه", "Cafe", "en", "Asia/Tehran", till.shop.programmes, message=lambda _: Message("سلام", "Hello")
+    )
+    assert "Hello" in paper.lines(till.buys())
+    till.give("sorry")
+    told = paper.lines(till.buys())
+    assert told[4:6] == ("Your offer: \u2068با پوزش\u2069", "valid until the end of 8 Bahman 1404")
+    assert "Hello" not in told

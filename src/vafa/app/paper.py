@@ -89,6 +89,7 @@ class Paper:
             return slip_for_nothing(
                 self._shop, why, known, minimum=minimum, balance=balance, number=outcome.number
             )
+        has_offer = any(each.how == "open" for each in outcome.offers)  # one message on a paper
         return slip_for_award(
             self._shop,
             outcome.amount,
@@ -98,7 +99,7 @@ class Paper:
             claim=outcome.claim,
             number=outcome.number,
             check=outcome.check,
-            message=self._message(outcome.member) if known is Known.MEMBER else None,
+            message=self._message(outcome.member) if known is Known.MEMBER and not has_offer else None,
             held=self._held(outcome),
             in_new_rial=outcome.currency == Currency.RIAL_NEW,
         )

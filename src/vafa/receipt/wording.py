@@ -99,11 +99,11 @@ def _offer(line: slip.OfferUsed | slip.OfferOpen | slip.OfferBack, lang: str) ->
     name = theirs(line.fa if lang == "fa" else line.en or line.fa, lang)
     match line:
         case slip.OfferUsed():
-            return (say(lang, "Offer used: {offer}", offer=name),)
+            return (say(lang, "Offer used:{br}{offer}", offer=name),)
         case slip.OfferBack():
-            return (say(lang, "Offer good again: {offer}", offer=name),)
+            return (say(lang, "Offer good again:{br}{offer}", offer=name),)
         case slip.OfferOpen(day=last_day):
-            head = say(lang, "Your offer: {offer}", offer=name)
+            head = say(lang, "Your offer:{br}{offer}", offer=name)
             if last_day is None:
                 return (head,)
             day, year = day_words(last_day, lang)
