@@ -159,3 +159,17 @@ def test_the_tab_key_offers_templates_and_segments(device: Device) -> None:
             env=environment | {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()))},
         )
         assert offered in ran.output
+
+
+def test_the_report_counts_open_offers_and_takes_none_for_a_redemption_of_points(
+    device: Device, vafa: Run
+) -> None:
+    with device.up():
+        for request in ("r-1", "r-2"):
+            vafa("offer", "give", PHONE, "sorry", "--request", request, "--yes")
+        (offer, _) = json.loads(vafa("offer", "list", PHONE, "--json").out)["offers"]
+        vafa("redeem", "hold", PHONE, "--offer", offer["offer"], "--bill", "2000", "--request", "h-1")
+        vafa("redeem", "capture", "h-1")
+    assert "single-use offers open                   1" in vafa("report", "liability").out
+    told = json.loads(vafa("report", "liability", "--json").out)
+    assert (told["offers"], told["ended"]) == (1, 0)

@@ -7,6 +7,7 @@ import msgspec
 
 from vafa.app.programmes import in_force
 from vafa.books import till as tills
+from vafa.books.rows import HoldState
 from vafa.club.worth import point_value
 from vafa.insight.liability import breakage, liability
 from vafa.model.events import Kind
@@ -25,6 +26,7 @@ class Owing(msgspec.Struct, frozen=True):
     debt               points that members owe
     lapsing            days ahead -> points that lapse by then if nobody redeems them
     breakage_permille  (low, high) share of points that lapse; `ended`: redemptions and lapses it is seen over
+    offers             single-use offers that nobody has used yet: what they cost depends on what is bought
     """
 
     at: int
@@ -42,6 +44,7 @@ class Owing(msgspec.Struct, frozen=True):
     rial_high: int | None
     breakage_permille: tuple[int, int]
     ended: int
+    offers: int = 0
 
 
 def owing(connection: sqlite3.Connection, now_s: int) -> Owing:
@@ -55,7 +58,7 @@ def owing(connection: sqlite3.Connection, now_s: int) -> Owing:
     gone, pending, lapsing = _of_lots(connection, now_s)
     programme = in_force(connection, now_s)
     value = point_value(programme) if programme else None
-    ended = _count(connection, Kind.REDEMPTION) + _count(connection, Kind.EXPIRE)
+    ended = _count(connection, Kind.REDEMPTION) - _of_offers(connection) + _count(connection, Kind.EXPIRE)
     expected = breakage(sums.expired, sums.redeemed, ended)
     outstanding = sums.member - gone
     cost = liability(outstanding, value, expected)
@@ -63,6 +66,7 @@ def owing(connection: sqlite3.Connection, now_s: int) -> Owing:
         now_s, owned - gone, sums.member - owned, held, pending, debt, lapsing, sums.redeemed,
         sums.expired + gone, None if value is None else _plain(value), cost.all, cost.low, cost.high,
         ((expected.low * 1000).__floor__(), (expected.high * 1000).__ceil__()), expected.ended,
+        int(connection.execute("SELECT coalesce(sum(offers), 0) FROM member").fetchone()[0]),
     )  # fmt: skip
 
 
@@ -84,6 +88,14 @@ def _of_lots(connection: sqlite3.Connection, now_s: int) -> tuple[int, int, dict
 
 def _count(connection: sqlite3.Connection, kind: Kind) -> int:
     found = connection.execute("SELECT count(*) FROM journal WHERE kind = ?", (int(kind),)).fetchone()
+    return int(found[0])
+
+
+def _of_offers(connection: sqlite3.Connection) -> int:
+    """Redemptions that took an offer, and no points."""
+    states = (int(HoldState.CAPTURED), int(HoldState.RETURNED))
+    sql = "SELECT count(*) FROM hold WHERE offer <> x'' AND state IN (?, ?)"
+    found = connection.execute(sql, states).fetchone()
     return int(found[0])
 
 

@@ -39,6 +39,7 @@ def liability(config_path: Path, as_json: bool) -> None:  # noqa: FBT001
         ("lapsed so far", found.lapsed),
     ):
         click.echo(f"{what:<26}{points:>16,} points")
+    click.echo(f"{'single-use offers open':<26}{found.offers:>16,}")
     if found.rial is None:
         click.echo("worth: unknown; write redeem.point_value, or what rewards cost, into the programme")
         return
