@@ -1,5 +1,6 @@
 """Offers that rules give: with a sale, with what goes back, by the calendar; once for an occasion."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from till import OTHER, Till
 
 from vafa.app.moving import Moving
 from vafa.app.offer_rounds import OfferRounds
+from vafa.app.recheck_offers import OfferRecheck
 from vafa.club.offers import identity
 from vafa.ledger import reads
+from vafa.ledger.storage import connect_reader
 from vafa.model import events
-from vafa.model.events import Kind
+from vafa.model.events import Kind, OfferEnd
 
 START = """
 schema = 1
@@ -239,4 +242,23 @@ def test_verify_names_an_offer_that_no_rule_gave(tmp_path: Path, why: str) -> No
     assert faults(shop) == ()
     shop.ledger.write(lambda tx: tx.post(wrong))
     assert why in str(faults(shop)[0])
+    shop.ledger.close()
+
+
+def test_verify_names_an_offer_that_ended_though_its_sale_stands_and_a_paper_s_that_never_was(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(tmp_path)
+    till = Till(shop, START + offer("hello", 'grant = "first-purchase"') + offer("hand", "", "discount = 5"))
+    till.buys()
+    hello, hand = identity(till.member, "hello", 0), till.give("hand").event.offer
+    ended = events.OfferEnded(hello, till.member, OfferEnd.UNEARNED, "x", "rule", 1)
+    shop.ledger.write(lambda tx: tx.post(ended))
+    assert "its sale did not go back" in str(faults(shop)[0])
+    with contextlib.closing(connect_reader(shop.ledger.path)) as reader:
+        recheck = OfferRecheck(reader)
+        sale = reads.entry(reader, till.buys().seq).event
+        assert isinstance(sale, events.Award)
+        assert sale.told == hand
+        assert "which was never given" in recheck.untold(sale)
     shop.ledger.close()

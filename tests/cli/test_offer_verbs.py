@@ -173,3 +173,13 @@ def test_the_report_counts_open_offers_and_takes_none_for_a_redemption_of_points
     assert "single-use offers open                   1" in vafa("report", "liability").out
     told = json.loads(vafa("report", "liability", "--json").out)
     assert (told["offers"], told["ended"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("content", "why"), [(b"\xff\x00", "no text"), (b"# nobody\n\n", "names no phone")])
+def test_a_list_that_names_nobody_says_so(
+    device: Device, vafa: Run, tmp_path: Path, content: bytes, why: str
+) -> None:
+    (tmp_path / "phones").write_bytes(content)
+    with device.up():
+        ran = vafa("offer", "give", "--list", str(tmp_path / "phones"), "double")
+    assert (ran.code, why in ran.err) == (2, True)

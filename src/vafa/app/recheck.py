@@ -111,6 +111,7 @@ class Recheck:
             case events.Award() | events.PaymentSeen():
                 found = arithmetic(event, self._programme, self._offers.gains(event))
                 fault = found if isinstance(found, str) else self._wrong_version(event)
+                fault = fault or self._offers.untold(event)
                 self._last = event
                 return f"payment {event.paid.key}: {fault}" if fault else ""
             case events.TierChanged():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from vafa.app.granting import RULE, sale_of
-from vafa.books.effect import State
+from vafa.books.effect import State, payment_row
 from vafa.books.rows import MemberRow
 from vafa.club import grants
 from vafa.club.bonuses import Gain
@@ -31,6 +31,7 @@ class OfferRecheck:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._brings: dict[bytes, Brings] = {}
+        self._causes: dict[bytes, int] = {}  # the journal rows of the sales that offers were given for
         self._mark = 0
         self._went_up: events.Event | None = None  # the sale that brought its member a tier
 
@@ -38,6 +39,12 @@ class OfferRecheck:
         """Of the offers an award spent, as far as they were given before it."""
         names = event.offers if isinstance(event, events.Award) else ()
         return tuple(gain(name, self._brings[name]) for name in names if name in self._brings)
+
+    def untold(self, event: events.Event) -> str:
+        """What is wrong with the offer that an award's paper named, '' when nothing is."""
+        told_of = event.told if isinstance(event, events.Award) else b""
+        known = not told_of or told_of in self._brings
+        return "" if known else f"its paper names offer {told_of.hex()}, which was never given"
 
     def went_up(self, sale: events.Event) -> None:
         """The newest sale brought its member a tier."""
@@ -58,6 +65,9 @@ class OfferRecheck:
                 return (
                     "" if self._attested(event.at) else f"an offer lapsed by {event.at}, nobody attested it"
                 )
+            case events.OfferEnded(end=OfferEnd.UNEARNED):
+                gone = self._went_back(self._causes.get(event.offer, 0), books)
+                return "" if gone else f"offer {event.offer.hex()} ended, and its sale did not go back"
             case events.Hold() if event.offer:
                 off = money_off(self._brings[event.offer], event.bill)
                 return (
@@ -73,7 +83,7 @@ class OfferRecheck:
             what = told(event.document)
         except (msgspec.DecodeError, ValueError):
             return "its document cannot be read"
-        self._brings[event.offer] = what
+        self._brings[event.offer], self._causes[event.offer] = what, event.cause
         if document(what) != event.document:
             return "its document is not in canonical form"
         if not event.programme:
@@ -125,6 +135,12 @@ class OfferRecheck:
             sale = reads.payment(self._connection, undoing.key)
             if sale is not None:
                 yield from grants.after_return(programme, sale.seq, event.at)
+
+    def _went_back(self, seq: int, books: State) -> bool:
+        """True when nothing is left of the sale in this journal row."""
+        sale = reads.entry(self._connection, seq).event if seq else None
+        row = payment_row(books, sale.paid.key) if isinstance(sale, events.Award) else None
+        return row is not None and row.refunded == row.amount
 
     def _attested(self, at: int) -> bool:
         return bool(self._mark) and at <= self._mark + OWN_CLOCK_ADDS_S

@@ -256,7 +256,10 @@ def _own(brings: dict[str, int | str | None]) -> "OwnOffer | None":
 
 def _phones(file: Iterable[str]) -> list[str]:
     """The phones of a list, each once; blank lines and what follows # are no phones."""
-    lines = (line.partition("#")[0].strip() for line in file)
+    try:
+        lines = [line.partition("#")[0].strip() for line in file]
+    except UnicodeDecodeError:
+        raise click.UsageError("the list is no text: write one phone a line") from None
     found = list(dict.fromkeys(line for line in lines if line))
     if not found:
         raise click.UsageError("the list names no phone")
