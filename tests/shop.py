@@ -38,8 +38,8 @@ HINTED = CardHint("621986", "3864")
 class Shop:
     """The rooms joined as the daemon joins them, without threads and sockets."""
 
-    def __init__(self, directory: Path, wall_ms: int = 1_767_000_000_000) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, wall_ms: int = 1_767_000_000_000, programme: str = PROGRAMME) -> None:
+        self.directory, self.programme = directory, programme
         self.wall_ms = wall_ms
         key = DeviceKey(b"k" * 32)
         self.tokens = Tokens(key)
@@ -52,7 +52,7 @@ class Shop:
             opened = events.EpochOpened(b"L" * 16, 1, None, self.tokens.key_id, "test")
             self.ledger.write(lambda tx: tx.post(opened))
         self.programmes = Programmes(self.ledger)
-        self.programmes.activate(parse(PROGRAMME), None)
+        self.programmes.activate(parse(self.programme), None)
         self.counter = Counter(self.ledger, self.tokens, self.programmes, "Asia/Tehran")
         self.members = Members(self.ledger, self.tokens, self.sealer)
         self.sales = Sales(self.counter)

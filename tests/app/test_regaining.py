@@ -54,7 +54,7 @@ class Two:
     def heal(self, slice_rows: int = 50) -> BranchRow:
         rows = self.lost
         for start in range(0, len(rows), slice_rows):
-            self.regaining.take(rows[0].hash, rows[start : start + slice_rows], b"")
+            self.regaining.take(rows[start : start + slice_rows], b"")
         (branch,) = self.new.ledger.read(branches.counted)
         return branch
 
@@ -110,11 +110,11 @@ def test_rows_that_come_again_change_nothing(two: Two) -> None:
     two.restore()
     sold(two.old, 4)
     rows = two.lost
-    assert two.regaining.take(rows[0].hash, rows[:3], b"") == rows[2].seq
+    assert two.regaining.take(rows[:3], b"") == 3
     head = two.new.ledger.head
-    assert two.regaining.take(rows[0].hash, rows[:3], b"") == rows[2].seq
+    assert two.regaining.take(rows[:3], b"") == 0
     assert two.new.ledger.head == head
-    assert two.regaining.take(rows[0].hash, rows, b"") == rows[3].seq
+    assert two.regaining.take(rows, b"") == 1
     (branch,) = two.new.ledger.read(branches.counted)
     assert (branch.seq, branch.counted) == (rows[3].seq, 4)
     assert faults(two.new) == []
@@ -164,7 +164,7 @@ def test_points_that_both_branches_spent_are_owed_once(two: Two) -> None:
     ("spoil", "why"),
     [
         (lambda rows: [rows[0], rows[2]], "does not come after"),
-        (lambda rows: rows[1:], "begins with another row"),
+        (lambda rows: rows[1:], "come after no row"),
         (lambda rows: [rows[0], altered(rows[1], at=rows[1].at + 1), *rows[2:]], "does not chain"),
         (lambda rows: [rows[0], altered(rows[1], state=bytes(32)), *rows[2:]], "does not chain"),
     ],
@@ -176,7 +176,7 @@ def test_rows_that_do_not_follow_change_nothing(
     sold(two.old, 4)
     head, rows = two.new.ledger.head, two.lost
     with pytest.raises(SyncError, match=why):
-        two.regaining.take(rows[0].hash, spoil(rows), b"")
+        two.regaining.take(spoil(rows), b"")
     assert two.new.ledger.head == head
 
 

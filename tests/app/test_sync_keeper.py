@@ -56,7 +56,7 @@ class Device:
             lambda: Now(LinkNow("lo"), "", Facts("0.1.0", 2)),
             lambda _document, _from_at: "",
             self.attest,
-            lambda told: self.shop.regaining.regain(told.first, told.rows, told.signature),
+            lambda told: self.shop.regaining.regain(told.rows, told.signature),
             lambda: self.shop.ledger.head.seq,
             SystemClock(),
             module,

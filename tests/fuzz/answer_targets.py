@@ -144,10 +144,10 @@ class SyncAnswers(Housed):
         self.taken += 1
         self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(hub_s, "hub")))
 
-    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+    def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         """As the daemon does it."""
         self.taken += 1
-        return self.shop.regaining.regain(first, rows, signature)
+        return self.shop.regaining.regain(rows, signature)
 
     def _branch(self) -> bytes:
         """An answer with rows that a copy of this device wrote and this one lost."""
@@ -158,9 +158,9 @@ class SyncAnswers(Housed):
             other.counter.post(payment(320_062_616_900 + number))
         rows = journal(other, self.shop.ledger.head.seq)
         other.ledger.close()
-        last, first = rows[-1], rows[0].hash
-        ends = signing.branch_input("m1", 1, first, last.epoch, last.seq, last.hash, last.state)
-        branch = Branch(first, pack(rows, whole=True), last.hash, last.seq, HUB.sign(ends))
+        last = rows[-1]
+        ends = signing.branch_input("m1", 1, last.epoch, last.seq, last.hash, last.state)
+        branch = Branch(pack(rows, whole=True), last.hash, last.seq, HUB.sign(ends))
         return signing.encoded(SyncAnswer(Mark(), Mark(), NOW_MS, branch=branch))
 
     def judge(self, data: bytes, random: Random) -> str:

@@ -194,7 +194,7 @@ class SyncTalk(Target):
             talk.Taken("no"), talk.Synced(ok=True, received=7, next_s=3.5, peer="192.0.2.1"),
             talk.Ending(next_s=1.0, rows_s=0.3, newest=9, fault="x"), talk.Activate("schema = 1", None),
             talk.Attest(5),
-            talk.Regain(b"f" * 32, [Row(1, 7, 0, 13, b"body", b"till", b"s" * 32, b"h" * 32)], b"s" * 64),
+            talk.Regain([Row(1, 7, 0, 13, b"body", b"till", b"s" * 32, b"h" * 32)], b"s" * 64),
         )  # fmt: skip
         self.seeds = [talk.line_of(each) for each in said]
         self.words = (b'"say":', b'"tell":', b"null", b"1e999", b"\xff", b"\\ud800", b"[" * 600, b"NaN")

@@ -80,9 +80,9 @@ class Linked:
     def attest(self, hub_s: int) -> None:
         """The courier's inbox."""
 
-    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+    def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         """The courier's inbox."""
-        return self.shop.regaining.regain(first, rows, signature)
+        return self.shop.regaining.regain(rows, signature)
 
     def _post(self, path: str, body: bytes) -> bytes:
         return self.transport.post(path, body, trusts_clock=False).body

@@ -4,7 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from simulated.fleet import history
+from simulated.fleet import MakeHub, history
+from simulated.forking import CLONED, RESTORED, ForkingFleet
 from simulated.hubs import Disagreement, MemoryHub
 from simulated.postgres_hub import PostgresHub, replayed
 
@@ -42,3 +43,25 @@ def test_a_real_hub_that_does_not_look_whether_it_has_a_row_is_found_out(
     monkeypatch.setattr(Held, "same", never)
     with pytest.raises(Disagreement, match="branches"):
         history(12, lambda clock_ms: PostgresHub(database, clock_ms), Counter(), tmp_path, steps=90)
+
+
+def test_restored_and_copied_devices_give_the_same_hashes_at_a_real_hub(
+    database: Database, tmp_path: Path
+) -> None:
+    fleet = history(17, MemoryHub, Counter(), tmp_path, steps=90, kind=ForkingFleet)
+    assert isinstance(fleet.hub, MemoryHub)
+    keys = {device.number: device.key.public for device in fleet.devices.values()}
+    real = replayed(database, fleet.hub.recorded, keys)
+    assert max(map(real.branches, keys)) > 1
+    for number in keys:
+        assert real.rows(number) == fleet.hub.rows(number)
+        assert real.lost(number) == 0
+
+
+def test_the_real_hub_gives_restored_and_copied_devices_back_what_they_lost(
+    database: Database, tmp_path: Path
+) -> None:
+    seen: Counter[str] = Counter()
+    make: MakeHub = lambda clock_ms: PostgresHub(database, clock_ms)  # noqa: E731
+    history(24, make, seen, tmp_path, steps=90, kind=ForkingFleet)
+    assert min(seen[RESTORED], seen[CLONED], seen["rows of branches counted again"]) > 0, seen

@@ -4,19 +4,21 @@ At the end the faults stop. Then every row of every device is at the hub once, w
 hash, within an hour of simulated time, and no courier has stopped for good. Disagreement otherwise.
 """
 
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from shop import Shop, payment
+from shop import PROGRAMME, Shop, payment
 from simulated.hubs import Disagreement, SimulatedHub, differing, journal_rows
 from simulated.net import POINTS, Killed, Net, Points, SimulatedTransport
 
 from vafa.app.sync_journal import LedgerJournal
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
+from vafa.ledger import upkeep
 from vafa.model import events
 from vafa.model.chain import Row
 from vafa.sync.courier import Courier, Who, World
@@ -28,6 +30,7 @@ START_MS = 1_767_000_000_000
 SIM, WIFI = LinkNow("wwan0 sim", metered=True), LinkNow("wlan0 wifi")
 SETTLED_WITHIN_S = 3_600.0
 MakeHub = Callable[[Callable[[], int]], SimulatedHub]
+FIRST_REF = 320_000_000_000
 YEAR_MS = 31_557_600_000
 JUMPS_MS = (-56 * YEAR_MS, 56 * YEAR_MS, -3_600_000, 3_600_000, -40 * 86_400_000, 40 * 86_400_000)
 
@@ -58,15 +61,22 @@ class KilledStore(Store):
 class Device:
     """One shop and its courier. `now` is its own monotonic time, `wrong_ms` what its clock adds."""
 
-    def __init__(self, fleet: "Fleet", number: int, directory: Path) -> None:
-        self._fleet, self._number, self._directory = fleet, number, directory
-        directory.mkdir()
+    def __init__(self, fleet: "Fleet", number: int, directory: Path, copied: "Device | None" = None) -> None:
+        """`copied`: a device with this number whose card this one has a copy of."""
+        self._fleet, self.number, self._directory = fleet, number, directory
+        if copied is None:
+            directory.mkdir()
+        else:
+            shutil.copytree(copied._directory, directory)
         self.points = Points(fleet.seen)
         self.wrong_ms, self.boots, self._booted_s, self.sales = 0, 1, fleet.now_s, 0
+        if copied is not None:
+            self.boots = copied.boots + 1_000  # another machine
         self.link = WIFI
         self.key = SigningKey(DeviceKey(bytes([number]) * 32))
-        fleet.hub.enrol(number, self.key.public)
-        self.shop = Shop(directory, fleet.clock_ms())
+        if copied is None:
+            fleet.hub.enrol(number, self.key.public)
+        self.shop = Shop(directory, fleet.clock_ms(), fleet.programme)
         self.members = [bytes.fromhex(self.shop.members.add(f"0912000000{n}", "", "t").id) for n in range(4)]
         self._start()
 
@@ -74,7 +84,7 @@ class Device:
         fleet = self._fleet
         self.store = KilledStore(self._directory / "sync" / "sync.db", self.points)
         self.journal = LedgerJournal(self.shop.ledger.path)
-        self.transport = SimulatedTransport(fleet.net, self._number, self.points)
+        self.transport = SimulatedTransport(fleet.net, self.number, self.points)
         world = World(
             self.wall_ms,
             lambda: self.link,
@@ -84,7 +94,7 @@ class Device:
             fleet.chance,
             lambda: fleet.chance.randbytes(16),
         )
-        who = Who(fleet.hub.merchant, self._number, fleet.hub.public)
+        who = Who(fleet.hub.merchant, self.number, fleet.hub.public)
         self.courier = Courier(who, self.key, self.journal, self.store, self.transport, self, world, self.now)
 
     def restart(self, whole: bool) -> None:
@@ -92,6 +102,22 @@ class Device:
         self._stop()
         if whole:
             self.shop.restart()
+        self._start()
+
+    def copy_to(self, target: Path) -> None:
+        """A backup of its ledger."""
+        upkeep.copy(self.shop.ledger.path, target)
+
+    def restore(self, backup: Path) -> None:
+        """As `vafa restore`: the backup is the ledger, in a new epoch; what the sync kept is gone."""
+        self._stop()
+        self.shop.ledger.close()
+        shutil.rmtree(self._directory / "sync")
+        for each in self._directory.glob("ledger.db*"):
+            each.unlink()
+        shutil.copy(backup, self.shop.ledger.path)
+        self.shop.open()
+        self.open_epoch()
         self._start()
 
     def _stop(self) -> None:
@@ -117,9 +143,10 @@ class Device:
 
     def sell(self) -> None:
         self.sales += 1
+        self._fleet.sold += 1
         chance, self.shop.wall_ms = self._fleet.chance, self.wall_ms()
         member = chance.choice((b"", *self.members))
-        self.shop.counter.post(payment(320_000_000_000 + self.sales, chance.randint(1, 900_000)), member)
+        self.shop.counter.post(payment(FIRST_REF + self._fleet.sold, chance.randint(1, 900_000)), member)
 
     @property
     def knows_all_is_there(self) -> bool:
@@ -128,7 +155,7 @@ class Device:
 
     def open_epoch(self) -> None:
         head, key_id = self.shop.ledger.head, self.shop.tokens.key_id
-        opened = events.EpochOpened(b"L" * 16, self._number, (head.epoch, head.seq, head.hash), key_id, "t")
+        opened = events.EpochOpened(b"L" * 16, self.number, (head.epoch, head.seq, head.hash), key_id, "t")
         self.shop.ledger.write(lambda tx: tx.post(opened))
 
     def wake(self, by_person: bool) -> None:
@@ -144,31 +171,34 @@ class Device:
         """Sync if it is due."""
         self._unless_killed(lambda: self.courier.step(self.now))
         if self.store.kept.final is not None:
-            raise Disagreement(f"device {self._number} stopped for good: {self.store.kept.final}")
+            raise Disagreement(f"device {self.number} stopped for good: {self.store.kept.final}")
 
     def programme(self, document: str, from_at: int | None) -> str:
         raise Disagreement("no programme was published")
 
-    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+    def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         self.points.reached("before lost rows are counted")
-        refused = self.shop.regaining.regain(first, rows, signature)
+        refused = self.shop.regaining.regain(rows, signature)
         self.points.reached("after lost rows are counted")
         return refused
 
     def attest(self, hub_s: int) -> None:
         if hub_s != self._fleet.clock_ms() // 1000:
-            raise Disagreement(f"device {self._number} believes {hub_s}, which the hub did not say now")
+            raise Disagreement(f"device {self.number} believes {hub_s}, which the hub did not say now")
         self.points.reached("before the hub's time is written")
         self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(hub_s, "hub")))
         self.points.reached("after the hub's time is written")
 
 
 class Fleet:
-    """Devices, their net and their hub."""
+    """Devices, their net and their hub. No row is ever lost by a device: `forking` has those."""
+
+    programme = PROGRAMME
 
     def __init__(
         self, seed: int, directory: Path, make_hub: MakeHub, seen: Counter[str], devices: int
     ) -> None:
+        self.sold = 0
         self.chance, self.seen, self.now_s = Random(seed), seen, 1_000.0  # noqa: S311 - a history, no secret
         self.hub = make_hub(self.clock_ms)
         self.net = Net(self.hub, self.chance, seen)
@@ -188,12 +218,17 @@ class Fleet:
         hubs: list[tuple[Callable[[Device], None], int]] = [
             (self._backup, 4), (self._restore, 4), (self._down, 1)
         ]  # fmt: skip
-        weights = [weight for _, weight in (*actions, *hubs)]
+        more = self.more_actions()
+        weights = [weight for _, weight in (*actions, *hubs, *more)]
         for _ in range(steps):
-            (action,) = self.chance.choices([each for each, _ in (*actions, *hubs)], weights)
+            (action,) = self.chance.choices([each for each, _ in (*actions, *hubs, *more)], weights)
             action(self.chance.choice(list(self.devices.values())))
             self._steps()
-        self._settle()
+        self.settle()
+
+    def more_actions(self) -> list[tuple[Callable[[Device], None], int]]:
+        """What else may happen, and how often."""
+        return []
 
     def _steps(self) -> None:
         for device in self.devices.values():
@@ -238,22 +273,23 @@ class Fleet:
         self.hub.backup()
 
     def _restore(self, _: Device) -> None:
-        before = sum(len(self.hub.rows(number)) for number in self.devices)
+        numbers = {device.number for device in self.devices.values()}
+        before = sum(len(self.hub.rows(number)) for number in numbers)
         self.hub.restore()
-        after = sum(len(self.hub.rows(number)) for number in self.devices)
+        after = sum(len(self.hub.rows(number)) for number in numbers)
         self.seen["hub restored from an older backup (rows lost)"] += after < before
 
     def _down(self, _: Device) -> None:
         self.net.hub_is_down = True
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """The faults stop. The backlog must reach nothing, and all must be equal."""
         self.net.rate, self.net.hub_is_down, ends_s = 0.0, False, self.now_s + SETTLED_WITHIN_S
         while True:
             for device in self.devices.values():
                 device.points.dies_at, device.link = "", WIFI
             self._steps()
-            found = self._differs()
+            found = self.differs()
             if not found and all(device.knows_all_is_there for device in self.devices.values()):
                 break
             if self.now_s > ends_s:
@@ -262,8 +298,10 @@ class Fleet:
         for device in self.devices.values():
             self.seen["rows at the hub, each once, hashes equal"] += device.shop.ledger.head.seq
 
-    def _differs(self) -> str:
+    def differs(self) -> str:
         for number, device in self.devices.items():
+            if self.hub.branches(number) > 1:
+                raise Disagreement(f"device {number} has {self.hub.branches(number)} branches at the hub")
             found = differing(journal_rows(device.shop), self.hub.rows(number))
             if found:
                 return f"device {number}: {found}"
@@ -271,11 +309,17 @@ class Fleet:
 
 
 def history(
-    seed: int, make_hub: MakeHub, seen: Counter[str], scratch: Path, steps: int = 150, devices: int = 3
+    seed: int,
+    make_hub: MakeHub,
+    seen: Counter[str],
+    scratch: Path,
+    steps: int = 150,
+    devices: int = 3,
+    kind: type[Fleet] = Fleet,
 ) -> Fleet:
     """One history from its seed to its end. Disagreement, with the seed. Its ledgers are gone then."""
     with tempfile.TemporaryDirectory(dir=scratch) as directory:
-        fleet = Fleet(seed, Path(directory), make_hub, seen, devices)
+        fleet = kind(seed, Path(directory), make_hub, seen, devices)
         try:
             fleet.run(steps)
         except BaseException as error:

@@ -7,7 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from simulated.fleet import history
+from simulated.fleet import Fleet, history
+from simulated.forking import CLONED, RESTORED, ForkingFleet
 from simulated.hubs import MemoryHub
 from simulated.net import FAULTS, POINTS
 
@@ -19,8 +20,10 @@ COUNTED = (
     "device killed",
     "device rebooted",
     "clock jumped",
+    RESTORED,
+    CLONED,
 )
-REPLAY_EVERY = 40
+REPLAY_EVERY = 41  # odd: fleets of both kinds
 
 
 def scratch() -> Path:
@@ -49,7 +52,7 @@ class Replaying:
         from vafa.hub.database import Database, connect, prepared
         from vafa.hub.migrations import migrate
 
-        fleet = history(seed, MemoryHub, seen, scratch())
+        fleet = history(seed, MemoryHub, seen, scratch(), kind=kind_of(seed))
         assert isinstance(fleet.hub, MemoryHub)
         self._count += 1
         name = f"fleet_{self._count}"
@@ -58,7 +61,7 @@ class Replaying:
         dsn = psycopg.conninfo.make_conninfo(self._server.dsn, dbname=name)
         prepared(dsn, migrate)
         database = Database(dsn)
-        keys = {number: device.key.public for number, device in fleet.devices.items()}
+        keys = {device.number: device.key.public for device in fleet.devices.values()}
         real = replayed(database, fleet.hub.recorded, keys)
         for number in keys:
             assert real.rows(number) == fleet.hub.rows(number), f"seed {seed}, device {number}"
@@ -69,6 +72,11 @@ class Replaying:
         self._server.__exit__(None, None, None)
 
 
+def kind_of(seed: int) -> type[Fleet]:
+    """Every other fleet also loses rows."""
+    return ForkingFleet if seed % 2 else Fleet
+
+
 def run(of_each: int, seed: int, replaying: Replaying) -> Counter[str]:
     """Histories until every kind was seen `of_each` times. Disagreement."""
     seen: Counter[str] = Counter()
@@ -77,7 +85,7 @@ def run(of_each: int, seed: int, replaying: Replaying) -> Counter[str]:
         if seen["histories"] % REPLAY_EVERY == 0:
             replaying.compare(seed, seen)
         else:
-            history(seed, MemoryHub, seen, scratch())
+            history(seed, MemoryHub, seen, scratch(), kind=kind_of(seed))
         seed += 1
         if time.monotonic() - told > 5:
             told = time.monotonic()

@@ -7,10 +7,12 @@ from hub_stub import HUB_KEY
 from simulated.hubs import Disagreement, MemoryKey, Row, Said
 
 from vafa.hub import devices, merchants, suspense
+from vafa.hub.branches import missing
 from vafa.hub.database import Connection, Database
 from vafa.hub.devices import Device
 from vafa.hub.journal import held
-from vafa.hub.lines import lines_of
+from vafa.hub.lines import current, lines_of
+from vafa.hub.replay import path
 from vafa.hub.sync import Sync
 from vafa.hub.tables import Place
 
@@ -61,15 +63,36 @@ class PostgresHub:
     def rows(self, number: int) -> list[Row]:
         with self._database.transaction() as connection:
             lines = lines_of(connection, self.merchant, number)
-            if len(lines) > 1:
-                raise Disagreement(f"device {number} has {len(lines)} branches at the hub")
-            if suspense.count(connection, self.merchant, number, 0):
+            if not lines:
+                return []
+            newest, rows = current(lines), list[Row]()
+            if suspense.count(connection, self.merchant, number, newest.line):
                 raise Disagreement(f"device {number} has rows in suspense")
-            found = held(connection, Place(self.merchant, number, 0), 1, 1_000_000)
-            rows = [Row(row.epoch, row.seq, row.hash, row.state) for row in found]
-            if lines and (lines[0].hash, lines[0].state) != (rows[-1].hash, rows[-1].state):
+            for part in path(lines, newest, newest.seq):
+                place = Place(self.merchant, number, part.line)
+                found = held(connection, place, part.first_seq, part.last_seq)
+                rows += [Row(row.epoch, row.seq, row.hash, row.state) for row in found]
+            if (newest.hash, newest.state) != (rows[-1].hash, rows[-1].state):
                 raise Disagreement(f"device {number}: the end of its line is not its last row")
             return rows
+
+    def branches(self, number: int) -> int:
+        with self._database.transaction() as connection:
+            return len(lines_of(connection, self.merchant, number))
+
+    def has(self, number: int, row: Row) -> bool:
+        sql = """SELECT hash FROM journal WHERE merchant_id = %s AND device = %s AND seq = %s"""
+        with self._database.transaction() as connection:
+            return (row.hash,) in connection.execute(sql, (self.merchant, number, row.seq)).fetchall()
+
+    def lost(self, number: int) -> int:
+        with self._database.transaction() as connection:
+            lines = lines_of(connection, self.merchant, number)
+            if not lines:
+                return 0
+            own = current(lines)
+            place = Place(self.merchant, number, own.line)
+            return sum(part.rows for part in missing(connection, place, lines, own.seq))
 
 
 def replayed(

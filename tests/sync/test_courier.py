@@ -120,8 +120,8 @@ class Bench:
         self.attested.append(hub_s)
         self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(hub_s, "hub")))
 
-    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
-        return self.shop.regaining.regain(first, rows, signature)
+    def regain(self, rows: Sequence[Row], signature: bytes) -> str:
+        return self.shop.regaining.regain(rows, signature)
 
     def sell(self, count: int = 1, first: int = 1) -> None:
         for number in range(first, first + count):

@@ -39,7 +39,7 @@ class Journal:
     def counted(self) -> list[Mark]:
         return []
 
-    def follows(self, first: bytes, seq: int) -> list[bytes]:
+    def before(self, seq: int) -> list[bytes]:
         return []
 
 

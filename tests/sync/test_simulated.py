@@ -6,11 +6,18 @@ The long run (at least 1,000 faults of each kind) is scripts/fleets.
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 from simulated.fleet import history
+from simulated.forking import CLONED, RESTORED, ForkingFleet
 from simulated.hubs import Disagreement, MemoryHub
 from simulated.long_run import scratch
 from simulated.net import FAULTS
+
+from vafa.app import recounting
+from vafa.app.recount_value import KNOWN, Around, Recounted
+from vafa.ledger.ledger import Transaction
+from vafa.model import events
 
 
 def test_every_row_is_at_the_hub_once_with_equal_hashes_after_faults_of_every_kind() -> None:
@@ -33,3 +40,40 @@ def test_a_fleet_does_the_same_again_from_the_same_seed(tmp_path: Path) -> None:
     history(5, MemoryHub, first, tmp_path, steps=60)
     history(5, MemoryHub, again, tmp_path, steps=60)
     assert first == again
+
+
+def test_devices_that_were_restored_or_copied_have_all_of_every_branch_once() -> None:
+    seen: Counter[str] = Counter()
+    for seed in (1, 3, 8):
+        history(seed, MemoryHub, seen, scratch(), kind=ForkingFleet)
+    kinds = (RESTORED, CLONED, "rows of branches counted again", "payments heard again", "points owed")
+    assert min(seen[kind] for kind in kinds) >= 5, seen
+
+
+def test_payments_counted_in_both_branches_are_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = recounting._RULES[events.Award]
+
+    def twice(tx: Transaction, around: Around, event: events.Award) -> Recounted:
+        key = msgspec.structs.replace(event.paid.key, reuse=1)
+        again = msgspec.structs.replace(event, paid=msgspec.structs.replace(event.paid, key=key), claim="")
+        return once(tx, around, again)
+
+    monkeypatch.setattr(recounting, "_RULES", recounting._RULES | {events.Award: twice})
+    with pytest.raises(Disagreement, match=r"nobody made|is not counted"):
+        history(2, MemoryHub, Counter(), tmp_path, kind=ForkingFleet)
+
+
+def test_a_debt_that_is_not_booked_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(tx: Transaction, around: Around, event: events.Redemption) -> Recounted:
+        return KNOWN
+
+    monkeypatch.setattr(recounting, "_RULES", recounting._RULES | {events.Redemption: never})
+    with pytest.raises(Disagreement, match="lacks redemptions"):
+        history(3, MemoryHub, Counter(), tmp_path, kind=ForkingFleet)
+
+
+def test_a_hub_that_does_not_look_what_was_counted_is_found_out(tmp_path: Path) -> None:
+    with pytest.raises(Disagreement, match="rows are not counted"):
+        history(2, lambda c: MemoryHub(c, counts_once=False), Counter(), tmp_path, kind=ForkingFleet)

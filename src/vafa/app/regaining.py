@@ -9,6 +9,7 @@ sale never waits long for one.
 
 import shutil
 from collections.abc import Sequence
+from itertools import dropwhile
 
 import msgspec
 import structlog
@@ -48,18 +49,18 @@ class Regaining:
         self._counter = counter
         self._ledger = counter.ledger
 
-    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+    def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         """`take` for whom rows that do not follow are an answer: '' or why they are refused."""
         try:
-            self.take(first, rows, signature)
+            self.take(rows, signature)
         except SyncError as error:
             return str(error)
         return ""
 
-    def take(self, first: bytes, rows: Sequence[Row], signature: bytes) -> int:
-        """Count consecutive rows of the branch that begins with row hash `first`; the seq it is counted to.
+    def take(self, rows: Sequence[Row], signature: bytes) -> int:
+        """Count consecutive rows of a branch; how many of them were news.
 
-        Rows that are counted already are passed over. SyncError when they do not follow what is here,
+        Rows that came back before are passed over. SyncError when they do not follow what is here,
         LedgerError when they cannot be written; then nothing has changed.
 
         signature  the hub's of the last row, b'' for a slice that ends before it
@@ -70,20 +71,24 @@ class Regaining:
                 f"{free >> 20} MB are free: rows that were lost wait, sales go on", fix="free disk space"
             )
         try:
-            counted_to = self._ledger.write(lambda tx: self._taken(tx, first, rows, signature))
+            news = self._ledger.write(lambda tx: self._taken(tx, rows, signature))
         except BaseException:
             self._ledger.read(self._counter.programmes.look_again)  # nothing was committed
             raise
         if any(row.kind == events.Kind.FORGET for row in rows):
             upkeep.checkpoint(self._ledger.path)  # who is forgotten does not stay in the log either
-        return counted_to
+        return news
 
-    def _taken(self, tx: Transaction, first: bytes, rows: Sequence[Row], signature: bytes) -> int:
-        branch = tx.find(BranchRow, (first,))
-        fresh = [row for row in rows if branch is None or row.seq > branch.seq]
+    def _taken(self, tx: Transaction, rows: Sequence[Row], signature: bytes) -> int:
+        fault = branches.chain_fault(branches.before(tx.connection, rows[0]), rows)
+        if fault:
+            raise SyncError(f"rows that were lost do not follow: {fault}", code="SYN-022")
+        fresh = list(dropwhile(lambda row: branches.has(tx.connection, row), rows))
         if not fresh:
-            return branch.seq if branch is not None else 0
-        self._follow(tx, first, branch, fresh)
+            self._say_known(tx, rows[-1], len(rows))
+            return 0
+        goes_on = branches.going_on(tx.connection, fresh[0])
+        first = fresh[0].hash if goes_on is None else goes_on.first
         now_ms = tx.at_ms
         self._open_epoch(tx, fresh[-1].epoch)
         counts = Counts()
@@ -99,22 +104,15 @@ class Regaining:
                 *msgspec.structs.astuple(counts),
             )
         )  # fmt: skip
-        return last.seq
+        return len(fresh)
 
     @staticmethod
-    def _follow(tx: Transaction, first: bytes, branch: BranchRow | None, rows: Sequence[Row]) -> None:
-        """SyncError unless the rows chain to what is counted of the branch, or to where it left us."""
-        if branch is not None:
-            start: bytes | None = branch.hash
-            fault = "" if rows[0].seq == branch.seq + 1 else f"{rows[0].seq} is not after {branch.seq}"
-        else:
-            start = branches.before(tx.connection, rows[0])
-            fault = "" if rows[0].hash == first else "the branch begins with another row"
-        if start is None:
-            fault = fault or "they follow no row of this journal"
-        fault = fault or branches.chain_fault(start or b"", iter(rows))
-        if fault:
-            raise SyncError(f"rows that were lost do not follow: {fault}", code="SYN-022")
+    def _say_known(tx: Transaction, last: Row, known: int) -> None:
+        """All of it is here and the hub does not know: it lost what we had of it. A Checkpoint tells."""
+        told = {(each.seq, each.hash) for each in branches.counted(tx.connection)}
+        if (last.seq, last.hash) not in told and tx.find(BranchRow, (last.hash,)) is None:
+            place = (last.epoch, last.seq, last.state, branches.RETAINED, last.hash)
+            tx.post(events.Checkpoint(*place, first=last.hash, known=known))
 
     def _open_epoch(self, tx: Transaction, epoch: int) -> None:
         """Both branches number their rows: from here on no number of ours is one of theirs."""

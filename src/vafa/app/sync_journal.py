@@ -69,12 +69,8 @@ class LedgerJournal:
         sql = "SELECT epoch, seq, hash FROM branch ORDER BY at_seq DESC"
         return [Mark(epoch, seq, row_hash[:MARK_HASH_BYTES]) for epoch, seq, row_hash in self._all(sql)]
 
-    def follows(self, first: bytes, seq: int) -> list[bytes]:
-        """The chain hashes that row `seq` of a branch may follow: of the last row of it that is counted, or,
-        for its first row, of any row with the number before."""
-        known = self._all("SELECT seq, hash FROM branch WHERE first = ?", first)
-        if known:
-            return [row_hash for at, row_hash in known if at == seq - 1]
+    def before(self, seq: int) -> list[bytes]:
+        """The chain hashes that a row `seq` of a branch may follow: of rows here and of what came back."""
         if seq == 1:
             return [NO_HASH]
         sql = "SELECT hash FROM journal WHERE seq = ?1 UNION ALL SELECT hash FROM branch_row WHERE seq = ?1"
@@ -86,7 +82,7 @@ class LedgerJournal:
             self._connection.close()
             self._connection = None
 
-    def _all(self, sql: str, *values: int | bytes) -> list[Any]:
+    def _all(self, sql: str, *values: int) -> list[Any]:
         try:
             if self._connection is None:
                 self._connection = connect_reader(self._path)

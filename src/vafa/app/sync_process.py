@@ -195,9 +195,9 @@ class SyncProcess:
         self._tell(Attest(hub_s))
         self._taken()
 
-    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+    def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         """The daemon counts them."""
-        self._tell(Regain(first, list(rows), signature))
+        self._tell(Regain(list(rows), signature))
         return self._taken().refused
 
     def _taken(self) -> Taken:

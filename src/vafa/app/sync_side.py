@@ -143,7 +143,7 @@ class SyncSide:
         """Rows that were lost; '' or why they are refused. LedgerError where they cannot be written now."""
         from vafa.app.regaining import Regaining  # a device that was never restored never loads it
 
-        return Regaining(self._counter).regain(told.first, told.rows, told.signature)
+        return Regaining(self._counter).regain(told.rows, told.signature)
 
     def _attest(self, hub_s: int) -> None:
         def decide(tx: Transaction) -> None:

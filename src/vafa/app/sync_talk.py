@@ -98,7 +98,6 @@ class Attest(ToDaemon, frozen=True, tag="attest"):
 class Regain(ToDaemon, frozen=True, tag="regain"):
     """Rows of a branch of the journal, judged, to be counted; Taken is awaited."""
 
-    first: bytes
     rows: list[Row]
     signature: bytes
 

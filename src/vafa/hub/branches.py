@@ -14,7 +14,7 @@ import msgspec
 from vafa.hub import replay
 from vafa.hub.database import Connection
 from vafa.hub.journal import Held, held
-from vafa.hub.lines import Line
+from vafa.hub.lines import Line, current
 from vafa.hub.tables import Place
 from vafa.keys.sign import SigningKey
 from vafa.wire import limits
@@ -22,17 +22,15 @@ from vafa.wire.messages import Branch, Mark
 from vafa.wire.rows import WireRow, pack
 from vafa.wire.signing import branch_input
 
-_COUNTED = "SELECT seq FROM branch WHERE merchant_id = %s AND device = %s AND line = %s AND first = %s"
+_COUNTED = "SELECT first, epoch, seq, hash FROM branch WHERE merchant_id = %s AND device = %s AND line = %s"
 _TOTALS = """SELECT coalesce(sum(counted), 0), coalesce(sum(known), 0), coalesce(sum(left_out), 0),
 coalesce(sum(short), 0) FROM branch WHERE merchant_id = %s AND device = %s AND line = %s"""
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """Rows of `line` that another line does not have, nor counted: from `first_seq` to `last_seq`. `first` is
-    the chain hash of the first row after both parted."""
+    """Rows of `line` that another line does not have, nor counted: from `first_seq` to `last_seq`."""
 
     line: int
-    first: bytes
     first_seq: int
     last_seq: int
 
@@ -61,9 +59,13 @@ def missing(
     line = next((each for each in lines if each.line == place.line), None)
     if line is None or (len(lines) == 1 and seq == line.seq):
         return []
+    own = connection.execute(_COUNTED, msgspec.structs.astuple(place)).fetchall()
+    counted = [*told, *(Mark(int(epoch), int(at), row_hash) for _, epoch, at, row_hash in own)]
+    begun = {first for first, *_ in own}
     ends = {part.line: part.last_seq for part in replay.path(lines, line, seq)}
     found = (
-        _of_line(connection, place, each, ends.get(each.line, each.left_seq) + 1, told) for each in lines
+        _of_line(connection, place, each, ends.get(each.line, each.left_seq) + 1, counted, begun)
+        for each in lines
     )
     return [each for each in found if each is not None]
 
@@ -78,10 +80,8 @@ def given(connection: Connection, place: Place, part: Missing, signing: SigningK
         rows = rows[: max(1, len(rows) * limits.BRANCH_BYTES_MAX // (len(payload) + 1))]
         payload = pack([_whole(row) for row in rows], whole=True)
     last = rows[-1]
-    signed = branch_input(
-        place.merchant, place.device, part.first, last.epoch, last.seq, last.hash, last.state
-    )
-    branch = Branch(part.first, payload, last.hash, part.last_seq, signing.sign(signed))
+    signed = branch_input(place.merchant, place.device, last.epoch, last.seq, last.hash, last.state)
+    branch = Branch(payload, last.hash, part.last_seq, signing.sign(signed))
     return branch, last.seq
 
 
@@ -93,29 +93,29 @@ def totals(connection: Connection, place: Place) -> Counted:
 
 
 def stale(lines: Sequence[Line]) -> Line | None:
-    """A line that went on after the newest one was opened: the device's copy is still in use somewhere."""
-    newest = lines[-1] if lines else None
-    if newest is None:
-        return None
-    grown = [each for each in lines[:-1] if each.grown_at > newest.opened_at]
+    """A line that went on after the device's own was opened: a copy of it is still in use somewhere."""
+    own = current(lines)
+    grown = [each for each in lines if each.line != own.line and each.grown_at > own.opened_at]
     return max(grown, key=lambda each: each.grown_at, default=None)
 
 
 def _of_line(
-    connection: Connection, place: Place, line: Line, first_seq: int, told: Sequence[Mark]
+    connection: Connection,
+    place: Place,
+    line: Line,
+    first_seq: int,
+    counted: Sequence[Mark],
+    begun: set[object],
 ) -> Missing | None:
-    if first_seq > line.seq:
-        return None
+    """A mark counts where this line has its row: the chain says that all before it are the same, too. So does
+    the first row of a branch that was begun and went on otherwise."""
     source = Place(place.merchant, place.device, line.line)
-    (first,) = held(connection, source, first_seq, first_seq)
-    row = connection.execute(_COUNTED, (*msgspec.structs.astuple(place), first.hash)).fetchone()
-    counted = max([first_seq - 1] + ([int(row[0])] if row else []))
-    for mark in told:
-        if counted < mark.seq <= line.seq and _is_at(connection, source, mark):
-            counted = mark.seq
-    if counted >= line.seq:
-        return None
-    return Missing(line.line, first.hash, counted + 1, line.seq)
+    for mark in sorted(counted, key=lambda each: each.seq, reverse=True):
+        if first_seq <= mark.seq <= line.seq and _is_at(connection, source, mark):
+            first_seq = mark.seq + 1
+    if first_seq <= line.seq and held(connection, source, first_seq, first_seq)[0].hash in begun:
+        first_seq += 1
+    return Missing(line.line, first_seq, line.seq) if first_seq <= line.seq else None
 
 
 def _is_at(connection: Connection, source: Place, mark: Mark) -> bool:

@@ -131,7 +131,9 @@ def _branches(connection: Connection, place: Place, lines: list[Line], now_ms: i
     copy = branches.stale(lines)
     known = copy is not None and copy.grown_at <= max(each.accepted_at or 0 for each in lines)
     return {
-        "lost_rows": sum(part.rows for part in branches.missing(connection, place, lines, lines[-1].seq)),
+        "lost_rows": sum(
+            part.rows for part in branches.missing(connection, place, lines, current(lines).seq)
+        ),
         "again": branches.totals(connection, place),
         "copy_age_s": max(0, now_ms - copy.grown_at) // 1000 if copy is not None and not known else None,
     }

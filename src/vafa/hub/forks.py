@@ -7,14 +7,15 @@ import msgspec
 
 from vafa.books.rows import PaymentState
 from vafa.hub.database import Connection
-from vafa.hub.lines import Line, lines_of
+from vafa.hub.lines import Line, current, lines_of
 
 _EARNING = (int(PaymentState.EARNED), int(PaymentState.WAITING), int(PaymentState.NOTHING))
 # Every payment of a device once, whatever lines hold it; and how many only a line that was left has.
 _PAYMENTS = """SELECT count(*), coalesce(sum(amount), 0), count(*) FILTER (WHERE copies > 1),
-count(*) FILTER (WHERE newest < %s), coalesce(sum(amount) FILTER (WHERE newest < %s), 0) FROM (
-SELECT scheme, tid, ref, reuse, max(amount) AS amount, count(*) AS copies, max(line) AS newest FROM payment
-WHERE merchant_id = %s AND device = %s AND state = ANY(%s) GROUP BY scheme, tid, ref, reuse) AS once"""
+count(*) FILTER (WHERE NOT here), coalesce(sum(amount) FILTER (WHERE NOT here), 0) FROM (
+SELECT scheme, tid, ref, reuse, max(amount) AS amount, count(*) AS copies, bool_or(line = %s) AS here
+FROM payment WHERE merchant_id = %s AND device = %s AND state = ANY(%s)
+GROUP BY scheme, tid, ref, reuse) AS once"""
 _ACCEPT = "UPDATE line SET accepted_at = %s WHERE merchant_id = %s AND device = %s AND parent IS NOT NULL"
 
 
@@ -58,8 +59,8 @@ def forks(lines: list[Line]) -> list[Fork]:
 
 def payments(connection: Connection, merchant: str, device: int) -> Payments:
     """What the device's terminals were paid, each payment once over all lines."""
-    newest = max((line.line for line in lines_of(connection, merchant, device)), default=0)
-    values = (newest, newest, merchant, device, list(_EARNING))
+    line = current(lines_of(connection, merchant, device)).line
+    values = (line, merchant, device, list(_EARNING))
     found = connection.execute(_PAYMENTS, values).fetchone()
     assert found is not None
     return Payments(*(int(number) for number in found))

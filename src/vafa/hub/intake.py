@@ -196,9 +196,14 @@ class _Taking:
             till=tills.pack(books.till),
             state=books.state.to_bytes(STATE_BYTES, "big"),
             whole=not applying.agrees,
+            fence=self._fence() if any(row.kind == Kind.EPOCH_OPENED for row in rows) else line.fence,
         )
         (open_line if opens else grow_line)(self._connection, place, grown, self._at_ms)
         return grown, len(applying.suspended)
+
+    def _fence(self) -> int:
+        """Of a line that opens an epoch now: after all others."""
+        return 1 + max((each.fence for each in self._lines), default=0)
 
     def _place(self, line: Line) -> Place:
         return Place(self._sender.merchant, self._sender.device, line.line)

@@ -4,6 +4,8 @@ See schema.py for what a line is. A place is named by (epoch, seq) and the first
 there, so two branches with the same numbers are told apart.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from vafa.books import till as tills
@@ -15,17 +17,17 @@ from vafa.model.chain import NO_HASH
 MARK_HASH_BYTES = 8
 REWINDS_MAX = 3
 _LINES = """SELECT line, parent, left_seq, epoch, seq, hash, till, state, whole, grown_at,
-safe_epoch, safe_seq, safe_hash, accepted_at, opened_at FROM line
+safe_epoch, safe_seq, safe_hash, accepted_at, opened_at, fence FROM line
 WHERE merchant_id = %s AND device = %s ORDER BY line"""
 _AT = """SELECT line, hash FROM journal
 WHERE merchant_id = %s AND device = %s AND line = ANY(%s) AND seq = %s AND epoch = %s ORDER BY line DESC"""
 _NEAREST = """SELECT epoch, seq, hash FROM journal
 WHERE merchant_id = %s AND device = %s AND line = %s AND seq <= %s ORDER BY seq DESC LIMIT 1"""
 _OPEN = """INSERT INTO line
-(merchant_id, device, line, parent, left_seq, opened_at, epoch, seq, hash, till, state, whole, grown_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
-_GROW = """UPDATE line SET epoch = %s, seq = %s, hash = %s, till = %s, state = %s, whole = %s, grown_at = %s
-WHERE merchant_id = %s AND device = %s AND line = %s"""
+(merchant_id, device, line, parent, left_seq, opened_at, epoch, seq, hash, till, state, whole, grown_at,
+fence) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+_GROW = """UPDATE line SET epoch = %s, seq = %s, hash = %s, till = %s, state = %s, whole = %s, grown_at = %s,
+fence = %s WHERE merchant_id = %s AND device = %s AND line = %s"""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -35,6 +37,7 @@ class Line(msgspec.Struct, frozen=True):
     whole     the hub's books and the device's differ: rows must bring their till and state
     safe_*    the row up to which a backup of the hub holds the line too
     accepted_at  when a person said that this branch is known and may be
+    fence   numbers the device's lines by when they opened an epoch of their own; 0: never
     """
 
     line: int = 0
@@ -52,6 +55,7 @@ class Line(msgspec.Struct, frozen=True):
     safe_hash: bytes = b""
     accepted_at: int | None = None
     opened_at: int = 0
+    fence: int = 0
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -70,9 +74,13 @@ def lines_of(connection: Connection, merchant: str, device: int) -> list[Line]:
     return [Line(*values) for values in connection.execute(_LINES, (merchant, device))]
 
 
-def current(lines: list[Line]) -> Line:
-    """The line that stands for the device: the newest. After a fork the older one is evidence."""
-    return lines[-1] if lines else Line()
+def current(lines: Sequence[Line]) -> Line:
+    """The line that stands for the device: the one that opened an epoch last. The others are evidence.
+
+    A restored device opens an epoch, which fences the one it was restored from: that may come later with rows
+    it had not sent, and does not stand for the device again. A copied card that went on opens none.
+    """
+    return max(lines, key=lambda line: (line.fence, line.line), default=Line())
 
 
 def located(
@@ -120,7 +128,7 @@ def open_line(connection: Connection, place: Place, line: Line, at_ms: int) -> N
         _OPEN,
         (
             *(place.merchant, place.device, line.line, line.parent, line.left_seq, at_ms),
-            *(line.epoch, line.seq, line.hash, line.till, line.state, line.whole, at_ms),
+            *(line.epoch, line.seq, line.hash, line.till, line.state, line.whole, at_ms, line.fence),
         ),
     )
 
@@ -130,7 +138,7 @@ def grow_line(connection: Connection, place: Place, line: Line, at_ms: int) -> N
     connection.execute(
         _GROW,
         (
-            *(line.epoch, line.seq, line.hash, line.till, line.state, line.whole, at_ms),
+            *(line.epoch, line.seq, line.hash, line.till, line.state, line.whole, at_ms, line.fence),
             *(place.merchant, place.device, line.line),
         ),
     )

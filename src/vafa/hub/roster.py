@@ -17,8 +17,9 @@ from vafa.hub.replay import event_of
 from vafa.hub.tables import Place
 from vafa.hub.touched import members_of
 
-# The newest line of each device: what stands for it.
-_NEWEST = "SELECT device, max(line) AS line FROM line WHERE merchant_id = %s GROUP BY merchant_id, device"
+# The line that stands for each device (lines.current).
+_NEWEST = """SELECT DISTINCT ON (device) device, line FROM line WHERE merchant_id = %s
+ORDER BY device, fence DESC, line DESC"""
 _MEMBERS = f"""SELECT member.id, member.last4, member.device, member.balance, member.debt, member.visits,
 member.spent FROM ({_NEWEST}) AS newest CROSS JOIN LATERAL (SELECT * FROM member WHERE merchant_id = %s AND
 device = newest.device AND line = newest.line AND id = ANY(%s) AND state = %s) AS member

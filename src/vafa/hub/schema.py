@@ -318,8 +318,10 @@ REDEEMING = """
 ALTER TABLE hold ADD COLUMN payment bytea NOT NULL DEFAULT '';
 """
 
-# The fifth step: how far a line has counted the branches it left, as in ledger/schema.py.
+# The fifth step: how far a line has counted the branches it left, as in ledger/schema.py; and which of a
+# device's lines opened an epoch last (lines.current).
 BRANCHES = """
+ALTER TABLE line ADD COLUMN fence bigint NOT NULL DEFAULT 0;
 CREATE TABLE branch (
     merchant_id text COLLATE "C" NOT NULL,
     device bigint NOT NULL,

@@ -6,7 +6,7 @@ ever changed or deleted.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -49,13 +49,24 @@ def numbered(connection: sqlite3.Connection, epoch: int, seq: int) -> list[Row]:
     ]
 
 
+def has(connection: sqlite3.Connection, row: Row) -> bool:
+    """True when this very row is ours, or came back before: its hash says what is before it, too."""
+    return _is_kept(connection, row.seq, row.hash)
+
+
+def going_on(connection: sqlite3.Connection, row: Row) -> BranchRow | None:
+    """The branch whose last counted row this one follows."""
+    ends = rows_where(connection, BranchRow, "seq = ?", row.seq - 1)
+    return next((each for each in ends if _follows(each.hash, row)), None)
+
+
 def before(connection: sqlite3.Connection, row: Row) -> bytes | None:
-    """The chain hash that a branch's first row follows: of a row of ours or of another branch; None when
-    this ledger has no such row."""
+    """The chain hash that a row follows: of a row of ours or of a branch; None when this ledger has no such
+    row."""
     if row.seq == 1:
         return NO_HASH if _follows(NO_HASH, row) else None
-    sql = "SELECT hash FROM journal WHERE seq = ? UNION ALL SELECT hash FROM branch_row WHERE seq = ?"
-    hashes = connection.execute(sql, (row.seq - 1, row.seq - 1)).fetchall()
+    sql = "SELECT hash FROM journal WHERE seq = ?1 UNION ALL SELECT hash FROM branch_row WHERE seq = ?1"
+    hashes = connection.execute(sql, (row.seq - 1,)).fetchall()
     return next((found for (found,) in hashes if _follows(found, row)), None)
 
 
@@ -68,8 +79,10 @@ def events_before(
         yield events.decode(kind, body)
 
 
-def chain_fault(start: bytes, rows: Iterator[Row]) -> str:
-    """Why consecutive rows do not follow the row with hash `start`; '' when they do."""
+def chain_fault(start: bytes | None, rows: Iterable[Row]) -> str:
+    """Why rows do not follow, one by one, the row with hash `start` (None: no such row); '' when they do."""
+    if start is None:
+        return "they come after no row of this journal"
     last: Row | None = None
     for row in rows:
         if last is not None and (row.seq != last.seq + 1 or row.epoch < last.epoch):
@@ -85,12 +98,13 @@ def evidence_fault(connection: sqlite3.Connection, branch: BranchRow, books: sql
     that the rebuilt `books` do not have. '' when all is there."""
     sql = f"SELECT {_COLUMNS} FROM branch_row WHERE first = ? ORDER BY seq"
     rows = [Row(*columns) for columns in connection.execute(sql, (branch.first,))]
-    if not rows or rows[0].hash != branch.first or rows[-1].hash != branch.hash:
+    if not rows and branch.first == branch.hash and _is_kept(connection, branch.seq, branch.hash):
+        return ""  # rows of another branch, which is looked at by itself
+    start = before(connection, rows[0]) if rows else None
+    begins = bool(rows) and branch.first in (rows[0].hash, start)  # `start`: it went on behind such a row
+    if not begins or rows[-1].hash != branch.hash:
         return f"its rows up to {branch.epoch}-{branch.seq} are not retained"
-    start = before(connection, rows[0])
-    if start is None:
-        return "it follows no row of this journal"
-    fault = chain_fault(start, iter(rows))
+    fault = chain_fault(start, rows)
     return fault or next((lack for row in rows if (lack := _uncounted(row, books))), "")
 
 
@@ -111,3 +125,9 @@ def _uncounted(row: Row, books: sqlite3.Connection) -> str:
 def _follows(start: bytes, row: Row) -> bool:
     columns = (row.epoch, row.seq, row.at, row.kind, row.body, row.till, row.state)
     return chain_hash(start, *columns) == row.hash
+
+
+def _is_kept(connection: sqlite3.Connection, seq: int, row_hash: bytes) -> bool:
+    sql = """SELECT 1 FROM branch_row WHERE seq = ?1 AND hash = ?2
+    UNION ALL SELECT 1 FROM journal WHERE seq = ?1 AND hash = ?2"""
+    return connection.execute(sql, (seq, row_hash)).fetchone() is not None

@@ -200,6 +200,7 @@ CREATE TABLE branch_row (
     hash BLOB NOT NULL,
     PRIMARY KEY (first, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX branch_row_seq ON branch_row (seq);
 """
 
 # Offers: how many of a member's are open, what sets one aside, and all of a member's for who asks.

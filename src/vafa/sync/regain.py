@@ -32,16 +32,15 @@ class Ends(Protocol):
         """The last row of each branch that is counted here, the newest first."""
         ...
 
-    def follows(self, first: bytes, seq: int) -> list[bytes]:
-        """The chain hashes that row `seq` of the branch that begins with row hash `first` may follow; none
-        when it is counted already."""
+    def before(self, seq: int) -> list[bytes]:
+        """The chain hashes that a row `seq` of a branch may follow: of rows here and of what came back."""
         ...
 
 
 class Hand(Protocol):
     """The daemon's: it alone writes the ledger."""
 
-    def regain(self, first: bytes, rows: Sequence[Row], signature: bytes) -> str:
+    def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         """Count rows of a branch; '' or why they are refused. SyncError when it could not be tried."""
         ...
 
@@ -67,7 +66,7 @@ def take(
     try:
         rows = judged(branch, ends, whose, hub_key)
         for part in _slices(rows):
-            fault = hand.regain(branch.first, part, branch.signature if part[-1] is rows[-1] else b"")
+            fault = hand.regain(part, branch.signature if part[-1] is rows[-1] else b"")
             if fault:
                 break
             done += len(part)
@@ -86,14 +85,14 @@ def judged(branch: Branch, ends: Ends, whose: tuple[str, int], hub_key: bytes) -
     if not branch.rows:
         raise Malformed("a branch without rows")
     sent = unpack(branch.rows)
-    starts = ends.follows(branch.first, sent[0].seq)
+    starts = ends.before(sent[0].seq)
     rows = next((found for start in starts if (found := _chained(start, sent, branch))), [])
     if not rows:
         where = f"row {sent[0].epoch}-{sent[0].seq}"
         raise SyncError(f"{where} and those after it do not chain to this journal", code="SYN-022")
     last = rows[-1]
     merchant, device = whose
-    signed = signing.branch_input(merchant, device, branch.first, last.epoch, last.seq, last.hash, last.state)
+    signed = signing.branch_input(merchant, device, last.epoch, last.seq, last.hash, last.state)
     if not is_signed(hub_key, branch.signature, signed):
         raise SyncError("they are not signed by the hub", code="SYN-022")
     if last.seq > branch.newest:

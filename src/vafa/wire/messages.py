@@ -163,16 +163,14 @@ class Note(Message, frozen=True):
 
 class Branch(Message, frozen=True):
     """Rows of this device's own number that its journal does not have: it was restored from a backup, or a
-    copy of it went on. They follow the row before `first`, or the last of them that it has counted.
+    copy of it went on. They follow a row of its journal, or one of those that it got back before.
 
-    first      the chain hash of the branch's first row: the branch's name
     rows       wire.rows.pack of consecutive whole rows
     head       the chain hash after the last of them
     newest     the seq of the newest row the hub holds of the branch
     signature  the hub's, of where these rows end (wire.signing.branch_input)
     """
 
-    first: Hash
     rows: bytes
     head: Hash
     newest: Count

@@ -6,8 +6,8 @@ answer   the hub's Ed25519 key over  "vafa answer 1" 0 MessagePack [path, nonce,
          whole body), form, BLAKE2b-256(content)]
 version  (a programme's) the hub's key over  "vafa programme 1" 0 MessagePack [merchant, order, from_at,
          BLAKE2b-256(document in UTF-8)]
-branch   the hub's key over  "vafa branch 1" 0 MessagePack [merchant, device, first, epoch, seq, hash, state]
-         of the last row of a branch's part
+branch   the hub's key over  "vafa branch 1" 0 MessagePack [merchant, device, epoch, seq, hash, state] of the
+         last row of a branch's part
 
 The nonce ties an answer to one request, the body's digest to what was asked; so neither an old answer nor
 another's can be played to a device. A replayed request changes nothing: rows are idempotent.
@@ -58,14 +58,12 @@ def programme_input(merchant: str, programme: Programme) -> bytes:
     return b"vafa programme 1\0" + _encoder.encode(fields)
 
 
-def branch_input(
-    merchant: str, device: int, first: bytes, epoch: int, seq: int, row_hash: bytes, state: bytes
-) -> bytes:
-    """What the hub signs of the rows a device lost: up to this row, of the branch that begins with `first`.
+def branch_input(merchant: str, device: int, epoch: int, seq: int, row_hash: bytes, state: bytes) -> bytes:
+    """What the hub signs of the rows a device lost: that it holds those up to this one.
 
     row_hash  the row's chain hash; state: the state hash of the books after it
     """
-    fields = (merchant, device, first, epoch, seq, row_hash, state)
+    fields = (merchant, device, epoch, seq, row_hash, state)
     return b"vafa branch 1\0" + _encoder.encode(fields)
 
 
