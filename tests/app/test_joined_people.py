@@ -6,7 +6,7 @@ from shop import HASHED, TID, Shop, payment
 
 from vafa.app.joined_people import JoinedPeople
 from vafa.app.profiles import Profiles, Telling
-from vafa.app.undo import Adjustment, Undo
+from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.ledger import reads
 from vafa.model.errors import NotFound, Refused
 from vafa.model.pan import CardHint
@@ -188,3 +188,17 @@ def balance(shop: Shop, member: bytes) -> int:
     row = shop.ledger.read(lambda connection: reads.holder(connection, member))
     assert row is not None
     return row.balance
+
+
+def test_a_refund_of_a_merged_person_tells_the_balance_of_all_their_ids(shop: Shop) -> None:
+    one, two = joined(shop, ONE), joined(shop, TWO)
+    buy(shop, 1, ONE)
+    buy(shop, 2, TWO)
+    people(shop).merge(ONE, TWO, "same person")
+    sale, ref = PaymentKey(Scheme.RRN, TID, "2"), PaymentKey(Scheme.REQUEST, TID, "back")
+    wish = Wish(Undoing.REFUND, sale, ref, 50, None, "test")
+    foreseen, undone = Undo(shop.counter).foreseen(wish), Undo(shop.counter).undo(wish)
+    assert [balance(shop, each) for each in (one, two)] == [10, 5]
+    assert (foreseen.balance, undone.balance) == (15, 15)
+    assert Undo(shop.counter).undo(wish).balance == 15  # told again, as it was told first
+    assert faults(shop) == ()

@@ -18,7 +18,7 @@ from vafa.books import lots
 from vafa.books.effect import floor_sum, fraction_left, paying
 from vafa.books.rows import Carry, MemberRow, MemberState, PaymentRow, PaymentState
 from vafa.club.rewards import debt_and_forgiven
-from vafa.ledger import reads
+from vafa.ledger import people, reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.chain import check_code
@@ -76,7 +76,7 @@ class Undone(msgspec.Struct, frozen=True):
     points   points that left the holder, debt included (an adjustment that gave some: below zero);
              `debt` is the part that was not there any more, `forgiven` that beyond what a member may owe
     returned points of the sale's redemption that came back, not counted in `points`
-    balance  the holder's balance after it, None where the paper must not say it
+    balance  of the person after it, over all their ids; None where the paper must not say it
     sale     our number of the sale, '' when there is none
     """
 
@@ -278,8 +278,9 @@ def _undoing(
     undoing = events.Reversal(*given) if wish.kind is Undoing.VOID else events.Refund(*given)
     undoing = earning.with_undone_rules(undoing, award, left - part)
     return msgspec.structs.replace(
-        undoing, available_at=own.available_at, expires_at=own.expires_at, forgiven=forgiven
-    )
+        undoing, available_at=own.available_at, expires_at=own.expires_at, forgiven=forgiven,
+        beside=people.beside(connection, row.holder) if len(row.holder) == MEMBER_ID_BYTES else 0,
+    )  # fmt: skip
 
 
 def _short(
@@ -372,7 +373,7 @@ def _described(connection: sqlite3.Connection, event: events.Event) -> Undone:
         event.amount,
         event.points,
         event.debt,
-        event.balance if _is_theirs(paid.event, event.holder) else None,
+        event.balance + event.beside if _is_theirs(paid.event, event.holder) else None,
         _number(connection, paid),
         event.holder,
         forgiven=event.forgiven,

@@ -286,7 +286,8 @@ class Reversal(Event, frozen=True):
     from dated lots, (seq, points, expires_at); `counted`: what the tier's metric loses; the award's
     `stamps` and `granted` go with it. `available_at` and `expires_at` are the award's: its lot is drawn from
     first. `forgiven`: the part that was not there and is more than the programme lets a member owe.
-    `offers`: those the award had spent, open again.
+    `offers`: those the award had spent, open again. `beside`: points of the same person under other ids
+    (merged phones); the paper adds them.
     """
 
     key: PaymentKey
@@ -310,6 +311,7 @@ class Reversal(Event, frozen=True):
     expires_at: int = 0
     forgiven: int = 0
     offers: tuple[bytes, ...] = ()
+    beside: int = 0
 
 
 class Refund(Event, frozen=True):
@@ -335,6 +337,7 @@ class Refund(Event, frozen=True):
     expires_at: int = 0
     forgiven: int = 0
     offers: tuple[bytes, ...] = ()
+    beside: int = 0
 
 
 class RefundUnmatched(Event, frozen=True):
