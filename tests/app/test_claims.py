@@ -12,9 +12,10 @@ from vafa.books import lots
 from vafa.books.rows import MemberRow
 from vafa.club.programme import parse
 from vafa.ledger import reads
+from vafa.ledger.rebuild import Rebuild
 from vafa.ledger.storage import connect_reader
 from vafa.ledger.tables import find_row
-from vafa.ledger.verify import Rebuild, verify
+from vafa.ledger.verify import verify
 from vafa.model import events
 from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme

@@ -29,6 +29,9 @@ class Size(msgspec.Struct, frozen=True):
     settle_s: float
     lanes_s: float
     slips: int
+    grown: int
+    grown_awards: int
+    idle_s: float
 
 
 FULL = Size(
@@ -40,9 +43,22 @@ FULL = Size(
     settle_s=3.0,
     lanes_s=24.0,
     slips=100,
+    grown=1_000_000,
+    grown_awards=1_000,
+    idle_s=60.0,
 )
 QUICK = Size(
-    awards=500, checkpoint_cycles=1, sales=30, starts=3, status_times=3, settle_s=1.0, lanes_s=6.0, slips=20
+    awards=500,
+    checkpoint_cycles=1,
+    sales=30,
+    starts=3,
+    status_times=3,
+    settle_s=1.0,
+    lanes_s=6.0,
+    slips=20,
+    grown=20_000,
+    grown_awards=200,
+    idle_s=10.0,
 )
 
 
@@ -50,12 +66,17 @@ QUICK = Size(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option("--quick", is_flag=True, help="Fewer rounds: a first look, noisier.")
 @click.option(
+    "--grown",
+    type=click.IntRange(2_000, 100_000_000),
+    help="Payments of the grown ledger: 1,000,000 unless told; 10,000,000 take 6 GB and twenty minutes.",
+)
+@click.option(
     "--directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
     help="Where to measure: a directory on the disk the ledger is to live on; this one by default.",
 )
-def command(directory: Path, *, as_json: bool, quick: bool) -> None:
+def command(directory: Path, grown: int | None, *, as_json: bool, quick: bool) -> None:
     """Measure this device against the numbers to reach; exit 1 when one is missed.
 
     As root the flash is counted on a small disk of its own. Leaves nothing behind.
@@ -65,7 +86,9 @@ def command(directory: Path, *, as_json: bool, quick: bool) -> None:
 
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was mounted is unmounted
     try:
-        figures = judged(measure_all(directory, QUICK if quick else FULL, _tell), GOALS)
+        size = QUICK if quick else FULL
+        size = msgspec.structs.replace(size, grown=grown or size.grown)
+        figures = judged(measure_all(directory, size, _tell), GOALS)
     finally:
         signal.signal(signal.SIGTERM, before)
     wanting = missed(figures)
@@ -84,6 +107,7 @@ def measure_all(directory: Path, size: Size, tell: Callable[[str], None]) -> "li
     """Every figure, in a temporary directory under `directory` that is gone afterwards."""
     from vafa.cli.measure.awards import measure_awards
     from vafa.cli.measure.flash import measure_flash
+    from vafa.cli.measure.growth import measure_growth
     from vafa.cli.measure.packing import measure_packing
     from vafa.cli.measure.stage import Stage
 
@@ -100,6 +124,8 @@ def measure_all(directory: Path, size: Size, tell: Callable[[str], None]) -> "li
             stage.close()
         tell(f"flash and flushes over {size.checkpoint_cycles} checkpoint cycles")
         found += measure_flash(here, size.checkpoint_cycles)
+        tell(f"growth from 1,000 to {size.grown:,} payments")
+        found += measure_growth(here / "growth", size.grown, size.grown_awards, tell)
         found += _measure_daemon(here, size, tell)
     tell("two generated shops, packed for the sync")
     return found + measure_packing()
@@ -108,6 +134,7 @@ def measure_all(directory: Path, size: Size, tell: Callable[[str], None]) -> "li
 def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "list[Measured]":
     """What needs the real daemon: lines, memory, status; then its starts; then a first start."""
     from vafa.cli.measure import running
+    from vafa.cli.measure.idle import measure_idle
     from vafa.cli.measure.lanes import measure_lanes
     from vafa.cli.measure.lines import measure_lines, terminal_line
     from vafa.cli.measure.slips import measure_printing, measure_slip
@@ -122,6 +149,8 @@ def _measure_daemon(here: Path, size: Size, tell: Callable[[str], None]) -> "lis
             found.append(measure_lines(daemon, line, size.sales, here))
             tell("the daemon at rest")
             found += running.measure_memory("memory_at_rest", "memory_member", daemon, size.settle_s)
+            tell(f"the daemon with nothing to do, {size.idle_s:g} seconds")
+            found += measure_idle(daemon, size.idle_s)
             tell(f"vafa status, {size.status_times} times")
             found.append(running.measure_status(config, size.status_times))
         tell("the daemon at rest once it has printed")

@@ -88,14 +88,22 @@ def explain(
     programme: Programme, award: events.Award, offers: Sequence[Gain] = ()
 ) -> tuple[Step, ...] | Mismatch:
     """The arithmetic of an award, from what was paid to its points. `offers`: the gains of those it spent."""
-    carry = Fraction(*award.carry)
-    if not 0 <= carry < 1:
+    result = derived(programme, award, offers)
+    if isinstance(result, Mismatch):
+        return result
+    return tuple(_steps(programme, result, award, Fraction(*award.carry)))
+
+
+def derived(programme: Programme, award: events.Award, offers: Sequence[Gain] = ()) -> Earned | Mismatch:
+    """What the rules give for an award's stored inputs, if it is what the award says."""
+    above, below = award.carry
+    if not 0 <= above < below:
+        carry = Fraction(above, below)
         return Mismatch("carry", carry, carry - carry.__floor__())
     result = again(programme, award, offers)
     if isinstance(result, Nothing):
         return Mismatch("points", award.points, 0)
-    wrong = _first_difference(programme, result, award)
-    return wrong if wrong else tuple(_steps(programme, result, award, carry))
+    return _first_difference(programme, result, award) or result
 
 
 def again(programme: Programme, award: events.Award, offers: Sequence[Gain] = ()) -> Earned | Nothing:

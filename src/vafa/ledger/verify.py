@@ -14,14 +14,12 @@ from pathlib import Path
 import msgspec
 
 from vafa.books import till as tills
-from vafa.books.apply import apply, state_hash_after
 from vafa.books.effect import State
-from vafa.books.identity import Counted
-from vafa.books.rows import TABLES, BookRow, HoldState, Key, R
-from vafa.books.till import TillSums
+from vafa.books.rows import TABLES, BookRow, HoldState
 from vafa.ledger import branches
+from vafa.ledger.rebuild import Rebuild
 from vafa.ledger.schema import scratch_tables
-from vafa.ledger.tables import SQL, find_row
+from vafa.ledger.tables import SQL
 from vafa.model import events
 from vafa.model.chain import NO_HASH, Row, chain_hash
 
@@ -61,32 +59,6 @@ def chain_faults(connection: sqlite3.Connection) -> list[str]:
             return [str(Bad(f"journal {row.seq}", fault))]
         before, count = row.hash, count + 1
     return []
-
-
-class Rebuild:
-    """The books made again from journal rows, in a scratch database of its own."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.till = TillSums()
-        self.state = 0
-        self.counted = Counted()
-
-    def find(self, row_type: type[R], key: Key) -> R | None:
-        """What `books.apply` reads from."""
-        return find_row(self.connection, row_type, key)
-
-    def take(self, event: events.Event, seq: int) -> None:
-        """Apply one event. Raises books.Impossible."""
-        effect = apply(event, seq, self, self.till)
-        self.counted.take(event)
-        for old, new in ((change.old, change.new) for change in effect.changes):
-            if new is not None:
-                self.connection.execute(SQL[type(new)].replace, msgspec.structs.astuple(new))
-            elif old is not None:
-                self.connection.execute(SQL[type(old)].delete, SQL[type(old)].key_values(old))
-        self.till = effect.till
-        self.state = state_hash_after(self.state, effect.changes)
 
 
 def verify(

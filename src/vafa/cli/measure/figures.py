@@ -21,6 +21,7 @@ class Goal(Struct, frozen=True):
 
 
 _RECORD = "512 B pwrite + fdatasync, interleaved"
+_FEW = "the same with 1,000 payments"
 _BARE = "python -c pass"
 _JSON = "the same rows as JSON"
 
@@ -43,6 +44,13 @@ GOALS: dict[str, Goal] = {
     "sync_alone": Goal("sync payload of a lone event", "bytes", 70.0, 47.0, _JSON),
     "sync_100": Goal("sync payload an event, a hundred at once", "bytes", 30.0, 18.0, _JSON),
     "sync_1000": Goal("sync payload an event, a thousand at once", "bytes", 25.0, 13.0, _JSON),
+    "growth_award": Goal("award on a grown ledger, median", "x 1,000", 1.5, 1.3, _FEW),
+    "growth_bytes": Goal("bytes an award writes on a grown ledger", "x 1,000", 1.5, 1.3, _FEW),
+    "growth_balance": Goal("a member's balance on a grown ledger, median", "x 1,000", 2.0, 1.3, _FEW),
+    "growth_open": Goal("a grown ledger opened", "ms", 10.0, 5.0, _FEW),
+    "rebuild": Goal("CPU a row while books are rebuilt from the journal", "us", 20.0, 10.0, "row chained"),
+    "idle_wakeups": Goal("threads woken while nothing happens", "a second", 2.0, 1.0, "none"),
+    "idle_cpu": Goal("CPU while nothing happens", "% of a core", 0.2, 0.1, "none"),
     "status_wall": Goal("vafa status, median", "ms", 100.0, 60.0, _BARE),
 }  # fmt: skip
 
