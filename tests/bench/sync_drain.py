@@ -1,4 +1,4 @@
-"""A backlog drains while the shop sells: `python tests/bench/sync_drain.py [ROWS [apart]]`.
+"""A backlog drains while the shop sells: `python tests/bench/sync_drain.py [ROWS] [apart] [first]`.
 
 A real daemon with its own sync process (TLS, httpx, packing, signing), a real hub on an embedded PostgreSQL
 that flushes every commit, all on one machine. Sales are asked of the daemon over its socket one after the
@@ -8,7 +8,10 @@ is open; CPU seconds a thousand rows, which a busy machine does not change, of e
 
 Two cores are shared by daemon, sync process, hub, PostgreSQL and this script. `apart` keeps the device (and
 this script) to the first core, the hub, its PostgreSQL and the gate to the second, and the hub's files in
-memory: in the field a sale waits neither for the hub's computing nor for its flushes.
+memory: in the field a sale waits neither for the hub's computing nor for its flushes. `first` is for a machine
+with other work on it (root): all of it goes before that, by the kernel's session groups. `apart first` also
+lets daemon and script run the moment they can, as they would were there nothing but the sync process, which
+goes last anyway, on their core.
 """
 
 import contextlib
@@ -151,11 +154,11 @@ class Drain:
 
 
 @contextlib.contextmanager
-def folders(where: str) -> Iterator[tuple[Path, Path]]:
+def folders(how: set[str]) -> Iterator[tuple[Path, Path]]:
     """The device's and the hub's."""
     with (
         tempfile.TemporaryDirectory(prefix="vafa-drain-") as folder,
-        tempfile.TemporaryDirectory(prefix="vafa-hub-", dir=MEMORY if where == "apart" else None) as far,
+        tempfile.TemporaryDirectory(prefix="vafa-hub-", dir=MEMORY if "apart" in how else None) as far,
     ):
         Path(far).chmod(0o755)
         yield Path(folder), Path(far)
@@ -187,20 +190,23 @@ def agree(device: Device, hub: RealHub, merchant: str) -> bool:
     return False
 
 
-def main(rows: int = 100_000, where: str = "") -> None:
+def main(rows: int, how: set[str]) -> None:
     """The whole measurement."""
-    with folders(where) as (near, far):
+    with folders(how) as (near, far):
         hub, device = RealHub(far), Device(near / "device")
         sold_before(device, rows)
         with hub.running() as serving, device.running() as daemon:
             gate = Gate(hub.address.rpartition(":")[2])
             merchant = hub.vafa("merchant", "add", "bench")["merchants"][0]["merchant"]
             code = hub.vafa("code", "add", merchant)["code"]
-            if where == "apart":
-                processes.keep_to(0, os.getpid())
-                processes.keep_to(0, daemon.pid)
-                for process in (serving.pid, processes.postmaster(hub.state), gate.process.pid):
-                    processes.keep_to(1, process)
+            far_ones = (serving.pid, processes.postmaster(hub.state), gate.process.pid)
+            for core, process in ((0, os.getpid()), (0, daemon.pid), *((1, each) for each in far_ones)):
+                if "apart" in how:
+                    processes.keep_to(core, process)
+                if "first" in how:
+                    processes.put_first(process)
+                if how >= {"apart", "first"} and core == 0:
+                    processes.run_at_once(process)
             for _ in range(IDLE_SALES):
                 sale_ms(device)
             seen = Drain(device, hub, gate, daemon.pid, serving.pid)
@@ -214,4 +220,5 @@ def main(rows: int = 100_000, where: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, *sys.argv[2:3])
+    words = sys.argv[1:]
+    main(next((int(word) for word in words if word.isdigit()), 100_000), set(words))
