@@ -8,10 +8,10 @@ is open; CPU seconds a thousand rows, which a busy machine does not change, of e
 
 Two cores are shared by daemon, sync process, hub, PostgreSQL and this script. `apart` keeps the device (and
 this script) to the first core, the hub, its PostgreSQL and the gate to the second, and the hub's files in
-memory: in the field a sale waits neither for the hub's computing nor for its flushes. `first` is for a machine
-with other work on it (root): all of it goes before that, by the kernel's session groups. `apart first` also
-lets daemon and script run the moment they can, as they would were there nothing but the sync process, which
-goes last anyway, on their core.
+memory: in the field a sale waits neither for the hub's computing nor for its flushes. `first` is for a
+machine with other work on it (root): all of it goes before that, by the kernel's session groups. `apart
+first` also lets daemon and script run the moment they can, as they would were there nothing but the sync
+process, which goes last anyway, on their core.
 """
 
 import contextlib

@@ -8,6 +8,8 @@ import pytest
 from hub.device_rows import LEDGER_ID, MERCHANT, SENDER, busy, copied, journal, sent, sold, spot
 from shop import Shop
 
+from vafa.books import till as tills
+from vafa.books.apply import apply, state_hash_after
 from vafa.books.rows import TABLES, BookRow
 from vafa.hub.database import Connection, Database
 from vafa.hub.intake import Booked, End, Sender, book
@@ -205,6 +207,40 @@ def test_a_row_that_cannot_be_applied_waits_in_suspense_and_blocks_nothing(
         ((seq, stored_kind, said),) = kept.fetchall()
     assert (seq, stored_kind) == (rows[-2].seq, kind)
     assert reason in said
+
+
+class NobodyPaid:
+    """Books that hold no payment."""
+
+    def find(self, _row_type: Any, _key: Any) -> Any:
+        return None
+
+
+@pytest.mark.parametrize("own_books", [False, True], ids=["as its books are", "as if it were new"])
+def test_a_payment_that_the_hub_has_already_waits_in_suspense(
+    database: Database,
+    shop: Shop,
+    own_books: bool,
+) -> None:
+    """The hub does not ask for each payment whether it is there: PostgreSQL refuses the one that is."""
+    sold(shop, 3)
+    rows = journal(shop)
+    sync(database, rows)
+    again, last = rows[-2], rows[-1]
+    till, state = last.till, last.state
+    if own_books:  # a device that does not notice either
+        effect = apply(events.decode(again.kind, again.body), last.seq + 1, NobodyPaid(), tills.unpack(till))
+        till = tills.pack(effect.till)
+        state = state_hash_after(int.from_bytes(state, "big"), effect.changes).to_bytes(32, "big")
+    made = (last.epoch, last.seq + 1, last.at, again.kind, again.body, till, state)
+    doubled = [Row(*made, chain_hash(last.hash, *made))]
+    assert sync(database, doubled, last).end is End.WHOLE
+    booked = sync(database, doubled, last, whole=True)
+    assert (booked.end, booked.appended, booked.suspended) == (End.BOOKED, 1, 1)
+    with database.transaction() as connection:
+        ((said,),) = connection.execute("SELECT reason FROM suspense").fetchall()
+        assert len(books_of(connection)["payment"]) == 3
+    assert "was posted before" in said
 
 
 def test_the_first_row_where_the_books_differ_is_named(database: Database, shop: Shop) -> None:

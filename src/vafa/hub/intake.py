@@ -15,6 +15,7 @@ from enum import Enum, auto
 
 import msgspec
 from psycopg import DataError
+from psycopg.errors import UniqueViolation
 
 from vafa.books import till as tills
 from vafa.hub import replay
@@ -99,7 +100,8 @@ def book(
         try:
             with connection.transaction():
                 return _Taking(connection, sender, lines, at_ms, careful=False).take(line, rows, head)
-        except (DataError, struct.error):  # a value that no column holds: find it before PostgreSQL does
+        except (DataError, UniqueViolation, struct.error):
+            # A value that no column holds, a payment that is there already: find it before PostgreSQL does.
             with connection.transaction():
                 return _Taking(connection, sender, lines, at_ms, careful=True).take(line, rows, head)
     except _Unknown as unknown:

@@ -28,6 +28,7 @@ from vafa.model import events
 from vafa.model.payment import PaymentKey
 
 Touched = tuple[type[BookRow], Key]
+MAKE_PAYMENTS = (events.Award, events.PaymentSeen)  # the first they touch is a payment that must not be there
 
 
 def touched(event: events.Event) -> Iterator[Touched]:
