@@ -16,6 +16,7 @@ from vafa.app.desk import Desk
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd, doubtful
 from vafa.model.events import SaleOutcome
+from vafa.model.money import Currency
 from vafa.model.payment import Scheme
 
 LOCAL_TID = "40217736"
@@ -35,13 +36,13 @@ class LaneSeller:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
-    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+    def sell(self, request: str, amount: int, member: bytes, currency: Currency) -> SaleEnd:
         known = self._bench.shop.sales.known(TID, request)
         if known is not None:
             if known.ended in (None, SaleOutcome.UNSURE):
                 self._bench.run_for(30)
-            return self._bench.lane.sell(request, amount, member)
-        work = self._bench.queue(request, amount, member)
+            return self._bench.lane.sell(request, amount, member, currency)
+        work = self._bench.queue(request, amount, member, currency)
         self._bench.run(lambda: work.ended.is_set() or work.in_doubt.is_set())
         if work.error is not None:
             raise work.error

@@ -13,6 +13,7 @@ from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd
 from vafa.app.status import facts
+from vafa.model.money import Currency
 from vafa.ports.clock import ManualClock
 from vafa.ports.line_server import LineServer
 from vafa.ports.unix_place import UnixPlace
@@ -55,7 +56,7 @@ class Scripted:
         self.ends: list[SaleEnd] = []
         self.asked: list[tuple[str, int, bytes]] = []
 
-    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+    def sell(self, request: str, amount: int, member: bytes, currency: Currency) -> SaleEnd:
         self.asked.append((request, amount, member))
         return self.ends.pop(0)
 

@@ -19,6 +19,7 @@ from vafa.ledger import reads
 from vafa.model import events
 from vafa.model.errors import PortError
 from vafa.model.events import Kind
+from vafa.model.money import Currency
 from vafa.ports.clock import ManualClock
 from vafa.ports.link import Link
 from vafa.simulators.sadad import Terminal
@@ -129,10 +130,16 @@ class Bench:
     def now(self) -> float:
         return self.clock.monotonic()
 
-    def queue(self, request: str = "r-1", amount: int = 105, member: bytes = b"") -> Work:
+    def queue(
+        self,
+        request: str = "r-1",
+        amount: int = 105,
+        member: bytes = b"",
+        currency: Currency = Currency.RIAL_CURRENT,
+    ) -> Work:
         """Queue a sale as `Lane.sell` does, without a thread that waits for its end."""
         with self.lane.selling._change:
-            return self.lane.selling._queued(request, amount, member)
+            return self.lane.selling._queued(request, amount, member, currency)
 
     def run(self, until: Callable[[], bool], within_s: float = 2_000.0) -> None:
         """Step the lane until `until()`; an assertion when that takes too long by the bench's clock."""

@@ -11,6 +11,7 @@ from shop import TID, Shop
 from vafa.app.lane import Lane, LaneSettings
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd
+from vafa.model.money import Currency
 from vafa.ports.clock import SystemClock
 from vafa.ports.link import open_link
 from vafa.simulators.line import Line
@@ -60,7 +61,7 @@ class Running:
         self._thread.start()
 
     def sell(self, request: str, amount: int = 105) -> SaleEnd:
-        return self.lane.sell(request, amount, b"")
+        return self.lane.sell(request, amount, b"", Currency.RIAL_CURRENT)
 
     def until(self, is_so: Callable[[], bool]) -> None:
         """Ask often, for a bounded time: the lane has a thread of its own."""

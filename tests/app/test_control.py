@@ -14,6 +14,7 @@ from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd
 from vafa.app.status import Facts
 from vafa.model.events import SaleOutcome
+from vafa.model.money import Currency
 from vafa.model.pan import CardHint
 from vafa.ports.clock import ManualClock
 
@@ -29,7 +30,7 @@ class Lane:
         self.ends: list[SaleEnd] = []
         self.asked: list[tuple[str, int, bytes]] = []
 
-    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+    def sell(self, request: str, amount: int, member: bytes, currency: Currency) -> SaleEnd:
         self.asked.append((request, amount, member))
         return self.ends.pop(0)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from desk_bench import DeskBench
 from shop import TID, Shop, payment
 
 from vafa.app.recheck import Recheck
@@ -103,3 +104,18 @@ def test_more_than_was_paid_or_a_part_of_a_new_rial_is_refused(both: Shop) -> No
         refund(both, "r2", 1_060_000, OLD)
     assert refund(both, "r3", 1_050_000, OLD).points == 21
     both.ledger.close()
+
+
+def test_a_sale_asked_of_a_terminal_in_new_rial_earns_by_its_rate(tmp_path: Path) -> None:
+    desk = DeskBench(tmp_path)
+    try:
+        desk.shop.programmes.activate(parse(BOTH), None)
+        sold = desk.ask(op="sell", request="r-1", amount=1_000, currency="new-rial")
+        assert (sold["outcome"], sold["paid"]["points"]) == ("approved", 200)
+        assert sold["paid"]["currency"] == "new-rial"
+        other = desk.ask(op="sell", request="r-1", amount=1_000)
+        assert other["answer"] == "failure"
+        assert desk.ask(op="sell", request="r-1", amount=1_000, currency="new-rial") == sold
+        assert faults(desk.shop) == ()
+    finally:
+        desk.close()

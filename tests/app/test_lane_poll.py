@@ -18,6 +18,7 @@ from vafa.ledger.tables import find_row
 from vafa.model import events
 from vafa.model.errors import LedgerError, Refused
 from vafa.model.events import Kind, Nothing, SaleOutcome
+from vafa.model.money import Currency
 from vafa.model.payment import HEARD_LIVE, PaymentKey, Scheme, Source
 from vafa.simulators.faults import ALWAYS
 from vafa.simulators.sadad_bytes import Message
@@ -161,7 +162,7 @@ def test_the_traces_may_wrap_and_start_again(bench: Bench) -> None:
 
 def test_in_mode_poll_nobody_is_asked_to_pay_and_keypad_sales_earn(only: Bench) -> None:
     with pytest.raises(Refused, match="only listened to") as refused:
-        only.lane.sell("r-1", 105, b"")
+        only.lane.sell("r-1", 105, b"", Currency.RIAL_CURRENT)
     assert refused.value.code == "ASK-003"
     polled(only)
     only.terminal.key_sale(105)

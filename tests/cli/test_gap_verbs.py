@@ -142,3 +142,9 @@ def test_a_reason_stays_in_the_journal_without_card_numbers(device: Device, vafa
         rows = vafa("journal", "--kind", "recorded").out
     assert "6219861034529007" not in rows
     assert '"recorded"' in rows
+
+
+def test_a_missed_sale_may_have_been_paid_in_new_rial(device: Device, vafa: Run) -> None:
+    given = ("record", "12", "--rrn", "320062616117", "--why", "the slip", "--currency", "new-rial")
+    with device.up():
+        assert "would be posted: 12 new rial, RRN 320062616117" in vafa(*given).out

@@ -204,3 +204,12 @@ def test_a_purchase_that_waits_for_a_claim_is_undone_too(device: Device, vafa: R
     assert "balance" not in ran.out
     assert "voided" in why.out
     assert max(map(len, why.out.splitlines())) <= 80
+
+
+def test_a_refund_may_be_told_in_the_other_rial(device: Device, vafa: Run) -> None:
+    sold(device, 30_000)
+    with device.up():
+        done = vafa("refund", "616116", "1", "--currency", "new-rial", "--yes")
+        assert "10,000 rial of sale 1-1-4, 20,000 rial left of it" in done.out
+        again = vafa("refund", "616116", "3", "--currency", "new-rial")
+        assert "20,000 rials are left" in again.err

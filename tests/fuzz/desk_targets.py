@@ -21,6 +21,7 @@ from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd
 from vafa.app.status import Facts
 from vafa.model.errors import Refused
+from vafa.model.money import Currency
 from vafa.model.payment import Scheme
 from vafa.ports.clock import ManualClock
 from vafa.ports.line_splitter import LineSplitter
@@ -66,7 +67,7 @@ WORDS = (
 class NoTerminal:
     """A seller whose terminal is off: what is fuzzed is what asks."""
 
-    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+    def sell(self, request: str, amount: int, member: bytes, currency: Currency) -> SaleEnd:
         assert 0 < amount <= 9_999_999_999_999
         raise Refused("the terminal is off")
 

@@ -27,12 +27,13 @@ from vafa.app.known_words import masked_name
 from vafa.app.live import Live, SaleTimes
 from vafa.app.member_reads import in_words
 from vafa.app.members import Members
+from vafa.app.message import CURRENCIES
 from vafa.app.offer_desk import OfferDesk
 from vafa.app.paper import Paper
 from vafa.app.people_desk import PeopleDesk
 from vafa.app.programmes import Programmes, versions
 from vafa.app.redeem_desk import RedeemDesk
-from vafa.app.sale_search import find, last_time_of, several
+from vafa.app.sale_search import find, last_time_of, paid_or_several, several
 from vafa.app.status import Facts, iso, status
 from vafa.app.undo import Adjustment, Undo, Undoing, Undone, Wish
 from vafa.club.programme import parse
@@ -218,20 +219,19 @@ class Control:
     def _sell(self, question: questions.Sell, _by: str) -> questions.Reply:
         member, note = self._customer(question.phone)
         seller = seller_for(self._sellers, question.terminal)
-        end = seller.sell(question.request, question.amount, member)
+        end = seller.sell(question.request, question.amount, member, CURRENCIES[question.currency])
         request = self._counter.tokens.without_pans(question.request)
         return questions.SoldIs(sold=sold_in_words(end, request, self._paper, question.lang), note=note)
 
     def _undo_sale(self, question: questions.Undo, by: str) -> questions.Reply:
         with self._reading() as connection:
-            sales = find(connection, question.sale, self._zone, self._clock.wall_ms())
-        if len(sales) > 1:
-            return several(sales)
-        if sales[0].payment is None:
-            raise NotFound(f"sale {sales[0].number} was not paid", fix=f"vafa why {sales[0].number}")
-        sale = sales[0].payment.key
+            sale = paid_or_several(connection, question.sale, self._zone, self._clock.wall_ms())
+        if not isinstance(sale, PaymentKey):
+            return sale
         ref = self._request(sale.tid, question.request)
-        wish = Wish(Undoing(question.kind), sale, ref, question.amount, None, by)
+        wish = Wish(
+            Undoing(question.kind), sale, ref, question.amount, None, by, CURRENCIES[question.currency]
+        )
         act = self._undo.foreseen if question.only_show else self._undo.undo
         return self._undone_is(act(wish), ref, sale, question.lang)
 
@@ -240,12 +240,10 @@ class Control:
         ask, sale = question.ask, PaymentKey(Scheme.REQUEST, "", "")
         if question.sale and isinstance(ask, redeem_messages.Capture):
             with self._reading() as connection:
-                sales = find(connection, question.sale, self._zone, self._clock.wall_ms())
-            if len(sales) > 1:
-                return several(sales)
-            if sales[0].payment is None:
-                raise NotFound(f"sale {sales[0].number} was not paid", fix=f"vafa why {sales[0].number}")
-            sale = sales[0].payment.key
+                found = paid_or_several(connection, question.sale, self._zone, self._clock.wall_ms())
+            if not isinstance(found, PaymentKey):
+                return found
+            sale = found
             ask = msgspec.structs.replace(ask, terminal=sale.tid, ref=sale.ref)
         desk = RedeemDesk(self._counter, self._members, self._paper, lambda *_: sale, lambda _: None)
         return redeem_questions.RedeemIs(told=desk.handlers[type(ask)](ask, by))
@@ -315,6 +313,7 @@ class Control:
             paid_at=last_time_of(question.at, self._clock.wall_ms(), self._zone) if question.at else None,
             member=NO_MEMBER if question.phone is None else self._members.known_id(question.phone),
             gap=question.gap,
+            currency=CURRENCIES[question.currency],
         )
         outcome = self._gaps.record(missed, by) if question.post else self._gaps.preview(missed, by)
         if question.post:

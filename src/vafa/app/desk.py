@@ -20,6 +20,7 @@ from vafa.app.counter import Counter
 from vafa.app.known_words import known, masked_name
 from vafa.app.member_view import MemberView
 from vafa.app.members import Members
+from vafa.app.message import CURRENCIES, RIALS
 from vafa.app.outcome import Outcome
 from vafa.app.paper import Paper
 from vafa.app.profiles import Profiles, Telling
@@ -34,7 +35,6 @@ from vafa.model.pan import CardHint, card_hint, mask_pans
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
 from vafa.ports.clock import Clock
 
-CURRENCIES = {"rial": Currency.RIAL_CURRENT, "new-rial": Currency.RIAL_NEW}
 IDENTIFIED_S = 300
 IDENTIFIED_MAX = 1_000
 _REFUSALS = {"SRV-001": "ASK-005", "SRV-002": "ASK-006"}  # what the line server calls them
@@ -54,7 +54,7 @@ class Ticket(msgspec.Struct):
 class Seller(Protocol):
     """A lane that can ask its terminal for a payment."""
 
-    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+    def sell(self, request: str, amount: int, member: bytes, currency: Currency) -> SaleEnd:
         """Blocks until the sale has an end, which may be UNSURE. Raises the error tree."""
         ...
 
@@ -164,7 +164,8 @@ class Desk:
 
     def _sell(self, request: messages.Sell) -> messages.Answer:
         seller = seller_for(self._sellers, request.terminal)
-        end = seller.sell(request.request, request.amount, self._who(request, request.request))
+        member = self._who(request, request.request)
+        end = seller.sell(request.request, request.amount, member, CURRENCIES[request.currency])
         name = self._counter.tokens.without_pans(request.request)
         return sold_in_words(end, name, self._paper, request.lang)
 
@@ -318,6 +319,7 @@ def undone_in_words(undone: Undone, request: str, paper: Paper, lang: str | None
         balance=undone.balance,
         returned=undone.returned,
         forgiven=undone.forgiven,
+        currency=RIALS[undone.currency],
     )
 
 
@@ -335,6 +337,7 @@ def paid_in_words(outcome: Outcome, paper: Paper, lang: str | None) -> messages.
         claim=outcome.claim,
         why=outcome.why,
         balance=outcome.balance,
+        currency=RIALS[Currency(outcome.currency)],
     )
 
 

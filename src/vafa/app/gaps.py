@@ -18,6 +18,7 @@ from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
 from vafa.model.identity import NO_MEMBER, ascii_digits
+from vafa.model.money import Currency
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
 
 
@@ -35,6 +36,7 @@ class Missed(msgspec.Struct, frozen=True):
     paid_at: int | None = None
     member: bytes = NO_MEMBER
     gap: str = ""
+    currency: Currency = Currency.RIAL_CURRENT
 
 
 class _Shown(Exception):
@@ -87,6 +89,7 @@ class Gaps:
             amount=missed.amount,
             source=Source.RECORDED,
             paid_at=missed.paid_at,
+            currency=missed.currency,
         )
         row = reads.payment(tx.connection, payment.key)
         if row is not None and row.state == PaymentState.UNDOING:

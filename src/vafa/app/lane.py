@@ -33,6 +33,7 @@ from vafa.ledger.tables import find_row
 from vafa.model.errors import LedgerError, PortError, Refused, TerminalFault, VafaError
 from vafa.model.events import SaleOutcome
 from vafa.model.identity import NO_CARD
+from vafa.model.money import Currency
 from vafa.model.pan import CardHint
 from vafa.model.payment import Payment
 from vafa.ports.clock import Clock
@@ -102,11 +103,11 @@ class Lane:
 
     # For other threads
 
-    def sell(self, request: str, amount: int, member: bytes) -> SaleEnd:
+    def sell(self, request: str, amount: int, member: bytes, currency: Currency) -> SaleEnd:
         """Ask the terminal for a payment and wait for its end, which may be UNSURE; a repeat joins."""
         if self.settings.mode != "ecr":
             raise not_asked(self.settings.terminal_id)
-        return self.selling.sell(request, amount, member, self._wake)
+        return self.selling.sell(request, amount, member, self._wake, currency)
 
     def state(self) -> LaneState:
         """How the lane stands now."""
@@ -219,7 +220,7 @@ class Lane:
         assert work is not None
         try:
             asked = self._sales.ask(
-                self.settings.terminal_id, work.request, work.amount, work.member, self._card
+                self.settings.terminal_id, work.request, work.amount, work.member, self._card, work.currency
             )
             language = self.settings.text_language
             text = self._paper.request_text(asked, language) if language else b""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from vafa.model.money import AMOUNT_MAX
+from vafa.model.money import AMOUNT_MAX, Currency
 
 Text = Annotated[str, Meta(max_length=200)]
 # Python's `$` also stands before a last newline, which must not become part of a reference.
@@ -14,6 +14,8 @@ Language = Annotated[str, Meta(pattern="^(fa|en)" + _END)]
 TerminalId = Annotated[str, Meta(min_length=1, max_length=32)]
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
 Rial = Literal["rial", "new-rial"]  # the rial of today, and the redenominated one: 10,000 of the former
+CURRENCIES: dict[Rial, Currency] = {"rial": Currency.RIAL_CURRENT, "new-rial": Currency.RIAL_NEW}
+RIALS = {currency: rial for rial, currency in CURRENCIES.items()}
 Instant = Annotated[int, Meta(ge=0, le=2**40)]
 Phone = Annotated[str, Meta(min_length=4, max_length=40)]
 

@@ -84,7 +84,10 @@ class Payment(Request, frozen=True, tag="payment"):
 
 
 class Sell(Request, frozen=True, tag="sell"):
-    """Ask a terminal (mode ecr) for a payment and wait for its end. `request` is the sale's identity."""
+    """Ask a terminal (mode ecr) for a payment and wait for its end. `request` is the sale's identity.
+
+    currency  the rial that the terminal counts in, and `amount` with it
+    """
 
     request: Reference
     amount: Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
@@ -92,6 +95,7 @@ class Sell(Request, frozen=True, tag="sell"):
     member: Phone | None = None
     identified: Text | None = None
     lang: Language | None = None
+    currency: Rial = "rial"
 
 
 class Void(Request, frozen=True, tag="void"):
@@ -201,6 +205,7 @@ class Paid(Answer, frozen=True, kw_only=True, tag="paid"):
     number, check   our short number and the check code, as printed
     balance         absent where the paper must not say it (nobody known for sure)
     lines           the receipt's lines, ready to print
+    currency        the rial that `amount` is in
     """
 
     result: str
@@ -214,6 +219,7 @@ class Paid(Answer, frozen=True, kw_only=True, tag="paid"):
     claim: str = ""
     why: str = ""
     balance: int | None = None
+    currency: Rial = "rial"
 
 
 class Sold(Answer, frozen=True, kw_only=True, tag="sold"):
@@ -238,6 +244,7 @@ class Undone(Answer, frozen=True, kw_only=True, tag="undone"):
     sale     our number of the payment
     returned points of its redemption that came back; `points` are those it had earned
     balance  absent where the paper must not say it
+    currency the rial that `amount` is in, the sale's
     """
 
     kind: str
@@ -252,6 +259,7 @@ class Undone(Answer, frozen=True, kw_only=True, tag="undone"):
     balance: int | None = None
     returned: int = 0
     forgiven: int = 0
+    currency: Rial = "rial"
 
 
 class MemberOffer(Struct, frozen=True, kw_only=True, omit_defaults=True):

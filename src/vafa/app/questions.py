@@ -18,6 +18,7 @@ from vafa.app import (
     redeem_questions,
     sync_questions,
 )
+from vafa.app.message import Rial
 from vafa.app.question import Language, Question, Reason, Reply, Text
 from vafa.app.standing import Gap, Status
 
@@ -101,6 +102,7 @@ class Sell(Question, frozen=True, tag="sell"):
     terminal: messages.TerminalId | None = None
     phone: Text | None = None
     lang: Language | None = None
+    currency: Rial = "rial"
 
 
 class Undo(Question, frozen=True, tag="undo"):
@@ -116,6 +118,7 @@ class Undo(Question, frozen=True, tag="undo"):
     amount: Annotated[int, Meta(ge=1, le=messages.AMOUNT_MAX)] | None = None
     only_show: bool = False
     lang: Language | None = None
+    currency: Rial = "rial"
 
 
 class Adjust(Question, frozen=True, tag="adjust"):
@@ -166,6 +169,7 @@ class Record(Question, frozen=True, tag="record"):
     gap: Text = ""
     lang: Language | None = None
     post: bool = False
+    currency: Rial = "rial"
 
 
 AnyQuestion = (

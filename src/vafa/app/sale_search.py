@@ -19,7 +19,7 @@ from vafa.model.errors import NotFound, Refused
 from vafa.model.events import Kind, SaleOutcome
 from vafa.model.identity import ascii_digits
 from vafa.model.pan import mask_pans
-from vafa.model.payment import TOLD_BY_TERMINAL
+from vafa.model.payment import TOLD_BY_TERMINAL, PaymentKey
 
 AT_WITHIN_S = 300  # "amount and time": the slip shows minutes, and the terminal's clock may be off
 _AMOUNT_AT = re.compile(r"(\d[\d,٬]{0,30})@(\d{1,2}):(\d{2})")
@@ -129,6 +129,18 @@ def several(sales: list[Sale]) -> Several:
             Match(sale.number, sale.terminal, sale.amount, iso(sale.first.row.at)) for sale in sales
         )
     )
+
+
+def paid_or_several(
+    connection: sqlite3.Connection, text: str, zone: str, now_ms: int
+) -> PaymentKey | Several:
+    """The payment a person means, or the list they pick it from. NotFound, also where it was not paid."""
+    sales = find(connection, text, zone, now_ms)
+    if len(sales) > 1:
+        return several(sales)
+    if sales[0].payment is None:
+        raise NotFound(f"sale {sales[0].number} was not paid", fix=f"vafa why {sales[0].number}")
+    return sales[0].payment.key
 
 
 def result(sale: Sale) -> str:

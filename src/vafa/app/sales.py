@@ -49,6 +49,7 @@ class Asked(msgspec.Struct, frozen=True):
     balance: int | None = None
     ended: SaleOutcome | None = None
     response: str = ""
+    currency: Currency = Currency.RIAL_CURRENT
 
 
 class Sales:
@@ -58,10 +59,18 @@ class Sales:
         self._counter = counter
         self._ledger = counter.ledger
 
-    def ask(self, tid: str, request: str, amount: int, member: bytes, card: CardHint) -> Asked:
+    def ask(
+        self,
+        tid: str,
+        request: str,
+        amount: int,
+        member: bytes,
+        card: CardHint,
+        currency: Currency = Currency.RIAL_CURRENT,
+    ) -> Asked:
         """Commit that a sale is about to be asked for. Asking with the same request gives the same sale.
 
-        Refused when the amount is none, or the request was used for another amount.
+        Refused when the amount is none, or the request was used for another amount or in the other rial.
         """
         if not 1 <= amount <= AMOUNT_MAX:
             raise Refused(f"an amount is 1 to {AMOUNT_MAX:,} rials, not {amount:,}")
@@ -70,13 +79,13 @@ class Sales:
         def decide(tx: Transaction) -> Asked:
             row = tx.find(SaleRow, (tid, request))
             if row is None:
-                event, balance = self._asked_event(tx, tid, request, amount, member, card)
+                event, balance = self._asked_event(tx, tid, request, amount, member, card, currency)
                 tx.post(event)
                 row = tx.find(SaleRow, (tid, request))
                 assert row is not None
                 return msgspec.structs.replace(asked_sale(tx.connection, row), balance=balance)
             earlier = asked_sale(tx.connection, row)
-            if earlier.amount != amount:
+            if (earlier.amount, earlier.currency) != (amount, currency):
                 raise Refused(
                     f"request {request!r} was a sale of {earlier.amount:,} rials, not {amount:,}",
                     fix="give each sale a request id of its own",
@@ -106,7 +115,8 @@ class Sales:
             assert row is not None, "only an asked sale can end"
             result = None
             if payment is not None:
-                result = self._counter.post_within(tx, payment, asked.holder, asked.claim, asked.card)
+                paid = msgspec.structs.replace(payment, currency=asked.currency)  # no terminal says which
+                result = self._counter.post_within(tx, paid, asked.holder, asked.claim, asked.card)
             if row.outcome in reads.OPEN_OUTCOMES and row.outcome != outcome:
                 key = result.key if result else None
                 tx.post(events.SaleEnded((asked.tid, asked.request), outcome, response, key))
@@ -135,7 +145,14 @@ class Sales:
         return self._ledger.read(lambda c: [asked_sale(c, row) for row in reads.open_sales(c, tid)])
 
     def _asked_event(
-        self, tx: Transaction, tid: str, request: str, amount: int, member: bytes, card: CardHint
+        self,
+        tx: Transaction,
+        tid: str,
+        request: str,
+        amount: int,
+        member: bytes,
+        card: CardHint,
+        currency: Currency,
     ) -> tuple[events.SaleAsked, int | None]:
         holder = self._counter.holder(tx, member, card)
         programme = self._counter.programmes.at(tx.at_ms // 1000)
@@ -143,14 +160,14 @@ class Sales:
         if programme is not None:
             carry = holder.carry(programme)
             around = circumstances(tx, programme, holder.id, holder.row, tx.at_ms // 1000)
-            earned = earn(programme, amount, Currency.RIAL_CURRENT, True, carry, around)  # noqa: FBT003
+            earned = earn(programme, amount, currency, True, carry, around)  # noqa: FBT003
             promised = earned.points if isinstance(earned, Earned) else 0
         known = holder.known_by is not KnownBy.NOBODY
         event = events.SaleAsked(
             tid=tid,
             request=request,
             amount=amount,
-            currency=Currency.RIAL_CURRENT,
+            currency=currency,
             order_id=f"{tx.head.epoch}{tx.head.seq + 1:08d}",
             claim="" if known else self._counter.draw_claim(tx),
             holder=holder.id if holder.known_by is KnownBy.PHONE else b"",
@@ -199,4 +216,5 @@ def asked_sale(connection: sqlite3.Connection, row: SaleRow) -> Asked:
         known_trace=event.known_trace,
         ended=SaleOutcome(row.outcome) if row.outcome else None,
         response=_response(connection, row),
+        currency=Currency(event.currency),
     )

@@ -15,6 +15,7 @@ from vafa.app.sales import Asked, Sales
 from vafa.codecs.sadad_fields import WRONG_TERMINAL
 from vafa.model.errors import Refused, VafaError
 from vafa.model.events import SaleOutcome
+from vafa.model.money import Currency
 
 QUEUE_MAX = 16
 RESOLVE_WAIT_S = 20.0  # how long an unsure sale's caller waits for the journal before it is told UNSURE
@@ -36,9 +37,10 @@ class Work:
     asked     set by the lane when the sale is in the books; in_doubt when its answer was lost
     """
 
-    def __init__(self, request: str, amount: int, member: bytes) -> None:
+    def __init__(self, request: str, amount: int, member: bytes, currency: Currency) -> None:
         self.request = request
         self.amount = amount
+        self.currency = currency
         self.member = member
         self.asked: Asked | None = None
         self.ended = threading.Event()
@@ -63,31 +65,38 @@ class Selling:
         """True when a sale waits to be begun."""
         return bool(self._queue)
 
-    def sell(self, request: str, amount: int, member: bytes, wake: Callable[[], None]) -> SaleEnd:
+    def sell(
+        self,
+        request: str,
+        amount: int,
+        member: bytes,
+        wake: Callable[[], None],
+        currency: Currency = Currency.RIAL_CURRENT,
+    ) -> SaleEnd:
         """Queue the sale, or join it, or give its end again. Blocks until then. Raises the error tree."""
         with self._change:
             work = self._open.get(request)
             if work is None:
                 known = self._sales.known(self._tid, request)
                 if known is not None:
-                    if known.amount != amount:
+                    if (known.amount, known.currency) != (amount, currency):
                         raise Refused(
                             f"this request was a sale of {known.amount:,} rials, not {amount:,}",
                             fix="give each sale a request id of its own",
                         )
                     return self._end_of(known)
-                work = self._queued(request, amount, member)
-            elif work.amount != amount:
+                work = self._queued(request, amount, member, currency)
+            elif (work.amount, work.currency) != (amount, currency):
                 raise Refused("this request is in hand with another amount")
         wake()
         return self._waited(work)
 
-    def _queued(self, request: str, amount: int, member: bytes) -> Work:
+    def _queued(self, request: str, amount: int, member: bytes, currency: Currency) -> Work:
         if self._closed:
             raise Refused("vafa is stopping; no new sale is begun", fix="try again when it runs")
         if len(self._queue) >= QUEUE_MAX:
             raise Refused(f"{QUEUE_MAX} sales wait for this terminal already")
-        work = Work(request, amount, member)
+        work = Work(request, amount, member, currency)
         self._queue.append(work)
         self._open[request] = work
         return work

@@ -94,6 +94,7 @@ class Undone(msgspec.Struct, frozen=True):
     returned: int = 0
     forgiven: int = 0
     offers: tuple[Told, ...] = ()
+    currency: Currency = Currency.RIAL_CURRENT
 
 
 class Undo:
@@ -377,6 +378,7 @@ def _described(connection: sqlite3.Connection, event: events.Event) -> Undone:
         _number(connection, paid),
         event.holder,
         forgiven=event.forgiven,
+        currency=Currency(reads.paid_of(paid.event).currency),
     )
 
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from vafa.cli.asking import ask, config_option, json_option, print_json, shop_zone
-from vafa.cli.sell import rials
+from vafa.cli.sell import currency_option, rials
 from vafa.cli.undoing import not_done
 from vafa.cli.why import local
 
 if TYPE_CHECKING:
+    from vafa.app.message import Rial
     from vafa.app.questions import RecordIs
 
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--gap", default="", metavar="NUMBER", help="The gap that this sale explains; it is closed.")
 @click.option("--why", required=True, metavar="TEXT", help="How you know of it; it stays in the journal.")
 @click.option("--lang", type=click.Choice(["fa", "en"]), help="Of the receipt's lines; default the shop's.")
+@currency_option
 @click.option("--yes", is_flag=True, help="Post it. Without it you only see what would be posted.")
 @config_option
 @json_option
@@ -35,6 +37,7 @@ def command(
     gap: str,
     why: str,
     lang: str | None,
+    currency: "Rial",
     yes: bool,  # noqa: FBT001
     config_path: Path,
     as_json: bool,  # noqa: FBT001
@@ -47,8 +50,9 @@ def command(
     from vafa.app import questions
 
     question = questions.Record(
-        amount=amount, rrn=rrn, why=why, terminal=terminal, at=at, phone=phone, gap=gap, lang=lang, post=yes
-    )
+        amount=amount, rrn=rrn, why=why, terminal=terminal, at=at, phone=phone, gap=gap, lang=lang,
+        post=yes, currency=currency,
+    )  # fmt: skip
     answer = ask(config_path, question, questions.RecordIs)
     if as_json:
         print_json(answer)
@@ -61,7 +65,8 @@ def command(
 def _tell(answer: "RecordIs", config_path: Path, *, posts: bool) -> None:
     paid = answer.paid
     when = f" at {local(answer.at, shop_zone(config_path))}" if answer.at else ""
-    sale = f"{paid.amount:,} rial, RRN {paid.ref}, terminal {paid.terminal}{when}"
+    rial = paid.currency.replace("-", " ")
+    sale = f"{paid.amount:,} {rial}, RRN {paid.ref}, terminal {paid.terminal}{when}"
     if answer.seen_before:
         click.echo(f"known already as {paid.number}; nothing is posted: {sale}")
         if answer.disagrees:

@@ -5,8 +5,9 @@ The request's id is made and shown first: with it the same sale can be asked abo
 
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,10 +17,12 @@ from vafa.model.identity import ascii_digits, phone_e164
 from vafa.model.money import AMOUNT_MAX
 
 if TYPE_CHECKING:
+    from vafa.app.message import Rial
     from vafa.app.messages import Sold
     from vafa.app.questions import Sell, SoldIs
 
 PROGRESS_EVERY_S = 1.0
+F = TypeVar("F", bound=Callable[..., Any])
 STATUS_S = 1.0  # how long a look at the terminal may take before the sale is listened for again
 PAID = ("approved", "resolved_paid")
 
@@ -34,12 +37,22 @@ def rials(_context: click.Context, _argument: click.Parameter, text: str) -> int
     return int(digits)
 
 
+currency_option: Callable[[F], F] = click.option(
+    "--currency",
+    type=click.Choice(["rial", "new-rial"]),
+    default="rial",
+    show_default=True,
+    help="The rial that AMOUNT is in: today's, or the new one (10,000 of today's).",
+)
+
+
 @click.command("sell")
 @click.argument("amount", callback=rials)
 @click.option("--terminal", metavar="TID", help="Which terminal; needed when there are several.")
 @click.option("--phone", help="The customer's phone, when they told it; else the card decides.")
 @click.option("--request", metavar="ID", help="Ask about an earlier request again instead of a new sale.")
 @click.option("--lang", type=click.Choice(["fa", "en"]), help="Of the receipt's lines; default the shop's.")
+@currency_option
 @config_option
 @json_option
 def command(
@@ -48,6 +61,7 @@ def command(
     phone: str | None,
     request: str | None,
     lang: str | None,
+    currency: "Rial",
     config_path: Path,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -63,8 +77,11 @@ def command(
             "that is no mobile number: 11 digits that begin with 09", param_hint="--phone"
         )
     name = request or f"cli-{secrets.token_hex(6)}"
-    question = questions.Sell(request=name, amount=amount, terminal=terminal, phone=phone, lang=lang)
+    question = questions.Sell(
+        request=name, amount=amount, terminal=terminal, phone=phone, lang=lang, currency=currency
+    )
     again = f"vafa sell {amount} --request {name}" + (f" --terminal {terminal}" if terminal else "")
+    again += told_currency(currency)
     click.echo(f"request {name}; should this stop, ask again with:  {again}", err=True)
     answer = _answer(config_path, question, again)
     if answer.note:
@@ -75,6 +92,11 @@ def command(
         _tell(answer.sold, again)
     if answer.sold.outcome not in PAID:
         sys.exit(1)
+
+
+def told_currency(currency: str) -> str:
+    """The option as a command that is given again has it; nothing for today's rial."""
+    return "" if currency == "rial" else f" --currency {currency}"
 
 
 def _answer(config_path: Path, question: "Sell", again: str) -> "SoldIs":

@@ -68,7 +68,8 @@ def screen(answer: "UndoneIs") -> Iterator[str]:
     if undone.kind == "adjustment":
         yield f"{head}: {-undone.points:+,} points"
     else:
-        yield f"{head}: {undone.amount:,} rial of sale {undone.sale}, {answer.left:,} rial left of it"
+        rial = undone.currency.replace("-", " ")
+        yield f"{head}: {undone.amount:,} {rial} of sale {undone.sale}, {answer.left:,} {rial} left of it"
         holder = f"member {answer.member}" if answer.member else "what waits for a claim"
         yield f"  points taken back: {undone.points:,} from {holder}"
     if undone.debt:
