@@ -48,13 +48,14 @@ class RealHub:
 
     @contextlib.contextmanager
     def running(self, ending: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
-        """It serves on a port of its own: `address`."""
+        """It serves on a port of its own, the same each time: `address`."""
+        port = self.address.rpartition(":")[2] or "0"
         certificate = str(self.authority.server(self._host))
         process = subprocess.Popen(
             [
                 *self._before, sys.executable, "-m", "vafa.cli.main", "hub", "run",
                 "--state", str(self.state),
-                "--listen", f"{self._listen()}:0", "--tls-cert", certificate, "--tls-key", certificate,
+                "--listen", f"{self._listen()}:{port}", "--tls-cert", certificate, "--tls-key", certificate,
             ],
             stderr=subprocess.PIPE,
             env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},

@@ -18,7 +18,7 @@ from vafa.app.redeeming import Redeeming
 from vafa.app.redeeming import Wish as RedeemWish
 from vafa.books.rows import BranchRow
 from vafa.club.programme import parse
-from vafa.ledger import branches
+from vafa.ledger import branches, reads
 from vafa.ledger.storage import connect_reader
 from vafa.ledger.verify import verify
 from vafa.model import events
@@ -284,3 +284,14 @@ def test_offers_given_used_and_withdrawn_on_the_lost_branch_are_so_again(two: Tw
     rows = [shop.ledger.read(lambda c: c.execute(sql).fetchall()) for shop in (two.new, two.old)]
     assert rows[0] == rows[1]
     assert dict(rows[0])[given[3]] == 0
+
+
+def test_the_number_on_a_slip_of_the_lost_branch_still_finds_its_sale(two: Two) -> None:
+    two.restore()
+    two.new.counter.post(payment(7, 700), two.member)  # has a number in the new epoch that a slip there had
+    number = two.old.counter.post(payment(1, 1_000), two.member).number
+    two.heal()
+    for text in (number, number.replace("1", "\u06f1")):
+        (found,) = two.new.ledger.read(lambda c, t=text: reads.find_sale(c, t))  # type: ignore[misc]
+        assert reads.paid_of(found.event).key.ref == "1"
+    assert two.new.ledger.read(lambda c: reads.find_sale(c, "1-9-3")) == []

@@ -11,13 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 from certificates import Authority
+from hub.device_rows import copied, journal, sold
 from hub_stub import HUB_KEY, Hub, Served
 from shop import PROGRAMME, Shop, payment
 
+from vafa.app import regaining
 from vafa.app.sync_journal import LedgerJournal
 from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
+from vafa.ledger import branches
 from vafa.model import events
 from vafa.model.chain import Row
 from vafa.model.errors import ProgrammeError, SyncError
@@ -45,6 +48,7 @@ from vafa.sync.parcel import believed, mark_at, placed
 from vafa.sync.transport import HttpTransport
 from vafa.wire import signing
 from vafa.wire.messages import (
+    Branch,
     Facts,
     Have,
     Mark,
@@ -54,6 +58,7 @@ from vafa.wire.messages import (
     Refusal,
     RemoteMember,
 )
+from vafa.wire.rows import pack
 
 DEVICE_KEY = SigningKey(DeviceKey(b"D" * 32))
 NOW_MS = 1_767_000_000_000
@@ -246,6 +251,122 @@ def test_after_any_mishap_the_rows_are_there_once_and_the_hashes_agree(bench: Be
     bench.settle()
     assert bench.agree()
     assert [row.seq for row in bench.hub.books.log] == list(range(1, bench.shop.ledger.head.seq + 1))
+
+
+def lost(bench: Bench, count: int) -> list[Row]:
+    """Rows that a copy of this device wrote and this one does not have."""
+    place = bench.directory / "copy"
+    place.mkdir()
+    other = copied(bench.shop, place)
+    sold(other, count)
+    rows = journal(other, bench.shop.ledger.head.seq)
+    other.ledger.close()
+    return rows
+
+
+def branch_of(of: list[Row], **fields: Any) -> Branch:
+    """As an honest hub gives them, but for `fields`."""
+    last = of[-1]
+    signed = signing.branch_input("m1", 1, last.epoch, last.seq, last.hash, last.state)
+    made = Branch(pack(of, whole=True), last.hash, last.seq, HUB_KEY.sign(signed))
+    return msgspec.structs.replace(made, **fields)
+
+
+def test_rows_that_come_back_are_counted_while_the_shop_sells_and_sent_up(bench: Bench) -> None:
+    bench.sell(2)
+    bench.settle()
+    rows = lost(bench, 120)
+    bench.sell(3, first=100)
+    bench.hub.answer = msgspec.structs.replace(bench.hub.answer, branch=branch_of(rows))
+    bench.run()
+    bench.hub.answer = msgspec.structs.replace(bench.hub.answer, branch=None)
+    bench.sell(1, first=200)
+    bench.settle()
+    assert bench.agree()
+    (branch,) = bench.shop.ledger.read(branches.counted)
+    assert (branch.counted, branch.seq, branch.left_out) == (120, rows[-1].seq, 0)
+    assert (bench.kept.branch_left, bench.kept.branch_fault) == (0, "")
+    with reading(bench.directory / "sync" / "sync.db") as connection:
+        assert connection is not None
+        assert 120 in [each.regained for each in log_in(connection, 10)]
+    told = bench.hub.requests[-1].counted
+    assert told == (Mark(rows[-1].epoch, rows[-1].seq, rows[-1].hash[:8]),)
+    assert bench.shop.verified().bad == ()
+
+
+def lies(rows: list[Row]) -> dict[str, Branch]:
+    """What a hub may say that is not so."""
+    other = [msgspec.structs.replace(row, at=row.at + 1) for row in rows]
+    stranger = SigningKey(DeviceKey(b"X" * 32))
+    last = rows[-1]
+    ends = signing.branch_input("m1", 1, last.epoch, last.seq, last.hash, last.state)
+    others = signing.branch_input("m1", 2, last.epoch, last.seq, last.hash, last.state)
+    return {
+        "do not chain": branch_of(other, head=last.hash),
+        "not signed by the hub": branch_of(rows, signature=stranger.sign(ends)),
+        "not signed by the hub.": branch_of(rows, signature=HUB_KEY.sign(others)),
+        "do not chain to": branch_of(rows[1:]),
+        "without rows": branch_of(rows, rows=b""),
+        "come whole": branch_of(rows, rows=pack(rows)),
+        "more than the hub says": branch_of(rows, newest=last.seq - 1),
+        "cut off": branch_of(rows, rows=pack(rows, whole=True)[:40]),
+        "form": branch_of(rows, rows=b"\xff" * 60_000),
+    }
+
+
+@pytest.mark.parametrize("lie", [*range(9)])
+def test_a_lie_about_lost_rows_changes_nothing_is_said_and_stops_nothing(bench: Bench, lie: int) -> None:
+    bench.sell(2)
+    bench.settle()
+    rows = lost(bench, 4)
+    why, branch = list(lies(rows).items())[lie]
+    head = bench.shop.ledger.head
+    bench.hub.answer = msgspec.structs.replace(bench.hub.answer, branch=branch, more=True)
+    bench.run()
+    assert bench.shop.ledger.head == head
+    assert why.rstrip(".") in bench.kept.branch_fault or lie in (7, 8)
+    assert bench.kept.branch_fault
+    assert bench.courier.due_at(bench.now) > bench.now + 60, "it is not asked in a loop"
+    bench.sell(3, first=50)
+    bench.settle()
+    assert bench.agree()
+    assert bench.hub.requests[-1].counted is None, "a sale does not ask for such rows again"
+    assert bench.kept.branch_fault
+    bench.hub.answer = msgspec.structs.replace(bench.hub.answer, branch=branch_of(rows), more=False)
+    bench.run()  # the heartbeat asks again
+    assert bench.kept.branch_fault == ""
+    (counted,) = bench.shop.ledger.read(branches.counted)
+    assert (counted.counted, counted.left_out) == (4, 0)
+
+
+def test_a_hub_that_gives_the_same_rows_for_ever_is_not_asked_in_a_loop(bench: Bench) -> None:
+    bench.sell(2)
+    bench.settle()
+    rows = lost(bench, 4)
+    bench.hub.answer = msgspec.structs.replace(bench.hub.answer, branch=branch_of(rows), more=True)
+    for _ in range(6):
+        bench.run()
+    asked, head = len(bench.hub.requests), bench.shop.ledger.head
+    assert bench.courier.due_at(bench.now) > bench.now + 60
+    for _ in range(6):
+        bench.run()
+    assert bench.shop.ledger.head == head, "what is counted is not counted again"
+    assert len(bench.hub.requests) == asked + 6
+
+
+def test_rows_that_were_lost_wait_where_the_disk_is_full(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.settle()
+    rows, head = lost(bench, 2), bench.shop.ledger.head
+    bench.hub.answer = msgspec.structs.replace(bench.hub.answer, branch=branch_of(rows))
+    monkeypatch.setattr(regaining, "FREE_BYTES_MIN", 1 << 62)
+    bench.run()
+    assert bench.shop.ledger.head == head
+    assert "MB are free" in bench.kept.branch_fault
+    bench.sell(1)
+    bench.settle()
+    assert bench.agree()
 
 
 def test_many_mishaps_in_a_row_settle_in_the_end(bench: Bench) -> None:

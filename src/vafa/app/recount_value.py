@@ -126,7 +126,7 @@ def _spend(tx: Transaction, event: events.Redemption, points: int, now: int) -> 
 
 def _hold_of(tx: Transaction, around: Around, name: bytes) -> events.Hold:
     """The row a hold was made with: in the branch, or before it left us."""
-    for event in branches.events_before(tx.connection, around.first, around.seq, Kind.HOLD):
+    for event in branches.events_before(tx.connection, around.seq, Kind.HOLD):
         if isinstance(event, events.Hold) and event.hold == name:
             return event
     row = tx.find(HoldRow, (name,))

@@ -12,7 +12,7 @@ from vafa.hub import contact as contacts
 from vafa.hub.answers import Clock, Refusing, Reply, answered, known_device, signed_answer
 from vafa.hub.contact import Contact
 from vafa.hub.database import Connection, Database
-from vafa.hub.down import down
+from vafa.hub.down import Down, down
 from vafa.hub.hub_key import HubKey
 from vafa.hub.intake import Booked, End, Sender, book
 from vafa.hub.lines import Line, Spot, current, lines_of
@@ -20,6 +20,7 @@ from vafa.hub.rate import Bucket, spend
 from vafa.hub.tables import Place
 from vafa.keys.sign import is_signed
 from vafa.model.errors import Malformed
+from vafa.wire import limits
 from vafa.wire.messages import (
     MARK_HASH_BYTES,
     SYNC_PATH,
@@ -139,7 +140,10 @@ class Sync:
                 connection, Place(merchant, number, line.line), lost[0], self._key.signing
             )
             rest = len(lost) > 1 or last < lost[0].last_seq
-        found = down(connection, merchant, number, request.have, self._key.signing, now_ms)
+        if branch is not None and len(branch.rows) > limits.BRANCH_BYTES_MAX:  # one row that fills an answer
+            found = Down(request.have, (), (), (), more=True)
+        else:
+            found = down(connection, merchant, number, request.have, self._key.signing, now_ms)
         return SyncAnswer(
             received=_mark(booked.received),
             safe=_mark(Spot(line.safe_epoch, line.safe_seq, line.safe_hash)),

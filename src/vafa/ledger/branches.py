@@ -40,13 +40,9 @@ def row_of(connection: sqlite3.Connection, first: bytes, seq: int) -> Row | None
 
 
 def numbered(connection: sqlite3.Connection, epoch: int, seq: int) -> list[Row]:
-    """The rows that were called so on paper before this journal left them."""
-    sql = f"SELECT {_COLUMNS} FROM branch_row WHERE first = ? AND seq = ? AND epoch = ?"
-    return [
-        Row(*columns)
-        for branch in counted(connection)
-        for columns in connection.execute(sql, (branch.first, seq, epoch))
-    ]
+    """The rows that papers called so before this journal left them."""
+    sql = f"SELECT DISTINCT {_COLUMNS} FROM branch_row WHERE seq = ? AND epoch = ?"
+    return [Row(*columns) for columns in connection.execute(sql, (seq, epoch))]
 
 
 def has(connection: sqlite3.Connection, row: Row) -> bool:
@@ -70,12 +66,10 @@ def before(connection: sqlite3.Connection, row: Row) -> bytes | None:
     return next((found for (found,) in hashes if _follows(found, row)), None)
 
 
-def events_before(
-    connection: sqlite3.Connection, first: bytes, seq: int, kind: Kind
-) -> Iterator[events.Event]:
-    """Events of one kind of a branch before a row of it, the newest first."""
-    sql = "SELECT body FROM branch_row WHERE first = ? AND seq < ? AND kind = ? ORDER BY seq DESC"
-    for (body,) in connection.execute(sql, (first, seq, int(kind))):
+def events_before(connection: sqlite3.Connection, seq: int, kind: Kind) -> Iterator[events.Event]:
+    """Events of one kind that came back in rows before this number, of whatever branch, the newest first."""
+    sql = "SELECT body FROM branch_row WHERE seq < ? AND kind = ? ORDER BY seq DESC"
+    for (body,) in connection.execute(sql, (seq, int(kind))):
         yield events.decode(kind, body)
 
 

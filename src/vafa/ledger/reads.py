@@ -20,6 +20,7 @@ from vafa.books.rows import (
     TokenRow,
 )
 from vafa.books.value import packed_key
+from vafa.ledger import branches
 from vafa.ledger.tables import find_row, rows_where
 from vafa.model import events
 from vafa.model.chain import Row
@@ -227,10 +228,11 @@ def find_sale(connection: sqlite3.Connection, text: str) -> list[Entry]:
     Takes a short number `1-1-57` or its end `57`, an RRN or its end, a trace number; Persian digits too.
     """
     wanted = ascii_digits(text).strip()
-    short = re.fullmatch(r"(?:(?:\d{1,9}-)?\d{1,9}-)?(\d{1,15})", wanted)
+    short = re.fullmatch(r"(?:(?:(\d{1,9})-)?(\d{1,9})-)?(\d{1,15})", wanted)
     found: dict[int, Entry] = {}
     if short:
-        for each in _by_seq(connection, int(short.group(1))):
+        device_number, epoch, seq = short.groups()
+        for each in _by_seq(connection, int(seq), int(epoch) if device_number else None):
             found[each.row.seq] = each
         if "-" in wanted:
             return list(found.values())
@@ -288,12 +290,29 @@ def paid_of(event: events.Event) -> events.Paid:
     return event.paid
 
 
-def _by_seq(connection: sqlite3.Connection, seq: int) -> list[Entry]:
+def _by_seq(connection: sqlite3.Connection, seq: int, epoch: int | None) -> list[Entry]:
+    """The sale a number means. Of an epoch in which that row is another one, or none: the sale that had the
+    number on a branch this journal left, where it was counted again."""
     try:
         each = entry(connection, seq)
     except NotFound:
+        each = None
+    if each is not None and epoch in (None, each.row.epoch):
+        return _sale_of(connection, each)
+    if epoch is None:
         return []
-    return _sale_of(connection, each)
+    old = (events.decode(row.kind, row.body) for row in branches.numbered(connection, epoch, seq))
+    rows = [payment(connection, key) for event in old if (key := _sale_key(event)) is not None]
+    return [entry(connection, row.seq) for row in rows if row is not None]
+
+
+def _sale_key(event: events.Event) -> PaymentKey | None:
+    """The payment that a row is, ended a sale with, or undid."""
+    if isinstance(event, events.Award | events.PaymentSeen):
+        return event.paid.key
+    if isinstance(event, events.SaleEnded | events.Reversal | events.Refund):
+        return event.key
+    return None
 
 
 def _sale_of(connection: sqlite3.Connection, each: Entry) -> list[Entry]:

@@ -260,10 +260,11 @@ class Courier:
         self._rows_max = min(limits.ROWS_MAX, self._rows_max * 2)
         taken = downward.take(answer, kept, self._inbox, self._who.merchant, self._who.hub_key)
         taken = downward.attested(answer.hub_ms, spent, taken, self._inbox)
-        whose = (self._who.merchant, self._who.device)
-        taken, regained = regain.take(
-            answer.branch, taken, self._journal, self._inbox, whose, self._who.hub_key
-        )
+        whose, regained = (self._who.merchant, self._who.device), 0
+        if request.counted is not None:
+            taken, regained = regain.take(
+                answer.branch, taken, self._journal, self._inbox, whose, self._who.hub_key
+            )
         kept = msgspec.structs.replace(
             taken,
             received=received,
@@ -283,7 +284,7 @@ class Courier:
         )
         spent = msgspec.structs.replace(spent, ok=True, regained=regained)
         self._store.keep(kept, spent, answer.members, answer.messages)
-        news = answer.more and not kept.branch_fault
+        news = answer.more and (answer.branch is None or regained > 0)
         self._more = news or (self.waiting > 0 and bool(request.rows))
         self._waits_since = None
 

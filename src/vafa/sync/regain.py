@@ -56,13 +56,14 @@ def asked_for(ends: Ends, kept: Kept, *, has_rows: bool) -> tuple[Mark, ...] | N
 def take(
     branch: Branch | None, kept: Kept, ends: Ends, hand: Hand, whose: tuple[str, int], hub_key: bytes
 ) -> tuple[Kept, int]:
-    """What is kept after an answer, and how many rows it brought that are counted now.
+    """What is kept after an answer that was asked for such rows, and how many it brought that are counted
+    now; 0 too where all were here before: then there is no hurry to ask again.
 
     whose  (merchant, device), which the hub's signature is over
     """
     if branch is None:
         return msgspec.structs.replace(kept, branch_left=0, branch_fault=""), 0
-    done, fault = 0, ""
+    done, fault, before = 0, "", list(ends.counted())
     try:
         rows = judged(branch, ends, whose, hub_key)
         for part in _slices(rows):
@@ -76,6 +77,7 @@ def take(
         log.error("rows that were lost are refused", why=fault)
         return msgspec.structs.replace(kept, branch_fault=fault), done
     left = branch.newest - rows[-1].seq
+    done = done if list(ends.counted()) != before else 0
     return msgspec.structs.replace(kept, branch_left=left, branch_fault=""), done
 
 
