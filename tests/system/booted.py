@@ -102,7 +102,7 @@ class Machine:
             "--root",
             "--wd",
         ]
-        who = [] if user == "root" else ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
+        who = [] if user == "root" else ["runuser", "-u", user, "--"]
         clean = [
             "env",
             "-i",

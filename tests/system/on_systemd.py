@@ -181,7 +181,7 @@ def test_who_is_not_in_the_group_may_not_ask(device: Device) -> None:
 
 def test_a_hung_daemon_is_killed_by_the_watchdog_and_the_next_sale_is_awarded(device: Device) -> None:
     before, relay = device.pid("vafa"), device.pid("vafa-relay")
-    device.run("kill", "-STOP", str(before))
+    device.run("systemctl", "kill", "--signal=STOP", "vafa")
     device.until(lambda: device.is_ready() and device.pid("vafa") not in (0, before))
     assert device.say("journalctl", "-u", "vafa", "--grep", "Watchdog timeout", "--no-pager", "-q")
     device.sell()

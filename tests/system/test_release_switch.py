@@ -23,7 +23,10 @@ exec "/bin/${0##*/}" "$@"
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >>"$STAGE/asked"
 case "$*" in
-*=ActiveState*) "$VAFA_ROOT/opt/vafa/current/bin/vafa" && echo active || echo failed ;;
+reset-failed*) touch "$STAGE/reset" ;;
+*=ActiveState*)
+    if "$VAFA_ROOT/opt/vafa/current/bin/vafa"; then echo active
+    elif [ -e "$STAGE/reset" ]; then echo inactive; else echo failed; fi ;;
 *=MainPID* | *=NRestarts*) echo 0 ;;
 esac
 """
@@ -153,6 +156,19 @@ def test_a_release_that_is_not_there_is_not_switched_to(tmp_path: Path) -> None:
     assert device.run("apply") != 0
     assert device.link("current") == "1.0"
     assert not (device.opt / "unconfirmed").exists()
+
+
+def test_the_unit_that_failed_is_started_again_with_the_release_before(tmp_path: Path) -> None:
+    device = Device(tmp_path, good=False)
+    device.ask()
+    for name, version in (("previous", "1.0"), ("current", "1.1")):
+        (device.opt / name).unlink()
+        (device.opt / name).symlink_to(f"releases/{version}")
+    # As systemd has it: failed until it is reset, inactive from then on; what somebody stopped is left alone.
+    (device.opt / "releases/1.0/bin/vafa").write_text("#!/bin/sh\nexit 1\n")
+    assert device.run("rollback", "it did not start") == 0
+    assert is_back(device)
+    assert "--no-block restart vafa.service" in (device.stage / "asked").read_text()
 
 
 def test_without_a_trial_a_failed_unit_is_started_again_and_stays_free_of_limits(tmp_path: Path) -> None:
