@@ -57,7 +57,7 @@ def illness(status: Status) -> None:
             raise UpdateError(trouble.message, code=trouble.code)
 
 
-def go_back(say: Said) -> ReleaseFacts:
+def go_back(settings: Update, say: Said) -> ReleaseFacts:
     """The release before, by hand: at once while one is on trial, else as a trial of its own."""
     there = here()
     _as_root()
@@ -70,7 +70,7 @@ def go_back(say: Said) -> ReleaseFacts:
     if not previous or not there.path(previous).exists():
         raise UpdateError("there is no release to go back to", fix="vafa update status", code="UPD-012")
     checked_way_back(there, previous)
-    ask_for(there, Trial(previous, current, since_s=_now_s()))
+    ask_for(there, Trial(previous, current, "", settings.confirm_after_min * 60, _now_s()))
     return taken(there, previous, say)
 
 

@@ -102,12 +102,20 @@ def _lines(found: "ReleaseFacts") -> list[str]:
 
 
 @command.command("rollback")
+@config_option
 @json_option
-def rollback(**options: Any) -> None:
+def rollback(config_path: Path, **options: Any) -> None:
     """Go back to the release before, by hand. Run it with sudo."""
+    from vafa.app.config_update import Update
     from vafa.app.updating import go_back
+    from vafa.cli.asking import loaded
+    from vafa.model.errors import ConfigError
 
-    found = go_back(lambda words: click.echo(words, err=True))
+    try:
+        settings = loaded(config_path).update
+    except ConfigError:  # perhaps what is to be gone back from
+        settings = Update()
+    found = go_back(settings, lambda words: click.echo(words, err=True))
     if options["as_json"]:
         print_json(found)
     else:
