@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from system.booted import ROOT, Machine, missing
 
+from vafa import __version__
+
 TERMINAL, RELAYED = "40217736", "40217737"
 CONFIG = f"""
 [shop]
@@ -39,7 +41,9 @@ address = "tcp:127.0.0.1:8890"
 CRASHES = ("vafa/cli/serve.py", "    stand_trial()\n", '    stand_trial()\n    raise RuntimeError("a bug")\n')
 NO_WAY_BACK = ("release.json", r'"ledger_readable_since": \d+', '"ledger_readable_since": 99')
 PACKAGES = ROOT / "build" / "systemd"
-VARIANTS = {"0.1.1": None, "0.1.2": CRASHES, "0.1.3": NO_WAY_BACK}
+OLD = __version__
+GOOD, BAD, ONE_WAY = f"{OLD}.1", f"{OLD}.2", f"{OLD}.3"
+VARIANTS = {GOOD: None, BAD: CRASHES, ONE_WAY: NO_WAY_BACK}
 ROLLED_BACK_WITHIN_S = 60.0  # measured 6 to 13 s; the machine that runs this may be busy
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
@@ -52,15 +56,15 @@ def built(directory: Path) -> dict[str, Path]:
         [sys.executable, ROOT / "package/build.py", "--out", directory],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    found = {"0.1.0": Path(made.stdout.strip())}
+    found = {OLD: Path(made.stdout.strip())}
     parts = directory / "parts"
     for version, edit in VARIANTS.items():
-        subprocess.run(["dpkg-deb", "--raw-extract", found["0.1.0"], parts], check=True)
+        subprocess.run(["dpkg-deb", "--raw-extract", found[OLD], parts], check=True)
         release = parts / "opt/vafa/package"
         for file in (parts / "DEBIAN/control", release / "release.json", release / "bin/vafa"):
-            file.write_text(file.read_text().replace("0.1.0", version))
+            file.write_text(file.read_text().replace(OLD, version))
         site = release / "lib/python3.11/site-packages"
-        rewritten(site / "vafa/__init__.py", "0.1.0", version)
+        rewritten(site / "vafa/__init__.py", OLD, version)
         if edit is not None and edit[0].endswith(".py"):
             rewritten(site / edit[0], *edit[1:])
         elif edit is not None:
@@ -143,13 +147,13 @@ def pretend_terminals(device: Device) -> None:
 
 
 def test_apt_installs_it_with_accounts_settings_and_nothing_started(device: Device) -> None:
-    device.run("apt-get", "install", "-y", "--no-install-recommends", "/srv/vafa_0.1.0.deb")
-    assert device.vafa("--version").stdout.strip() == "vafa, version 0.1.0"
+    device.run("apt-get", "install", "-y", "--no-install-recommends", f"/srv/vafa_{OLD}.deb")
+    assert device.vafa("--version").stdout.strip() == f"vafa, version {OLD}"
     assert "good" in device.vafa("run", "--check").stdout
     assert device.say("stat", "-c", "%U:%G %a", "/etc/vafa/config.toml") == "root:vafa 640"
     assert {"dialout", "lp", "vafa-pos"} <= set(device.say("id", "-nG", "vafa").split())
     assert device.unit("vafa", "ActiveState") == "inactive"
-    assert device.releases() == ("0.1.0", "")
+    assert device.releases() == (OLD, "")
 
 
 def test_it_is_ready_with_a_key_that_systemd_hands_it(device: Device) -> None:
@@ -190,22 +194,22 @@ def test_a_hung_daemon_is_killed_by_the_watchdog_and_the_next_sale_is_awarded(de
 
 
 def test_an_unsigned_package_is_refused(device: Device) -> None:
-    refused = device.vafa("update", "/srv/vafa_0.1.1.deb", check=False)
+    refused = device.vafa("update", f"/srv/vafa_{GOOD}.deb", check=False)
     assert refused.returncode == 1
     assert "UPD-003" in refused.stderr
-    assert device.releases() == ("0.1.0", "")
+    assert device.releases() == (OLD, "")
 
 
 def test_a_release_that_does_not_start_is_rolled_back_by_itself_within_seconds(device: Device) -> None:
     relay = device.pid("vafa-relay")
-    device.vafa("update", "sign", "/srv/vafa_0.1.2.deb", "--key", "/srv/release.key")
+    device.vafa("update", "sign", f"/srv/vafa_{BAD}.deb", "--key", "/srv/release.key")
     began = time.monotonic()
-    refused = device.vafa("update", "/srv/vafa_0.1.2.deb", check=False)
+    refused = device.vafa("update", f"/srv/vafa_{BAD}.deb", check=False)
     whole_s = time.monotonic() - began
     assert refused.returncode == 1
     assert "UPD-011" in refused.stderr
     device.until(device.is_ready)
-    assert device.releases()[0] == "0.1.0"
+    assert device.releases()[0] == OLD
     status = device.json("status")
     assert [each["code"] for each in status["trouble"]] == ["UPD-011"]
     device.sell()
@@ -229,25 +233,25 @@ def down(device: Device) -> float:
 
 
 def test_a_release_after_which_there_is_no_way_back_is_refused(device: Device) -> None:
-    device.vafa("update", "sign", "/srv/vafa_0.1.3.deb", "--key", "/srv/release.key")
-    refused = device.vafa("update", "/srv/vafa_0.1.3.deb", check=False)
+    device.vafa("update", "sign", f"/srv/vafa_{ONE_WAY}.deb", "--key", "/srv/release.key")
+    refused = device.vafa("update", f"/srv/vafa_{ONE_WAY}.deb", check=False)
     assert refused.returncode == 1
     assert "UPD-007" in refused.stderr
-    assert device.releases()[0] == "0.1.0"
+    assert device.releases()[0] == OLD
 
 
 def test_a_good_release_is_on_trial_sells_and_is_confirmed_with_the_relay_the_same_process(
     device: Device,
 ) -> None:
     relay = device.pid("vafa-relay")
-    device.vafa("update", "sign", "/srv/vafa_0.1.1.deb", "--key", "/srv/release.key")
-    assert "release 0.1.1 runs, on trial" in device.vafa("update", "/srv/vafa_0.1.1.deb").stdout
-    assert device.json("update", "status")["on_trial"] == "0.1.1"
-    assert device.json("status")["version"] == "0.1.1"
+    device.vafa("update", "sign", f"/srv/vafa_{GOOD}.deb", "--key", "/srv/release.key")
+    assert f"release {GOOD} runs, on trial" in device.vafa("update", f"/srv/vafa_{GOOD}.deb").stdout
+    assert device.json("update", "status")["on_trial"] == GOOD
+    assert device.json("status")["version"] == GOOD
     device.sell()
-    assert device.vafa("update", "/srv/vafa_0.1.1.deb", check=False).stderr.count("UPD-010") == 1
+    assert device.vafa("update", f"/srv/vafa_{GOOD}.deb", check=False).stderr.count("UPD-010") == 1
     device.until(lambda: not device.json("update", "status")["on_trial"])
-    assert device.releases() == ("0.1.1", "0.1.0")
+    assert device.releases() == (GOOD, OLD)
     assert "unconfirmed" not in device.say("systemctl", "cat", "vafa")
     assert device.pid("vafa-relay") == relay
     assert device.connects_through_the_relay()
@@ -255,17 +259,17 @@ def test_a_good_release_is_on_trial_sells_and_is_confirmed_with_the_relay_the_sa
 
 def test_the_way_back_by_hand_is_a_trial_too_and_outlives_a_power_cut(device: Device) -> None:
     sales = device.json("status")["today"]["sales"]
-    assert "release 0.1.0 runs" in device.vafa("update", "rollback").stdout
-    assert device.json("update", "status")["on_trial"] == "0.1.0"
+    assert f"release {OLD} runs" in device.vafa("update", "rollback").stdout
+    assert device.json("update", "status")["on_trial"] == OLD
     device.machine.cut()
     device.machine.boot()
     device.until(device.is_ready)
-    assert device.json("status")["version"] == "0.1.0"
+    assert device.json("status")["version"] == OLD
     assert device.json("status")["today"]["sales"] == sales
     pretend_terminals_again(device)
     device.sell()
     device.until(lambda: not device.json("update", "status")["on_trial"])
-    assert device.releases() == ("0.1.0", "0.1.1")
+    assert device.releases() == (OLD, GOOD)
 
 
 def pretend_terminals_again(device: Device) -> None:
@@ -276,12 +280,12 @@ def pretend_terminals_again(device: Device) -> None:
 
 def test_apt_takes_a_newer_package_with_a_trial_too_and_the_settings_are_kept(device: Device) -> None:
     settings = (device.machine.root / "etc/vafa/config.toml").read_text()
-    device.run("apt-get", "install", "-y", "/srv/vafa_0.1.1.deb")
-    device.until(lambda: device.is_ready() and device.json("status")["version"] == "0.1.1")
-    assert device.json("update", "status")["on_trial"] == "0.1.1"
+    device.run("apt-get", "install", "-y", f"/srv/vafa_{GOOD}.deb")
+    device.until(lambda: device.is_ready() and device.json("status")["version"] == GOOD)
+    assert device.json("update", "status")["on_trial"] == GOOD
     assert (device.machine.root / "etc/vafa/config.toml").read_text() == settings
     device.vafa("update", "rollback")
-    device.until(lambda: device.is_ready() and device.json("status")["version"] == "0.1.0")
+    device.until(lambda: device.is_ready() and device.json("status")["version"] == OLD)
 
 
 def test_a_purge_leaves_ledger_and_keys_unless_it_is_told_otherwise(device: Device) -> None:
@@ -291,6 +295,6 @@ def test_a_purge_leaves_ledger_and_keys_unless_it_is_told_otherwise(device: Devi
     assert not there("/opt/vafa")
     assert not there("/etc/vafa")
     assert device.unit("vafa", "ActiveState") == "inactive"
-    device.run("apt-get", "install", "-y", "/srv/vafa_0.1.1.deb")
+    device.run("apt-get", "install", "-y", f"/srv/vafa_{GOOD}.deb")
     device.run("apt-get", "purge", "-y", "vafa", VAFA_PURGE_LEDGER="yes")
     assert not there("/var/lib/vafa")
