@@ -188,6 +188,7 @@ def test_going_back_by_hand_is_finished_too(tmp_path: Path, step: int) -> None:
     for name, version in (("previous", "1.0"), ("current", "1.1")):
         (device.opt / name).unlink()
         (device.opt / name).symlink_to(f"releases/{version}")
+    (device.root / "lib/systemd/system/vafa.service").write_text("# of 1.1\n")
     was_cut = device.run("rollback", "asked for by hand", cut_at=step) == -9
     assert device.starts()
     decided = not (device.opt / "unconfirmed").exists()
