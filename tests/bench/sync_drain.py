@@ -9,9 +9,10 @@ is open; CPU seconds a thousand rows, which a busy machine does not change, of e
 Two cores are shared by daemon, sync process, hub, PostgreSQL and this script. `apart` keeps the device (and
 this script) to the first core, the hub, its PostgreSQL and the gate to the second, and the hub's files in
 memory: in the field a sale waits neither for the hub's computing nor for its flushes. `first` is for a
-machine with other work on it (root): all of it goes before that, by the kernel's session groups. `apart
-first` also lets daemon and script run the moment they can, as they would were there nothing but the sync
-process, which goes last anyway, on their core.
+machine with other work on it (root): all of it goes before that, by the kernel's session groups, the sync
+process as an ordinary one, since what it gives way to would not be there: rows a second as in a quiet minute.
+`apart first` lets daemon and script run the moment they can, as they would were there nothing but the sync
+process, which goes last, on their core: what the drain alone costs a sale.
 """
 
 import contextlib
@@ -31,6 +32,7 @@ from real_device import Device
 from real_hub import RealHub
 from shop import Shop
 
+from vafa.cli.measure.floor import Floor
 from vafa.hub.installation import opened
 from vafa.hub.lines import current, lines_of
 from vafa.ledger.storage import connect_reader
@@ -85,11 +87,16 @@ class Gate:
 class Drain:
     """What is seen while it goes on."""
 
-    def __init__(self, device: Device, hub: RealHub, gate: Gate, daemon: int, serving: int) -> None:
+    def __init__(
+        self, device: Device, hub: RealHub, gate: Gate, daemon: int, serving: int, how: set[str]
+    ) -> None:
+        self._how = how
         self._device, self._hub, self._gate, self._daemon = device, hub, gate, daemon
         self._sides = {"hub": serving, "PostgreSQL": processes.postmaster(hub.state)}
         self.busy_ms, self.idle_ms = list[float](), list[float]()
         self.memory_kb: list[int] = []
+        self._floor = Floor(device.directory)
+        self._floor_ms: dict[str, list[float]] = {"beside the drain": [], "without it": []}
         self._waited_s = {"beside the drain": 0.0, "without it": 0.0}
 
     def sync_process(self) -> int:
@@ -109,6 +116,7 @@ class Drain:
             cpu_s, took_s, first = self._cpu_s(), 0.0, seq()
             drained = 0
             while seq() < rows:
+                self._put_first()
                 began, before = time.monotonic(), seq()
                 self._sales(self.busy_ms, "beside the drain", lambda: seq() >= rows)
                 drained += seq() - before
@@ -126,10 +134,20 @@ class Drain:
                 waited_ms = self._waited_s[when] / len(sales) * 1000
                 say(f"the daemon waited for a core {when}: {waited_ms:.2f} ms a sale")
 
+    def _put_first(self) -> None:
+        """Again and again: PostgreSQL makes each of its processes a session of its own."""
+        if "first" not in self._how:
+            return
+        for process in (os.getpid(), self._daemon, self._gate.process.pid, *self._sides.values()):
+            processes.put_first(process)
+        if "apart" not in self._how:
+            processes.take_turns(self.sync_process())
+
     def _sales(self, times_ms: list[float], when: str, is_over: Callable[[], bool]) -> None:
         waited, ends_at = processes.waited_s(self._daemon), time.monotonic() + TURN_S
         while time.monotonic() < ends_at and not (len(times_ms) % 10 == 0 and is_over()):
             times_ms.append(sale_ms(self._device))
+            self._floor_ms[when].append(self._floor.write() * 1000)
             if len(times_ms) % 10 == 0:
                 self.memory_kb.append(processes.resident_kb(self.sync_process()))
         self._waited_s[when] += processes.waited_s(self._daemon) - waited
@@ -148,6 +166,9 @@ class Drain:
         calm, busy = percentiles(self.idle_ms), percentiles(self.busy_ms)
         ratios = busy[1] / calm[1], busy[0] / calm[0]
         say(f"p99 beside the drain: {ratios[0]:.2f} x without (goal 1.5); p50 {ratios[1]:.2f} x")
+        floors = [percentiles(self._floor_ms[when])[1] for when in ("without it", "beside the drain")]
+        say(f"the floor (512 B and a flush, after each sale), p99: {floors[0]:.2f} and {floors[1]:.2f} ms")
+        self._floor.close()
         there = [kb for kb in self.memory_kb if kb]
         half = max(there[len(there) // 2 :]) / 1024
         say(f"sync process: {max(there) / 1024:.1f} MB at most, {half:.1f} MB in the second half")
@@ -203,13 +224,11 @@ def main(rows: int, how: set[str]) -> None:
             for core, process in ((0, os.getpid()), (0, daemon.pid), *((1, each) for each in far_ones)):
                 if "apart" in how:
                     processes.keep_to(core, process)
-                if "first" in how:
-                    processes.put_first(process)
                 if how >= {"apart", "first"} and core == 0:
                     processes.run_at_once(process)
             for _ in range(IDLE_SALES):
                 sale_ms(device)
-            seen = Drain(device, hub, gate, daemon.pid, serving.pid)
+            seen = Drain(device, hub, gate, daemon.pid, serving.pid, how)
             address = hub.address.rpartition(":")[0] + f":{gate.port}"
             device.enrol(code, "--hub", address, "--ca", str(hub.authority.file))
             seen.run(merchant, rows)
