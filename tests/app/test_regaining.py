@@ -295,3 +295,33 @@ def test_the_number_on_a_slip_of_the_lost_branch_still_finds_its_sale(two: Two) 
         (found,) = two.new.ledger.read(lambda c, t=text: reads.find_sale(c, t))  # type: ignore[misc]
         assert reads.paid_of(found.event).key.ref == "1"
     assert two.new.ledger.read(lambda c: reads.find_sale(c, "1-9-3")) == []
+
+
+WELCOME = """
+schema = 1
+[name]
+fa = "مغازه"
+[earn]
+points = 1
+per = 10
+[bonus.welcome]
+kind = "first-purchase"
+points = 20
+[reward.tea]
+kind = "free-item"
+name_fa = "چای"
+points = 8
+"""
+
+
+def test_a_slip_s_points_that_were_spent_by_its_code_are_so_again(two: Two) -> None:
+    two.old.programmes.activate(parse(WELCOME), 0)
+    code = two.old.counter.post(payment(1)).claim
+    two.restore()
+    redeeming = Redeeming(two.old.counter)
+    redeeming.hold_of_slip(RedeemWish("t-1", b"", "tea", 0, None, "test"), code)
+    redeeming.capture("t-1", None, None, "test")
+    branch = two.heal()
+    assert (faults(two.new), branch.left_out) == ([], 0)
+    assert members(two.new) == members(two.old)
+    assert 2 in {row[0] for row in members(two.new).values()}  # ten points less eight, and no welcome

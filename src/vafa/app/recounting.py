@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vafa.app import earning, moving, profiles, recount_value, undo
+from vafa.app import claiming, earning, moving, profiles, recount_value, undo
 from vafa.app.counter import Holder
 from vafa.app.members import Members
 from vafa.app.recount_value import COUNTED, KNOWN, Around, Recounted
@@ -234,7 +234,10 @@ def _claim(tx: Transaction, _around: Around, event: events.Claim) -> Recounted:
     waiting = next((row for row in rows if row.state == PaymentState.WAITING), None)
     if waiting is None or waiting.claim is None:
         return KNOWN
-    Members.claim_within(tx, waiting.claim, event.member, event.by)
+    if event.award is not None and not event.award.holder:  # a slip's own account, opened by its code
+        claiming.as_it_waits(tx, event.member, waiting.claim, waiting, event.by)
+    else:
+        Members.claim_within(tx, waiting.claim, event.member, event.by)
     return COUNTED
 
 
