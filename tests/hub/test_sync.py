@@ -14,8 +14,9 @@ from hub.served import Hub, Till, refusal
 from hub.test_intake import agrees_with
 from shop import Shop, payment
 
-from vafa.hub import contact, devices, published, web
+from vafa.hub import contact, devices, merchants, published, web
 from vafa.hub.database import Database
+from vafa.hub.fleet import fleet
 from vafa.hub.lines import lines_of
 from vafa.keys.sign import SigningKey, is_signed
 from vafa.model import events
@@ -284,10 +285,14 @@ def test_a_copied_card_is_told_and_both_branches_are_kept(
     sold(shop, 2, 320062650000)
     sold(twin_shop, 3, 320062660000)
     assert till.sync(shop).notes == ()
+    hub.now_ms += 60_000
     (note,) = twin.sync(twin_shop).notes
     assert note.code == "HUB-020"  # the first one stands for the device; neither opened an epoch
     with hub.database.transaction() as connection:
         assert len(lines_of(connection, till.merchant, till.device)) == 2
+        facts = fleet(connection, [merchants.merchant(connection, till.merchant)], hub.now_ms).devices[0]
+    assert [each.code for each in facts.trouble][:2] == ["HUB-020", "HUB-010"]
+    assert (facts.verdict, facts.lost_rows, facts.copy_age_s) == ("broken", 3, 0)
     agrees_with(hub.database, shop, till.merchant)
     twin_shop.ledger.close()
 
