@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash.morning import CONFIG, UNALTERED, Daemon, payment
+from crash.morning import CONFIG, Daemon, altered, payment
 from crash.states import faults, states
 from crash.strace_log import StraceLog, SyncFailed
 
@@ -19,13 +19,15 @@ needs_strace = pytest.mark.skipif(
 )
 
 
-def day_with(injected: str, directory: Path) -> tuple[StraceLog, list[dict[str, Any]]]:
+def day_with(
+    injected: str, directory: Path, vafa: tuple[str, ...] = altered("unfilled")
+) -> tuple[StraceLog, list[dict[str, Any]]]:
     """Payments on a new ledger, each asked until granted, at most twice; then an orderly end."""
     state = directory / "state"
     state.mkdir()
     config, log = directory / "config.toml", StraceLog(state)
     config.write_text(CONFIG.format(directory))
-    command = (*UNALTERED, "run", "--config", str(config))
+    command = (*vafa, "run", "--config", str(config))
     for run, options in enumerate([["-e", f"inject={injected}"], []]):
         daemon = Daemon(command, directory / "local.sock", directory / f"run{run}.strace", options)
         try:
@@ -49,6 +51,15 @@ def day_with(injected: str, directory: Path) -> tuple[StraceLog, list[dict[str, 
 def test_one_failed_sync_is_told_and_a_repeat_makes_it_durable(tmp_path: Path, number: int) -> None:
     log, answers = day_with(f"fdatasync:error=EIO:when={number}", tmp_path)
     assert Counter(answer["answer"] for answer in answers) == {"paid": PAYMENTS, "failure": 1}
+    assert any(isinstance(step, SyncFailed) for step in log.steps)
+    assert faults(states(log.steps, SEED, images_per_step=1), tmp_path)[1] == []
+
+
+@needs_strace
+@pytest.mark.parametrize("number", [12, 17])
+def test_a_failed_sync_while_the_log_is_filled_loses_nothing(tmp_path: Path, number: int) -> None:
+    log, answers = day_with(f"fdatasync:error=EIO:when={number}", tmp_path, altered("short"))
+    assert [answer["answer"] for answer in answers].count("failure") <= 1  # a sale's, or nobody's
     assert any(isinstance(step, SyncFailed) for step in log.steps)
     assert faults(states(log.steps, SEED, images_per_step=1), tmp_path)[1] == []
 

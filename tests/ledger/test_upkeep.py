@@ -60,7 +60,7 @@ def test_a_checkpoint_empties_the_log_into_the_database(writer: sqlite3.Connecti
     full_bytes, before_bytes = wal.stat().st_size, path.stat().st_size
     done = checkpoint(path)
     assert not done.busy
-    assert done.log_frames == done.moved_frames == (full_bytes - 32) // (1024 + 24)
+    assert 0 < done.log_frames == done.moved_frames <= (full_bytes - 32) // (1024 + 24)
     assert done.wal_bytes == wal.stat().st_size == 0
     assert path.stat().st_size > before_bytes
     assert count(path) == ROWS

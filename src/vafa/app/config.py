@@ -288,7 +288,7 @@ class Jobs(Struct, frozen=True):
     """Upkeep of the ledger (see jobs)."""
 
     checkpoint_every_min: Annotated[
-        int, Meta(ge=1, le=1440, description="minutes between write-ahead log checkpoints")
+        int, Meta(ge=1, le=1440, description="minutes between looks at the write-ahead log")
     ] = 60
     integrity_every_h: Annotated[int, Meta(ge=1, le=720, description="hours between integrity checks")] = 24
     backup_every_h: Annotated[int, Meta(ge=1, le=720, description="hours between backups")] = 24

@@ -29,6 +29,7 @@ from vafa.app.joining import tokens_of
 from vafa.app.lane import Lane, LaneSettings
 from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.local_lines import SOCKET_MODE, LocalLines
+from vafa.app.log_keeping import LogKeeper
 from vafa.app.members import Members
 from vafa.app.paper import Paper
 from vafa.app.printers import Printers, letterhead
@@ -101,6 +102,7 @@ class Daemon:
         tokens = tokens_of(directory, key)
         programme = configured_programme(config.programme_file)
         self.ledger = Ledger(directory, clock.wall_ms, migrate_aside)
+        self._log_keeper = LogKeeper(self.ledger)
         open_epoch(self.ledger, tokens.own_key_id)
         sealer = SealerAside(wrapping_key(key))
         self._hub = HubSide(self.ledger, tokens, sealer, config, clock)
@@ -126,12 +128,21 @@ class Daemon:
             self._thread("notifications", self._notified.run)
         for name, work in self._printers.threads():
             self._thread(name, work)
+        self._thread("log", self._log_keeper.run)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
         self._hub.begin(self._counter, self._memory_only)
         from vafa.app.upkeep_jobs import start_jobs  # the scheduler is loaded after READY
 
-        self._jobs = start_jobs(config, self.ledger, clock)
+        self._fill_log()
+        self._jobs = start_jobs(config, self.ledger, clock, self._log_keeper)
+
+    def _fill_log(self) -> None:
+        """Behind READY: a disk that refuses costs sales some time, no more; the job says it again."""
+        try:
+            self._log_keeper.fill()
+        except LedgerError as error:
+            log.warning("log not filled", reason=str(error), fix=error.fix)
 
     def _open_sockets(self) -> None:
         """All of them or none: a socket that cannot be opened ends the start, and the process with it."""
@@ -166,6 +177,7 @@ class Daemon:
         if self._notified is not None:
             self._notified.stop()
         self._printers.stop()
+        self._log_keeper.stop()
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(1.0)

@@ -6,6 +6,7 @@ What a job needs once a day is loaded when it runs, not for the hours between.
 from vafa.app.config import Config
 from vafa.app.evaluating import Evaluations
 from vafa.app.jobs import Jobs, ledger_jobs
+from vafa.app.log_keeping import LogKeeper
 from vafa.app.offer_rounds import OfferRounds
 from vafa.app.settling import settle_points, settle_the_past
 from vafa.ledger import upkeep
@@ -13,7 +14,7 @@ from vafa.ledger.ledger import Ledger
 from vafa.ports.clock import Clock
 
 
-def start_jobs(config: Config, ledger: Ledger, clock: Clock) -> Jobs:
+def start_jobs(config: Config, ledger: Ledger, clock: Clock, keeper: LogKeeper) -> Jobs:
     """All of them, started; what was due while the daemon was down is settled first."""
     path, zone = ledger.path, config.shop.zone
     settle_the_past(ledger, zone)
@@ -32,7 +33,7 @@ def start_jobs(config: Config, ledger: Ledger, clock: Clock) -> Jobs:
     jobs = Jobs(
         ledger_jobs(
             config.jobs,
-            checkpoint=lambda: upkeep.checkpoint(path),
+            checkpoint=keeper.job,
             check_integrity=check_integrity,
             backup=backup,
             settle=lambda: "; ".join(

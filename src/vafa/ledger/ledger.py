@@ -24,7 +24,7 @@ from vafa.books import till as tills
 from vafa.books.apply import apply, state_hash_after
 from vafa.books.rows import BookRow, Key, R, key_of
 from vafa.books.till import TillSums
-from vafa.ledger import storage
+from vafa.ledger import log_file, storage
 from vafa.ledger.tables import SQL, find_row, update_of
 from vafa.model import events
 from vafa.model.chain import NO_HASH, Row, chain_hash
@@ -232,6 +232,15 @@ class Ledger:
             except sqlite3.Error as error:
                 raise self._failed(error) from error
 
+    def extend_log(self) -> bool:
+        """A slice more for the log's file (`log_file.extend`); True when more may be wanted. LedgerError: the
+        disk refused; then, as after a commit that failed, the next write starts from what the disk has."""
+        with self._lock:
+            try:
+                return log_file.extend(self.path)
+            except OSError as error:
+                raise self._failed(error) from error
+
     def close(self) -> None:
         """Close the file and give up the lock. A write in hand ends first; closing twice is harmless."""
         with self._lock:
@@ -251,7 +260,7 @@ class Ledger:
     def _connected(self) -> sqlite3.Connection:
         return storage.connect_writer(self.path, lambda path: self._migrate(path, self._lock_descriptor))
 
-    def _failed(self, error: sqlite3.Error) -> LedgerError:
+    def _failed(self, error: sqlite3.Error | OSError) -> LedgerError:
         """Forget the connection: after an error only what the disk has counts."""
         if self._connection is not None:
             self._connection.close()

@@ -47,11 +47,14 @@ class BackupDone(msgspec.Struct, frozen=True):
 
 
 def checkpoint(path: Path) -> CheckpointDone:
-    """Moves the write-ahead log into the database and empties it. LedgerError when it cannot be done."""
+    """Moves the write-ahead log into the database and cuts it off, so that what was deleted is in no file.
+
+    LedgerError when it cannot be done. (`log_file.move` leaves the log its size.)
+    """
     wal = path.with_name(path.name + "-wal")
     try:
-        with closing(_open(path, "rw")) as connection:
-            log_frames = _frames(wal, connection)
+        with closing(open_beside(path, "rw")) as connection:
+            _, log_frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             size = wal.stat().st_size if wal.exists() else 0
     except sqlite3.Error as error:
@@ -67,7 +70,7 @@ def check_integrity(path: Path, also: Check | None = None) -> list[str]:
     """
     problems: list[str] = []
     try:
-        with closing(_open(path, "ro")) as connection:
+        with closing(open_beside(path, "ro")) as connection:
             connection.execute("BEGIN")
             problems += [f"{path.name}: {text}" for text in _structure(connection)]
             if not problems and also:
@@ -125,7 +128,8 @@ def backup(path: Path, directory: Path, kept: int, also: Check | None = None) ->
     return BackupDone(target, target.stat().st_size, dropped)
 
 
-def _open(path: Path, mode: str) -> sqlite3.Connection:
+def open_beside(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection beside the writer's; makes no file."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_WAIT_S, isolation_level=None
     )
@@ -138,19 +142,11 @@ def _any_text(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _frames(wal: Path, connection: sqlite3.Connection) -> int:
-    """Pages in the log: a 32-byte header, then 24 bytes before each page (SQLite file format §4.1)."""
-    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the log
-    page_bytes = int(connection.execute("PRAGMA page_size").fetchone()[0])
-    size = wal.stat().st_size if wal.exists() else 0
-    return max(0, size - 32) // (page_bytes + 24)
-
-
 def copy(path: Path, draft: Path) -> None:
     """An online copy into a file only we may read, as one plain file without a log beside it."""
     draft.unlink(missing_ok=True)
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    with closing(_open(path, "ro")) as source, closing(_open(draft, "rw")) as copy:
+    with closing(open_beside(path, "ro")) as source, closing(open_beside(draft, "rw")) as copy:
         source.execute("BEGIN")  # one snapshot: commits meanwhile would start the copying over again
         source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         source.backup(copy, pages=COPY_PAGES, progress=lambda *_: time.sleep(COPY_PAUSE_S))
