@@ -13,7 +13,7 @@ from crash.states import faults, states
 from crash.strace_log import StraceLog, SyncFailed
 
 SEED = 7
-PAYMENTS = 30  # strace counts the calls of each thread; more than the start needs (it makes 170 writes)
+PAYMENTS = 30  # strace counts the calls of each thread; more than the start needs (it makes some 200 writes)
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None and os.environ.get("CI") != "true", reason="strace is missing"
 )
@@ -67,7 +67,7 @@ def test_a_failed_sync_while_the_log_is_filled_loses_nothing(tmp_path: Path, num
 @needs_strace
 @pytest.mark.parametrize(
     "injected",
-    ["fdatasync:error=EIO:when=18+", "pwrite64:error=ENOSPC:when=200+", "pwrite64:error=EIO:when=180+"],
+    ["fdatasync:error=EIO:when=18+", "pwrite64:error=ENOSPC:when=300+", "pwrite64:error=EIO:when=270+"],
 )
 def test_a_disk_that_stays_broken_gets_no_acknowledgement(tmp_path: Path, injected: str) -> None:
     log, answers = day_with(injected, tmp_path)
