@@ -158,3 +158,32 @@ def test_on_real_threads_a_job_runs_and_stopping_leaves_no_thread() -> None:
     jobs.stop()
     assert set(threading.enumerate()) <= before
     assert jobs.outcomes["often"].fault == ""
+
+
+@pytest.mark.parametrize("every_s", [60.0, 3600.0])
+def test_a_clock_that_stands_still_starves_no_job(monkeypatch: pytest.MonkeyPatch, every_s: float) -> None:
+    shop = Simulation(monkeypatch, work=every_s)
+    advance = shop.clock.advance
+
+    def stopped(seconds: float) -> None:
+        advance(seconds)
+        shop.clock.jump(-seconds)
+
+    monkeypatch.setattr(shop.clock, "advance", stopped)
+    shop.live(10 * every_s)
+    assert max(gaps(shop.runs["work"])) <= every_s + 2 * WATCH_EVERY_S
+    assert len(shop.runs["work"]) >= 6
+
+
+@pytest.mark.parametrize("step_s", [-1.0, -4.0, 4.0])
+def test_a_clock_set_by_a_second_again_and_again_starves_no_job_and_hurries_none(
+    monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """Each step is too small to be a jump; together they would put a run off by a seventh of its interval."""
+    shop = Simulation(monkeypatch, checkpoint=3600.0)
+    for _ in range(6 * 120):
+        shop.clock.jump(step_s)
+        shop.live(30)
+    found = gaps(shop.runs["checkpoint"])
+    assert max(found) <= 3600 + 2 * WATCH_EVERY_S
+    assert min(found) >= 3600 - 2 * WATCH_EVERY_S

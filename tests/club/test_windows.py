@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from persiantools.jdatetime import JalaliDate
 
-from vafa.club.windows import end_of, in_hours, lapses_at, months_later, split, start_of, yearly
+from vafa.club.windows import (
+    day_start,
+    end_of,
+    in_hours,
+    lapses_at,
+    local,
+    months_later,
+    split,
+    start_of,
+    yearly,
+)
 from vafa.model.calendar import from_jalali, to_jalali
 
 TEHRAN = ZoneInfo("Asia/Tehran")
@@ -133,3 +143,21 @@ def test_a_birthday_is_near_on_as_many_days_as_its_window_has(
 )
 def test_happy_hours(clock: str, hours: str, inside: bool) -> None:
     assert in_hours(datetime.fromisoformat(f"2026-11-23T{clock}:30+03:30"), hours) is inside
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Europe/Berlin", "America/Santiago", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe",
+        "Asia/Tehran",
+    ],
+)  # fmt: skip
+def test_each_local_day_begins_where_the_one_before_ends_also_when_the_clocks_are_set(zone: str) -> None:
+    """Santiago, Cairo and Beirut set theirs at midnight: some days have no 00:00. Tehran did until 2022."""
+    day = date(2019, 1, 1)
+    begins = day_start(day, zone)
+    while day < date(2027, 1, 1):
+        following = day_start(day + timedelta(days=1), zone)
+        assert 22 * 3_600 <= following - begins <= 26 * 3_600
+        assert (local(begins, zone).date(), local(following - 1, zone).date()) == (day, day)
+        day, begins = day + timedelta(days=1), following

@@ -47,7 +47,7 @@ with (
     from apscheduler.schedulers.background import BackgroundScheduler
     from apscheduler.triggers.base import BaseTrigger
 
-JUMP_S = 5.0  # clocks that part by more within one watch were set; slewing is far slower
+JUMP_S = 5.0  # clocks that have parted by more were set, or go wrong: then all is planned anew
 WATCH_EVERY_S = 30.0
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 SETTLE_EVERY_S = 60.0  # a hold outlives its deadline by this at most, unless somebody touches it
@@ -139,9 +139,10 @@ class Jobs:
     def watch_clock(self) -> bool:
         """One look at the clocks; True when the wall clock was set, and every job is planned anew."""
         apart_s = self._clocks_apart_s()
-        moved_s, self._apart_s = apart_s - self._apart_s, apart_s
+        moved_s = apart_s - self._apart_s  # since they were last planned: many small steps are a jump too
         if abs(moved_s) < JUMP_S:
             return False
+        self._apart_s = apart_s
         log.warning("clock_set", moved_s=round(moved_s))
         now = datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC)
         for name, trigger in self._triggers.items():
