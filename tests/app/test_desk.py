@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from desk_bench import LOCAL_TID, DeskBench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -473,3 +474,9 @@ def test_a_payment_in_new_rial_needs_a_rate_for_it_and_its_paper_says_so(desk: D
     told = {"terminal": LOCAL_TID, "ref": "p-2", "request": "r-1"}
     back = desk.ask(op="refund", amount=300_000, **told)
     assert (back["points"], back["amount"]) == (6, 30)
+
+
+def test_what_a_client_calls_itself_is_logged_without_card_numbers(bench: DeskBench) -> None:
+    with structlog.testing.capture_logs() as logged:
+        bench.ask(op="hello", client="till 6219861034529007")
+    assert [line["client"] for line in logged if line["event"] == "client"] == ["till 621986******9007"]

@@ -120,7 +120,7 @@ class Desk:
         return name if clean == str(name) else clean
 
     def _hello(self, request: messages.Hello) -> messages.Answer:
-        log.info("client", client=request.client)
+        log.info("client", client=mask_pans(request.client))
         return messages.Welcome(
             protocol=messages.PROTOCOL,
             vafa=__version__,
