@@ -7,6 +7,7 @@ the same package. Nothing of the target's architecture is run: an arm64 package 
 """
 
 import argparse
+import fcntl
 import gzip
 import hashlib
 import json
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,14 +52,15 @@ def main() -> None:
     if asked.lock:
         write_lock()
         return
+    (ROOT / "build").mkdir(exist_ok=True)
     wheels = asked.wheels or ROOT / "build" / f"wheels-{asked.arch}"
     fetch(asked.arch, wheels)
-    stage = ROOT / "build" / f"stage-{asked.arch}"
-    shutil.rmtree(stage, ignore_errors=True)
-    make_release(stage / "opt/vafa/package", asked.arch, wheels)
-    make_documents(stage)
-    settle_times(stage)
-    sys.stdout.write(f"{pack(stage, asked.arch, asked.out)}\n")
+    with tempfile.TemporaryDirectory(dir=ROOT / "build", prefix="stage-") as directory:
+        stage = Path(directory) / asked.arch
+        make_release(stage / "opt/vafa/package", asked.arch, wheels)
+        make_documents(stage)
+        settle_times(stage)
+        sys.stdout.write(f"{pack(stage, asked.arch, asked.out)}\n")
 
 
 def version() -> str:
@@ -97,10 +100,11 @@ def fetch(arch: str, wheels: Path) -> None:
     wheels.mkdir(parents=True, exist_ok=True)
     locked = set(re.findall(r"sha256:(\w+)", LOCK.read_text("utf-8")))
     lines = re.findall(r"^[\w.-]+==", LOCK.read_text("utf-8"), re.MULTILINE)
-    there = [path for path in wheels.glob("*.whl") if _digest(path) in locked]
-    if len(there) == len(lines):
-        return
-    _pip("download", "--require-hashes", "--no-deps", "-r", LOCK, "-d", wheels, *_for(arch))
+    with (wheels / ".lock").open("w") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        there = [path for path in wheels.glob("*.whl") if _digest(path) in locked]
+        if len(there) != len(lines):
+            _pip("download", "--require-hashes", "--no-deps", "-r", LOCK, "-d", wheels, *_for(arch))
 
 
 def write_lock() -> None:
