@@ -151,6 +151,7 @@ class Machine:
         if self._nspawn is not None:
             self.run("systemctl", "poweroff", check=False)
             self._ended()
+        self._log.close()
 
     def _ended(self) -> None:
         assert self._nspawn is not None
