@@ -476,7 +476,7 @@ def test_a_payment_in_new_rial_needs_a_rate_for_it_and_its_paper_says_so(desk: D
     assert (back["points"], back["amount"]) == (6, 30)
 
 
-def test_what_a_client_calls_itself_is_logged_without_card_numbers(bench: DeskBench) -> None:
+def test_what_a_client_calls_itself_is_logged_without_card_numbers(desk: DeskBench) -> None:
     with structlog.testing.capture_logs() as logged:
-        bench.ask(op="hello", client="till 6219861034529007")
+        desk.ask(op="hello", client="till 6219861034529007")
     assert [line["client"] for line in logged if line["event"] == "client"] == ["till 621986******9007"]
