@@ -1,5 +1,6 @@
 """What is kept of a pasted certificate file: certificates, and no other byte of it."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,10 @@ def test_what_is_no_certificate_is_not_kept(text: str) -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_answered(text: str) -> None:
     certificates(f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----")
+
+
+def test_blanks_without_end_cost_no_more_than_their_number() -> None:
+    """Found by fuzzing: two thousand of them took seconds."""
+    began = time.process_time()
+    assert certificates("-----BEGIN CERTIFICATE-----" + " " * 20_000 + "x") == b""
+    assert time.process_time() - began < 2.0

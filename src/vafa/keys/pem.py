@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from binascii import Error
 from textwrap import wrap
 
-_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s+-----END CERTIFICATE-----")
+_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _SEQUENCE = 0x30  # what each X.509 certificate is, in DER
 
 

@@ -794,7 +794,10 @@ def decode(kind: int, body: bytes) -> Event:
     decoder = _decoders.get(known)
     if decoder is None:
         decoder = _decoders[known] = msgspec.msgpack.Decoder(TYPES[known])
-    event: Event = decoder.decode(body)
+    try:
+        event: Event = decoder.decode(body)
+    except RecursionError as error:  # arrays in arrays in arrays: no event has them
+        raise ValueError(f"the body is nested too deep ({error})") from error
     if isinstance(event, Award) and event.at == AS_PAID:
         return msgspec.structs.replace(event, at=instant_of_rules(event.paid, AS_PAID))
     return event

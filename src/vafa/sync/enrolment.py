@@ -67,7 +67,8 @@ def load(directory: Path) -> Enrolment | None:
     path = directory / FILE
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Enrolment)
-        bytes.fromhex(found.hub_key + found.hub_sealing_key + found.key_id)
+        for key in (found.hub_key, found.hub_sealing_key, found.key_id):
+            bytes.fromhex(key)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
