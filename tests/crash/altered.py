@@ -42,7 +42,7 @@ def unfilled() -> None:
 
 def short() -> None:
     """A short log, filled in as many slices: images of the disk that are quickly made."""
-    log_file.LOG_BYTES, log_file.SLICE_BYTES = 17 * 16_384, 16_384
+    storage.LOG_BYTES, log_file.SLICE_BYTES = 17 * 16_384, 16_384
 
 
 if __name__ == "__main__":

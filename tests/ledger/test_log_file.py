@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ from shop import Shop, payment
 from vafa.app import log_keeping
 from vafa.app.log_keeping import LogKeeper
 from vafa.ledger import log_file
-from vafa.ledger.log_file import LOG_BYTES, LogMoved
+from vafa.ledger.log_file import LogMoved
+from vafa.ledger.storage import FRAME_BYTES, LOG_BYTES, connect_reader
 from vafa.model.errors import LedgerError
 
 
@@ -95,7 +97,7 @@ def test_a_moved_log_begins_anew_and_nothing_is_lost(shop: Shop) -> None:
     before = size(shop)
     moved = log_file.move(shop.ledger.path)
     assert moved.whole
-    assert moved.frames == (before - 32) // log_file.FRAME_BYTES
+    assert moved.frames == (before - 32) // FRAME_BYTES
     sell(shop, 6)
     assert size(shop) == before  # the next sale went to its beginning
     assert shop.verified().bad == ()
@@ -144,3 +146,19 @@ def test_the_hours_job_fills_the_log_and_leaves_a_few_sales_in_it(
     assert isinstance(done, LogMoved)
     assert done.whole
     assert keeper.job() == ""
+
+
+def test_a_log_that_outgrew_its_size_beside_a_long_reader_shrinks_back(shop: Shop) -> None:
+    keeper = LogKeeper(shop.ledger)
+    keeper.fill()
+    with closing(connect_reader(shop.ledger.path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM journal").fetchone()
+        for number in range(1_000):  # no page may go into the database past what the reader sees
+            sell(shop, number)
+    outgrown = size(shop)
+    assert outgrown > LOG_BYTES
+    assert keeper.moved().whole
+    sell(shop, 1_001)
+    assert size(shop) == LOG_BYTES
+    assert shop.verified().bad == ()

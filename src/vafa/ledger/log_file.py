@@ -13,14 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from vafa.ledger.storage import PAGE_BYTES, WAL_PAGES_AUTOCHECKPOINT
+from vafa.ledger import storage
 from vafa.ledger.upkeep import open_beside
 from vafa.model.errors import LedgerError
 
-FRAME_BYTES = 24 + PAGE_BYTES  # SQLite file format §4.1
-LOG_BYTES = 32 + (WAL_PAGES_AUTOCHECKPOINT + 100) * FRAME_BYTES  # and the last commit before a checkpoint
 SLICE_BYTES = 256 * 1024
-FREE_BYTES_MIN = 16 * LOG_BYTES  # a disk with less room keeps it for sales
+FREE_BYTES_MIN = 16 * storage.LOG_BYTES  # a disk with less room keeps it for sales
 _ROUNDS = 3  # sales that come while the log is moved are moved in the next round
 
 
@@ -46,9 +44,9 @@ def extend(path: Path) -> bool:
     try:
         size = os.fstat(descriptor).st_size
         disk = os.fstatvfs(descriptor)
-        if size >= LOG_BYTES or disk.f_bavail * disk.f_frsize < FREE_BYTES_MIN:
+        if size >= storage.LOG_BYTES or disk.f_bavail * disk.f_frsize < FREE_BYTES_MIN:
             return False
-        os.pwrite(descriptor, bytes(min(SLICE_BYTES, LOG_BYTES - size)), size)
+        os.pwrite(descriptor, bytes(min(SLICE_BYTES, storage.LOG_BYTES - size)), size)
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)

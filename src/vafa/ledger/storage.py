@@ -20,6 +20,8 @@ from vafa.model.payment import Scheme
 SQLITE_MIN = (3, 37, 0)  # STRICT tables
 PAGE_BYTES = 1024
 WAL_PAGES_AUTOCHECKPOINT = 4_000
+FRAME_BYTES = 24 + PAGE_BYTES  # of the write-ahead log: SQLite file format §4.1
+LOG_BYTES = 32 + (WAL_PAGES_AUTOCHECKPOINT + 100) * FRAME_BYTES  # and the last commit before a checkpoint
 CACHE_KIB = 1_024
 BUSY_TIMEOUT_MS = 2_000
 REWRITE_BYTES = 65_536
@@ -84,6 +86,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, migrate: Callable[[Path
         "synchronous": 2,
         "foreign_keys": 0,
         "wal_autocheckpoint": WAL_PAGES_AUTOCHECKPOINT,
+        "journal_size_limit": LOG_BYTES,  # a log that grew beside a long reader shrinks when it begins anew
         "cache_size": -CACHE_KIB,
     }
     for name, value in settings.items():
