@@ -52,8 +52,8 @@ IMPURE_MODULES = set(
 IMPURE_CALLS = {"open", "print", "input", "now", "utcnow", "today"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}
 TOP_LEVEL = set(
-    ".ci .git .gitignore CHANGELOG.md LICENSE README.md config.example.toml docs examples package "
-    "pyproject.toml scripts src systemd tests".split()
+    ".ci .git .gitignore CHANGELOG.md LICENSE README.md config.example.toml docs pyproject.toml "
+    "scripts src systemd tests".split()
 )
 # A home, a mount of somebody's machine: nothing of ours lives there. (Split, so as not to match itself.)
 MACHINE_PATHS = re.compile(

@@ -53,7 +53,7 @@ def built(directory: Path) -> dict[str, Path]:
     """The package of each variant: this tree's, and it taken apart, changed and packed again."""
     shutil.rmtree(directory, ignore_errors=True)
     made = subprocess.run(
-        [sys.executable, ROOT / "package/build.py", "--out", directory],
+        [sys.executable, ROOT / "scripts/package/build.py", "--out", directory],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     found = {OLD: Path(made.stdout.strip())}

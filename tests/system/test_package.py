@@ -14,7 +14,7 @@ from vafa.app.config import load
 from vafa.ledger.schema import READABLE_SINCE, SCHEMA_VERSION
 
 ROOT = Path(__file__).parents[2]
-LOCK = (ROOT / "package/wheels.txt").read_text()
+LOCK = (ROOT / "scripts/package/wheels.txt").read_text()
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 DEBIAN_S_PYTHON = Path("/usr/bin/python3.11")
 
@@ -24,7 +24,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of this machine's architecture."""
     out = tmp_path_factory.mktemp("package")
     ran = subprocess.run(
-        [sys.executable, ROOT / "package/build.py", "--out", out], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "scripts/package/build.py", "--out", out],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     return Path(ran.stdout.strip())
@@ -49,7 +52,7 @@ def test_every_dependency_is_locked_with_a_digest_for_each_architecture() -> Non
 
 
 def test_the_settings_that_are_shipped_are_good_and_are_the_administrator_s_own(package: Path) -> None:
-    assert len(load(ROOT / "package/config.toml").terminal) == 1
+    assert len(load(ROOT / "scripts/package/config.toml").terminal) == 1
     assert said("dpkg-deb", "--info", package, "conffiles").strip() == "/etc/vafa/config.toml"
 
 
@@ -94,7 +97,7 @@ def test_the_release_inside_runs_by_debian_s_python_and_passes_its_self_test(
         assert os.environ.get("CI") != "true", f"{DEBIAN_S_PYTHON} is missing"
         pytest.skip(f"{DEBIAN_S_PYTHON} is missing: nothing to run it with")
     config = tmp_path / "config.toml"
-    config.write_text((ROOT / "package/config.toml").read_text() + '[ledger]\ndirectory = "state"\n')
+    config.write_text((ROOT / "scripts/package/config.toml").read_text() + '[ledger]\ndirectory = "state"\n')
     ran = subprocess.run(
         [release / "bin/python", "-P", "-m", "vafa.app.selftest", "--config", config],
         env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
@@ -107,7 +110,7 @@ def test_the_release_inside_runs_by_debian_s_python_and_passes_its_self_test(
 
 def test_the_maintainer_s_scripts_are_sound_and_short() -> None:
     for name in ("postinst", "prerm", "postrm", "releases"):
-        script = ROOT / "package" / name
+        script = ROOT / "scripts/package" / name
         subprocess.run(["sh", "-n", script], check=True)
         assert os.access(script, os.X_OK)
         if name != "releases":

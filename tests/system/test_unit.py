@@ -15,7 +15,7 @@ from vafa.sync.enrolment import SYNC_CREDENTIAL
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PACKAGE = (ROOT / "package/nfpm.yaml").read_text()
+PACKAGE = (ROOT / "scripts/package/nfpm.yaml").read_text()
 PROGRAM = "/opt/vafa/current/bin/vafa"
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 SYSTEMD = ROOT / "systemd"
@@ -65,7 +65,7 @@ def test_the_unit_starts_what_the_package_installs() -> None:
     program, verb, option, config = one("ExecStart").split()
     assert (program, verb, option) == (PROGRAM, "run", "--config")
     assert packed()[PROGRAM] == "/usr/bin/vafa"
-    assert packed()["package/config.toml"] == config == CONFIG
+    assert packed()["scripts/package/config.toml"] == config == CONFIG
     assert f"sudo editor {CONFIG}" in README
 
 

@@ -1,7 +1,7 @@
 """The releases of an installed device: which one runs, which one is on trial, what was rolled back.
 
-They lie in /opt/vafa/releases; what the links and files beside them mean stands in package/releases, the
-program that changes them. Here they are read, and asked for by writing `unconfirmed`.
+They lie in /opt/vafa/releases; what the links and files beside them mean stands in
+scripts/package/releases, the program that changes them. Here they are read, and asked for by writing `unconfirmed`.
 """
 
 import os
@@ -15,7 +15,7 @@ from vafa import __version__
 from vafa.app.standing import ReleaseFacts, Trouble
 from vafa.model.errors import VafaError
 
-FORMAT = 1  # of release.json, `unconfirmed` and what package/releases makes of them
+FORMAT = 1  # of release.json, `unconfirmed` and what scripts/package/releases makes of them
 UNCONFIRMED, ROLLED_BACK = "unconfirmed", "rolled-back"
 
 
@@ -54,7 +54,7 @@ class Trial(Struct, frozen=True):
     why: str = ""
 
     def text(self) -> str:
-        """As package/releases reads it."""
+        """As scripts/package/releases reads it."""
         return (
             f"to={self.to}\nfrom={self.origin}\nbefore={self.before}\n"
             f"confirm_after_s={self.confirm_after_s}\nsince={self.since_s}\nboots={self.boots}\n"

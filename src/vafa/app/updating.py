@@ -1,4 +1,4 @@
-"""Changing the release of an installed device: asked for here, done by package/releases under systemd.
+"""Changing the release of an installed device: asked for here, done by `releases` under systemd.
 
 Whoever asks may be cut off at any moment (a closed terminal, a pulled plug): what was asked for stands in one
 file, and the program that does it is started again at the next boot.

@@ -133,7 +133,7 @@ def clear() -> None:
 @command.command("health", hidden=True)
 @config_option
 def health(config_path: Path) -> None:
-    """Does this release's daemon answer, and its ledger work? package/releases asks during a trial."""
+    """Does this release's daemon answer, and its ledger work? `releases` asks it during a trial."""
     from vafa.app.questions import GetStatus, StatusIs
     from vafa.app.updating import illness
     from vafa.cli.asking import ask

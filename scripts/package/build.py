@@ -1,7 +1,7 @@
 """Builds the Debian package of a device: `scripts/deb`, into dist/.
 
 The package brings one release: a virtual environment for Debian's python3 with every dependency inside, so
-that nothing is fetched while it is installed. Wheels are those of package/wheels.txt, by version and digest;
+that nothing is fetched while it is installed. Wheels are those of wheels.txt, by version and digest;
 file times are the commit's and byte code does not depend on when it was compiled, so the same commit gives
 the same package. Nothing of the target's architecture is run: an arm64 package is built anywhere.
 """
@@ -21,8 +21,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "package"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "scripts/package"
 MAINTAINER = "Vafa <vafa@localhost>"  # a fleet's own name and address: here, in one place
 LOCK = PACKAGE / "wheels.txt"
 PYTHON = (3, 11)  # Debian 12's: wheels with compiled code fit this one alone
@@ -45,7 +45,9 @@ def main() -> None:
     options.add_argument("--arch", choices=MACHINES, default=_own_arch(), help="default: this machine's")
     options.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the package")
     options.add_argument("--wheels", type=Path, help="folder that keeps fetched wheels; build/wheels-ARCH")
-    options.add_argument("--lock", action="store_true", help="write package/wheels.txt anew, then stop")
+    options.add_argument(
+        "--lock", action="store_true", help="write scripts/package/wheels.txt anew, then stop"
+    )
     asked = options.parse_args()
     if sys.version_info[:2] != PYTHON:
         sys.exit("scripts/deb: byte code is for Python {}.{}: run it with that one".format(*PYTHON))
@@ -108,7 +110,7 @@ def fetch(arch: str, wheels: Path) -> None:
 
 
 def write_lock() -> None:
-    """package/wheels.txt anew: the newest versions that pyproject.toml allows, for every architecture."""
+    """wheels.txt anew: the newest versions that pyproject.toml allows, for every architecture."""
     import tomllib
 
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
