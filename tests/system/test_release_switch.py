@@ -1,4 +1,4 @@
-"""The program `releases`, cut off before each of its steps: what is there starts, and the next boot finishes it.
+"""The program `releases`, cut off before each of its steps: what is there starts, the next boot finishes it.
 
 The program is the real one, in a root of its own; systemctl and its like are stand-ins (the real ones:
 tests/system/on_systemd.py). Each changing command counts itself, and the n-th kills the whole process group.

@@ -1,7 +1,8 @@
 """The releases of an installed device: which one runs, which one is on trial, what was rolled back.
 
 They lie in /opt/vafa/releases; what the links and files beside them mean stands in
-scripts/package/releases, the program that changes them. Here they are read, and asked for by writing `unconfirmed`.
+scripts/package/releases, the program that changes them. Here they are read, and asked for by writing
+`unconfirmed`.
 """
 
 import os
