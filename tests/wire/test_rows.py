@@ -414,6 +414,17 @@ def test_every_award_of_the_example_programmes_goes_into_columns(programme: str)
         assert row.kind != Kind.AWARD or modelled(row.kind, row.body) is not None
 
 
+def test_an_award_whose_rate_is_no_number_of_the_columns_travels_as_it_is() -> None:
+    """Few points for very much money: the rate's denominator is the amount's times the contribution's."""
+    paid = events.Paid(
+        PaymentKey(Scheme.RRN, "40217736", "320062616116", 0), 2**50 + 1, 0, None, 1, "", b"", "", ""
+    )
+    award = events.Award(paid, b"", "", b"p" * 8, paid.amount, (1, 2**40), (0, 1), 0, 0, 0)
+    rows = rows_of([(Kind.AWARD, events.encode(award))], [0])
+    assert modelled(rows[0].kind, rows[0].body) is None
+    assert unpack(pack(rows)) == rows
+
+
 def test_an_award_has_no_field_that_the_columns_do_not_know() -> None:
     """A field appended to Award is a column more: another form, or its awards travel as they are."""
     assert len(events.Award.__struct_fields__) == 28

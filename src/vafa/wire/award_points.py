@@ -75,12 +75,13 @@ def _fits(award: events.Award) -> bool:
 
 def _has_rate(award: events.Award) -> bool:
     """True when a rate and what the rules' fields tell give the contribution."""
-    if not events.has_grown(award):
-        return bool(award.eligible) or award.contribution == NO_CARRY
-    if not award_rules.fits(award):
+    grown = events.has_grown(award)
+    if grown and not award_rules.fits(award):
         return False
-    num, den = _by_rate(award, award_rules.unexplained(award.fixed, award.clipped))
-    return num >= 0 and max(num, den) <= NUMBER_MAX and (bool(award.eligible) or not num)
+    extra = award_rules.unexplained(award.fixed, award.clipped) if grown else NO_CARRY
+    num, den = _by_rate(award, extra)
+    told = (num, den, *_rate(award, extra))
+    return num >= 0 and max(told) <= NUMBER_MAX and (bool(award.eligible) or not num)
 
 
 def write(awards: Sequence[events.Award], extras: Sequence[Fraction], out: Writer) -> None:
