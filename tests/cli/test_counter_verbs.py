@@ -174,7 +174,7 @@ def test_while_the_customer_pays_it_says_what_the_terminal_is_at(
     looked = threading.Event()
     paid = end(device, SaleOutcome.APPROVED)
 
-    def patient(_request: str, _amount: int, _member: bytes) -> SaleEnd:
+    def patient(_request: str, _amount: int, _member: bytes, _currency: object) -> SaleEnd:
         assert looked.wait(30)
         return paid
 

@@ -76,13 +76,13 @@ def show(merchant: str, device: int, dsn: str, state: Path, as_json: bool) -> No
     click.echo(f"  payments  {paid.count:,} of {paid.amount:,} rial, each counted once")
     for fork in facts.forks:
         click.echo(
-            f"  fork      behind row {fork.left_seq}: {fork.rows_there:,} rows on the branch that was left, "
-            f"{fork.rows_here:,} on the one that stands for the device"
+            f"  fork      behind row {fork.left_seq}: {fork.rows_there:,} rows on the one that came first, "
+            f"{fork.rows_here:,} on the one that left it"
         )
     if facts.forks:
         click.echo(
             f"            {paid.in_both:,} payments on both; {paid.only_left:,} "
-            f"({paid.amount_only_left:,} rial) on the one that was left alone"
+            f"({paid.amount_only_left:,} rial) not on the one that stands for the device"
         )
 
     if facts.lost_rows or facts.again != Counted():
