@@ -65,9 +65,11 @@ class Daemon:
         clients = [self._connect() for _ in requests]
         for client, request in zip(clients, requests, strict=True):
             client.sendall(msgspec.json.encode(request) + b"\n")
+        said = []
         for client in clients:
             with client, client.makefile("rb") as answers:
-                assert b'"answer":"failure"' not in answers.readline()
+                said.append(answers.readline())
+        assert not [answer for answer in said if b'"answer":"failure"' in answer], said
 
     def end(self, how: signal.Signals) -> None:
         """Send a signal to the daemon itself and wait until it is gone.

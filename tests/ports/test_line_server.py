@@ -188,6 +188,25 @@ def test_one_process_cannot_take_every_connection(shop: Shop) -> None:
     subprocess.run([sys.executable, "-c", talk, str(shop.path)], check=True, timeout=PATIENCE_S)
 
 
+def test_a_client_is_not_sent_away_for_connections_it_has_closed(shop: Shop) -> None:
+    hung_up = [shop.client() for _ in range(LIMITS.connections_per_process)]
+    for client in hung_up:
+        shop.entered.clear()
+        client.socket.sendall(b"wait\n")
+        assert shop.entered.wait(PATIENCE_S)
+        client.close()  # its thread is still busy for it
+    assert shop.client().ask(b"x") == b"heard x"
+    assert json.loads(shop.client().lines.readline())["error"] == "SRV-001", "the places in all are taken"
+
+
+def test_a_client_that_waits_for_its_last_answer_still_counts(shop: Shop) -> None:
+    for _ in range(LIMITS.connections_per_process):
+        waiting = shop.client()
+        waiting.socket.sendall(b"wait\n")
+        waiting.socket.shutdown(socket.SHUT_WR)
+    assert json.loads(shop.client().lines.readline())["error"] == "SRV-001"
+
+
 def test_a_system_without_threads_left_refuses_one_connection_and_serves_the_next(
     shop: Shop, good: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

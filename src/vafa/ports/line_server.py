@@ -9,10 +9,11 @@ soon; who has not sent it is a stranger, and makes way when the places are taken
 """
 
 import contextlib
+import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -171,8 +172,8 @@ class LineServer:
     def _has_room(self, peer: Peer) -> bool:
         """True when one more may come, which may send away the stranger that has waited longest."""
         staying = [client for client in self._open.values() if not client.leaving]
-        if peer.pid and sum(other.peer.pid == peer.pid for other in staying) >= (
-            self._limits.connections_per_process
+        if peer.pid and not self._has_room_of_its_own(
+            [other for other in staying if other.peer.pid == peer.pid]
         ):
             return False
         if len(staying) < self._limits.connections:
@@ -184,6 +185,19 @@ class LineServer:
         with contextlib.suppress(OSError):
             stranger.connection.shutdown(socket.SHUT_RDWR)
         return True
+
+    def _has_room_of_its_own(self, others: Sequence[Client]) -> bool:
+        """Whether a process with these connections may have one more.
+
+        Those it has closed already, whose threads on a busy machine have yet to hear of it, do not count: a
+        cash register that connects for each sale is not sent away for its last ones. Only as many of them
+        again, for they are threads.
+        """
+        most = self._limits.connections_per_process
+        if len(others) < most:
+            return True
+        closed = sum(_is_closed(other.connection) for other in others)
+        return len(others) - closed < most and len(others) < 2 * most
 
     def _started(self, connection: socket.socket, peer: Peer) -> bool:
         """Gives the connection its thread. False when the system has none left (TasksMax=): the next may."""
@@ -256,3 +270,10 @@ class LineServer:
             if not chunk:
                 return
             yield from splitter.feed(chunk)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """True when the other end has closed: not one that has said its last and waits for the answer."""
+    poll = select.poll()
+    poll.register(connection, 0)  # POLLHUP is told unasked
+    return bool(poll.poll(0))
