@@ -17,12 +17,11 @@ from vafa.app import print_questions, questions, redeem_messages, redeem_questio
 from vafa.app.counter import Counter
 from vafa.app.desk import (
     Seller,
-    paid_in_words,
     seller_for,
     sold_in_words,
     undone_in_words,
 )
-from vafa.app.gaps import Gaps, Missed
+from vafa.app.gap_desk import GapDesk
 from vafa.app.known_words import masked_name
 from vafa.app.live import Live, SaleTimes
 from vafa.app.member_reads import in_words
@@ -33,8 +32,8 @@ from vafa.app.paper import Paper
 from vafa.app.people_desk import PeopleDesk
 from vafa.app.programmes import Programmes, versions
 from vafa.app.redeem_desk import RedeemDesk
-from vafa.app.sale_search import find, last_time_of, paid_or_several, several
-from vafa.app.status import Facts, iso, status
+from vafa.app.sale_search import find, paid_or_several, several
+from vafa.app.status import Facts, status
 from vafa.app.undo import Adjustment, Undo, Undoing, Undone, Wish
 from vafa.club.programme import parse
 from vafa.ledger import reads
@@ -90,7 +89,6 @@ class Control:
         self._facts = facts
         self._clock = clock
         self._zone = counter.zone
-        self._gaps = Gaps(counter)
         self._decoder = msgspec.json.Decoder(questions.AnyQuestion)
         self._handlers: dict[type[Any], Handler] = {
             questions.GetStatus: self._status,
@@ -109,12 +107,10 @@ class Control:
             questions.Adjust: self._adjust,
             questions.ProgrammeShow: self._programme_show,
             questions.ProgrammeActivate: self._programme_activate,
-            questions.GapList: self._gap_list,
-            questions.GapClose: self._gap_close,
-            questions.Record: self._record,
             redeem_questions.Redeem: self._redeem,
             **PeopleDesk(members, counter.tokens).handlers,
             **OfferDesk(counter, members, clock).handlers,
+            **GapDesk(counter, members, paper, facts, clock).handlers,
             **also,
         }
 
@@ -296,50 +292,6 @@ class Control:
             held = versions(connection, self._clock.wall_ms() // 1000)
         return questions.ProgrammesAre(versions=held, changed=changed)
 
-    def _gap_list(self, _question: questions.GapList, _by: str) -> questions.Reply:
-        return questions.GapsAre(gaps=self._gaps.open())
-
-    def _gap_close(self, question: questions.GapClose, by: str) -> questions.Reply:
-        gap = self._gaps.close(question.gap, by, _reason(question.why))
-        log.info("gap closed", number=gap.number, by=by)
-        return questions.GapIsClosed(gap=gap)
-
-    def _record(self, question: questions.Record, by: str) -> questions.Reply:
-        missed = Missed(
-            terminal=self._recordable(question.terminal),
-            amount=question.amount,
-            rrn=question.rrn,
-            why=_reason(question.why),
-            paid_at=last_time_of(question.at, self._clock.wall_ms(), self._zone) if question.at else None,
-            member=NO_MEMBER if question.phone is None else self._members.known_id(question.phone),
-            gap=question.gap,
-            currency=CURRENCIES[question.currency],
-        )
-        outcome = self._gaps.record(missed, by) if question.post else self._gaps.preview(missed, by)
-        if question.post:
-            log.info("sale recorded", number=outcome.number, by=by, again=outcome.seen_before)
-        return questions.RecordIs(
-            paid=paid_in_words(outcome, self._paper, question.lang),
-            posted=question.post and not outcome.seen_before,
-            at="" if outcome.paid_at is None else iso(outcome.paid_at * 1000),
-            seen_before=outcome.seen_before,
-            disagrees=outcome.disagrees,
-        )
-
-    def _recordable(self, terminal: str | None) -> str:
-        """A configured terminal whose sales nobody but its own list tells."""
-        known = [tid for tid, mode, _ in self._facts().terminals if mode != "local"]
-        if terminal is None and len(known) == 1:
-            return known[0]
-        if terminal not in known:
-            names = ", ".join(known) or "none"
-            raise Refused(
-                f"say on which terminal it was paid (of those Vafa listens to: {names})",
-                fix="a payment application tells its own sales again",
-                code="ASK-003",
-            )
-        return terminal
-
     def _member_id(self, who: str) -> bytes:
         if phone_e164(who):
             return self._members.known_id(who)
@@ -379,13 +331,6 @@ def with_masked_name(member: questions.Member) -> questions.Member:
 def failure(error: VafaError) -> questions.Failure:
     """An error of the tree as an answer."""
     return questions.Failure(code=error.code, message=mask_pans(str(error)), fix=mask_pans(error.fix))
-
-
-def _reason(why: str) -> str:
-    """What a person gave as the reason, fit for the journal."""
-    if not why.strip():
-        raise Refused("say why: it stays in the journal")
-    return mask_pans(why.strip())
 
 
 def _not_understood(error: Exception) -> questions.Failure:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from vafa.app import (
+    gap_questions,
     hub_questions,
     messages,
     offer_questions,
@@ -19,8 +20,8 @@ from vafa.app import (
     sync_questions,
 )
 from vafa.app.message import Rial
-from vafa.app.question import Language, Question, Reason, Reply, Text
-from vafa.app.standing import Gap, Status
+from vafa.app.question import Language, Question, Reply, Text
+from vafa.app.standing import Status
 
 __all__ = ["Question", "Reply"]  # theirs too, for whoever asks or answers
 JOURNAL_ROWS_MAX = 500
@@ -142,40 +143,10 @@ class ProgrammeActivate(Question, frozen=True, tag="programme activate"):
     from_at: int | None = None
 
 
-class GapList(Question, frozen=True, tag="gap list"):
-    """Where may sales be missing?"""
-
-
-class GapClose(Question, frozen=True, tag="gap close"):
-    """No more sales are missing in this gap."""
-
-    gap: Text
-    why: Reason
-
-
-class Record(Question, frozen=True, tag="record"):
-    """Enter a sale nobody heard, as its slip shows it. Without `post` only what it would bring is said.
-
-    at   HH:MM on the shop's wall clock, the last time it was so
-    gap  the number of a gap that this sale explains, and closes
-    """
-
-    amount: Annotated[int, Meta(ge=1, le=messages.AMOUNT_MAX)]
-    rrn: Text
-    why: Reason
-    terminal: messages.TerminalId | None = None
-    at: Text = ""
-    phone: Text | None = None
-    gap: Text = ""
-    lang: Language | None = None
-    post: bool = False
-    currency: Rial = "rial"
-
-
 AnyQuestion = (
     GetStatus | Why | Explain | Receipt | Journal | MemberAdd | MemberShow | MemberFind | MemberBind | Claim
-    | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | GapList | GapClose | Record
-    | hub_questions.Enrol | print_questions.Print | sync_questions.AnySyncQuestion
+    | Sell | Undo | Adjust | ProgrammeShow | ProgrammeActivate | hub_questions.Enrol | print_questions.Print
+    | gap_questions.AnyGapQuestion | sync_questions.AnySyncQuestion
     | people_questions.AnyPeopleQuestion | redeem_questions.Redeem | offer_questions.AnyOfferQuestion
 )  # fmt: skip
 
@@ -365,36 +336,9 @@ class ProgrammesAre(Reply, frozen=True, tag="programmes"):
     changed: bool = False
 
 
-class GapsAre(Reply, frozen=True, tag="gaps"):
-    """The gaps nobody has closed, oldest first."""
-
-    gaps: tuple[Gap, ...]
-
-
-class GapIsClosed(Reply, frozen=True, tag="gap closed"):
-    """This gap is closed now."""
-
-    gap: Gap
-
-
-class RecordIs(Reply, frozen=True, tag="recorded"):
-    """What a sale entered by hand brought, or would bring where it is not `posted`.
-
-    at           ISO time of the payment, '' when it was not told
-    seen_before  the sale was known already: nothing was posted
-    disagrees    what is known of it otherwise
-    """
-
-    paid: messages.Paid
-    posted: bool
-    at: str = ""
-    seen_before: bool = False
-    disagrees: tuple[str, ...] = ()
-
-
 AnyReply = (
     Failure | StatusIs | Several | WhyIs | Explained | Lines | Page | MemberIs | MembersAre | ClaimIs | SoldIs
-    | UndoneIs | ProgrammesAre | GapsAre | GapIsClosed | RecordIs | hub_questions.EnrolIs
+    | UndoneIs | ProgrammesAre | gap_questions.AnyGapReply | hub_questions.EnrolIs
     | people_questions.ForgottenIs | people_questions.JoinedIs | people_questions.MovedIs
     | redeem_questions.RedeemIs | offer_questions.AnyOfferReply
     | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs

@@ -25,15 +25,15 @@ def command() -> None:
 @json_option
 def list_gaps(config_path: Path, as_json: bool) -> None:  # noqa: FBT001
     """The gaps nobody has closed. Sales may be missing between the trace numbers shown."""
-    from vafa.app import questions
+    from vafa.app import gap_questions
 
     def read(connection: "sqlite3.Connection", _config: "Config") -> "Reply":
         from vafa.app.status import read_gaps
 
-        return questions.GapsAre(gaps=read_gaps(connection))
+        return gap_questions.GapsAre(gaps=read_gaps(connection))
 
-    answer = answered(config_path, questions.GapList(), read)
-    assert isinstance(answer, questions.GapsAre)
+    answer = answered(config_path, gap_questions.GapList(), read)
+    assert isinstance(answer, gap_questions.GapsAre)
     if as_json:
         print_json(answer)
         return
@@ -54,9 +54,9 @@ def list_gaps(config_path: Path, as_json: bool) -> None:  # noqa: FBT001
 @json_option
 def close(number: str, why: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
     """Say that no more sales are missing in gap NUMBER. Enter those that were first: vafa record."""
-    from vafa.app import questions
+    from vafa.app import gap_questions
 
-    answer = ask(config_path, questions.GapClose(gap=number, why=why), questions.GapIsClosed)
+    answer = ask(config_path, gap_questions.GapClose(gap=number, why=why), gap_questions.GapIsClosed)
     if as_json:
         print_json(answer)
     else:

@@ -11,8 +11,8 @@ from vafa.cli.undoing import not_done
 from vafa.cli.why import local
 
 if TYPE_CHECKING:
+    from vafa.app.gap_questions import RecordIs
     from vafa.app.message import Rial
-    from vafa.app.questions import RecordIs
 
 
 @click.command("record")
@@ -47,13 +47,13 @@ def command(
     The same sale told by the terminal later, or entered again, earns nothing more. Without --yes it is only
     shown (exit 2).
     """
-    from vafa.app import questions
+    from vafa.app import gap_questions
 
-    question = questions.Record(
+    question = gap_questions.Record(
         amount=amount, rrn=rrn, why=why, terminal=terminal, at=at, phone=phone, gap=gap, lang=lang,
         post=yes, currency=currency,
     )  # fmt: skip
-    answer = ask(config_path, question, questions.RecordIs)
+    answer = ask(config_path, question, gap_questions.RecordIs)
     if as_json:
         print_json(answer)
     else:
