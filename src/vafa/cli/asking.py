@@ -114,7 +114,7 @@ def received(line: socket.socket, waiting: Callable[[], None] | None = None) -> 
         taken += chunk
     try:
         answer: questions.Reply = msgspec.json.decode(bytes(taken), type=questions.AnyReply)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise VafaError(
             "the daemon's answer is not understood: it is of another version", fix="systemctl restart vafa"
         ) from error
