@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich_shop import faults
 from shop import HASHED, HINTED, TID, Shop, payment
 
 from vafa.app.recheck import Recheck
@@ -15,7 +16,6 @@ from vafa.ledger import reads
 from vafa.ledger.rebuild import Rebuild
 from vafa.ledger.storage import connect_reader
 from vafa.ledger.tables import find_row
-from vafa.ledger.verify import verify
 from vafa.model import events
 from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme
@@ -24,21 +24,9 @@ from vafa.model.standing import unpack
 PHONE = "09121236789"
 
 
-def faults(shop: Shop) -> object:
-    connection = connect_reader(shop.ledger.path)
-    try:
-        return verify(connection, Recheck(connection)).bad
-    finally:
-        connection.close()
-
-
 def undo(shop: Shop, kind: Undoing, sale: str, ref: str, amount: int | None = None) -> None:
     key, own = (PaymentKey(Scheme.RRN, TID, each) for each in (sale, ref))
     Undo(shop.counter).undo(Wish(kind, key, own, amount, None, "test"))
-
-
-def joined(shop: Shop, phone: str = PHONE) -> bytes:
-    return bytes.fromhex(shop.members.add(phone, "", "test").id)
 
 
 def test_a_claim_beside_a_voided_purchase_verifies(shop: Shop) -> None:
@@ -46,7 +34,7 @@ def test_a_claim_beside_a_voided_purchase_verifies(shop: Shop) -> None:
     for number in (1, 2):
         waiting = shop.counter.post(payment(number, card=HASHED))  # 10.5 each: 10, then 11
     undo(shop, Undoing.VOID, "1", "v")
-    assert shop.members.claim(waiting.claim, joined(shop), "test").points == 10
+    assert shop.members.claim(waiting.claim, shop.joined(PHONE), "test").points == 10
     assert faults(shop) == ()
 
 
@@ -88,11 +76,11 @@ def row_of(shop: Shop, member: bytes) -> MemberRow:
 def test_a_claim_by_rules_gives_what_joining_first_would_have(tmp_path: Path, card: CardHint) -> None:
     """Two shops: the one's customer joined before, the other's claims both purchases afterwards."""
     first, later = ruled(tmp_path / "first"), ruled(tmp_path / "later")
-    member = joined(first)
+    member = first.joined(PHONE)
     for number in (1, 2):
         first.counter.post(payment(number, card=card), member)
     codes = [later.counter.post(payment(number, card=card)).claim for number in (1, 2)]
-    assert joined(later) == member
+    assert later.joined(PHONE) == member
     for code in codes[:1] if card is HASHED else codes:
         later.members.claim(code, member, "test")
     one, other = row_of(first, member), row_of(later, member)
@@ -112,7 +100,7 @@ def test_a_refund_after_a_claim_by_rules_goes_by_what_the_claim_gave(tmp_path: P
     shop = ruled(tmp_path)
     code = shop.counter.post(payment(1, card=HINTED)).claim  # nobody's: no welcome
     undo(shop, Undoing.REFUND, "1", "r1", 35)
-    member = joined(shop)
+    member = shop.joined(PHONE)
     assert shop.members.claim(code, member, "test").points == 10  # 7 and two thirds of the welcome, whole
     undo(shop, Undoing.VOID, "1", "v")
     row = row_of(shop, member)
@@ -125,7 +113,7 @@ def test_a_refund_after_a_claim_by_rules_goes_by_what_the_claim_gave(tmp_path: P
 def test_an_award_altered_in_a_claim_does_not_verify(tmp_path: Path) -> None:
     shop = ruled(tmp_path)
     code = shop.counter.post(payment(1, card=HINTED)).claim
-    shop.members.claim(code, joined(shop), "test")
+    shop.members.claim(code, shop.joined(PHONE), "test")
     connection = connect_reader(shop.ledger.path)
     recheck = Recheck(connection)
     books = Rebuild(connection)

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pytest
 from desk_bench import DeskBench
+from rich_shop import faults
 from shop import TID, Shop, payment
 
-from vafa.app.recheck import Recheck
 from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.club.programme import parse
-from vafa.ledger.storage import connect_reader
-from vafa.ledger.verify import verify
 from vafa.model.errors import Refused
 from vafa.model.money import Currency, converted
 from vafa.model.pan import CardHint
@@ -45,14 +43,6 @@ def bought(shop: Shop, amount: int, currency: Currency) -> None:
 def refund(shop: Shop, name: str, amount: int, currency: Currency) -> Undone:
     key, ref = PaymentKey(Scheme.RRN, TID, "1"), PaymentKey(Scheme.RRN, TID, name)
     return Undo(shop.counter).undo(Wish(Undoing.REFUND, key, ref, amount, None, "test", currency))
-
-
-def faults(shop: Shop) -> object:
-    connection = connect_reader(shop.ledger.path)
-    try:
-        return verify(connection, Recheck(connection)).bad
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,6 @@ ONE, TWO, THREE = "09121236789", "09351112233", "09361112233"
 OTHER_CARD = CardHint("603799", "1111", b"o" * 32)
 
 
-def joined(shop: Shop, phone: str) -> bytes:
-    return bytes.fromhex(shop.members.add(phone, "", "test").id)
-
-
 def people(shop: Shop) -> JoinedPeople:
     return JoinedPeople(shop.ledger, shop.tokens)
 
@@ -30,7 +26,7 @@ def buy(shop: Shop, number: int, phone: str, amount: int = 105) -> int | None:
 
 
 def test_a_merge_moves_nothing_and_both_phones_earn_for_one(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     assert [buy(shop, 1, ONE), buy(shop, 2, TWO)] == [10, 10]
     merged = people(shop).merge(ONE, TWO, "same person")
     assert (merged.member, merged.alias, merged.balance, merged.other_balance) == (one, two, 10, 10)
@@ -44,7 +40,7 @@ def test_a_merge_moves_nothing_and_both_phones_earn_for_one(shop: Shop) -> None:
 
 
 def test_apart_again_each_has_what_came_by_it(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     buy(shop, 1, TWO)
     people(shop).merge(ONE, TWO, "same person")
     buy(shop, 2, TWO)
@@ -61,7 +57,7 @@ def test_apart_again_each_has_what_came_by_it(shop: Shop) -> None:
 
 def test_merging_again_changes_nothing_and_three_phones_are_one(shop: Shop) -> None:
     for phone in (ONE, TWO, THREE):
-        joined(shop, phone)
+        shop.joined(phone)
     people(shop).merge(ONE, TWO, "x")
     head = shop.ledger.head.seq
     assert people(shop).merge(TWO, ONE, "x").seen_before
@@ -76,7 +72,7 @@ def test_merging_again_changes_nothing_and_three_phones_are_one(shop: Shop) -> N
 
 
 def test_debts_stay_with_their_owner(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     Undo(shop.counter).adjust(Adjustment(two, -7, "x", PaymentKey(Scheme.REQUEST, TID, "a"), "test"))
     people(shop).merge(ONE, TWO, "x")
     buy(shop, 1, TWO)
@@ -85,7 +81,7 @@ def test_debts_stay_with_their_owner(shop: Shop) -> None:
 
 
 def test_a_member_s_cards_and_an_alias_s_cards_earn_for_one(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     for number, member, card in ((1, one, HASHED), (2, two, OTHER_CARD)):
         outcome = shop.counter.post(payment(number, card=card), member)
         shop.members.bind(member, outcome.number, "test")
@@ -96,7 +92,7 @@ def test_a_member_s_cards_and_an_alias_s_cards_earn_for_one(shop: Shop) -> None:
 
 
 def test_a_family_s_card_waits_until_the_cashier_says_who_pays(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     first = shop.counter.post(payment(1, card=HASHED), one)
     shop.members.bind(one, first.number, "test")
     with pytest.raises(Refused, match="another member"):
@@ -113,7 +109,7 @@ def test_a_family_s_card_waits_until_the_cashier_says_who_pays(shop: Shop) -> No
 
 
 def test_a_hint_names_nobody(shop: Shop) -> None:
-    member = joined(shop, ONE)
+    member = shop.joined(ONE)
     outcome = shop.counter.post(payment(1), member)
     shop.members.bind(member, outcome.number, "test")
     with pytest.raises(Refused, match="only a hint"):
@@ -124,7 +120,7 @@ def test_a_hint_names_nobody(shop: Shop) -> None:
 
 def test_a_claim_by_either_phone_is_the_same_person_s(shop: Shop) -> None:
     for phone in (ONE, TWO):
-        joined(shop, phone)
+        shop.joined(phone)
     waiting = shop.counter.post(payment(1, card=HASHED))
     shop.members.claim(waiting.claim, shop.members.known_id(TWO), "test")
     people(shop).merge(ONE, TWO, "x")
@@ -132,8 +128,8 @@ def test_a_claim_by_either_phone_is_the_same_person_s(shop: Shop) -> None:
 
 
 def test_forgetting_forgets_every_phone_of_the_person(shop: Shop) -> None:
-    one = joined(shop, ONE)
-    joined(shop, TWO)
+    one = shop.joined(ONE)
+    shop.joined(TWO)
     buy(shop, 1, TWO)
     people(shop).merge(ONE, TWO, "x")
     assert Profiles(shop.members).forget(one, "x", "test").ids == 2
@@ -160,9 +156,9 @@ referrer_points = 7
 
 def test_who_sent_a_guest_is_thanked_as_who_they_answer_as_and_as_themselves_when_apart(shop: Shop) -> None:
     with_programme(shop, REFERRAL)
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     people(shop).merge(ONE, TWO, "same person")
-    guests = [joined(shop, phone) for phone in (THREE, "09371112233")]
+    guests = [shop.joined(phone) for phone in (THREE, "09371112233")]
     for guest in guests:
         Profiles(shop.members).tell(guest, Telling(referrer=TWO), "test")
     Profiles(shop.members).tell(guests[0], Telling(referrer=ONE), "test")  # one person: nothing new is told
@@ -176,7 +172,7 @@ def test_who_sent_a_guest_is_thanked_as_who_they_answer_as_and_as_themselves_whe
 
 def test_two_phones_of_one_person_do_not_send_each_other(shop: Shop) -> None:
     with_programme(shop, REFERRAL)
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     Profiles(shop.members).tell(two, Telling(referrer=ONE), "test")
     people(shop).merge(TWO, ONE, "same person after all")
     buy(shop, 1, TWO)
@@ -191,7 +187,7 @@ def balance(shop: Shop, member: bytes) -> int:
 
 
 def test_a_refund_of_a_merged_person_tells_the_balance_of_all_their_ids(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     buy(shop, 1, ONE)
     buy(shop, 2, TWO)
     people(shop).merge(ONE, TWO, "same person")

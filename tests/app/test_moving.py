@@ -5,17 +5,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich_shop import faults
 from shop import TID, Shop, payment
 
 from vafa.app.moving import Moved, Moving
-from vafa.app.recheck import Recheck
 from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.books.rows import Carry, MemberRow
 from vafa.club.programme import parse
 from vafa.ledger import reads
-from vafa.ledger.storage import connect_reader
 from vafa.ledger.tables import find_row
-from vafa.ledger.verify import verify
 from vafa.model import lots
 from vafa.model.errors import NotFound, Refused
 from vafa.model.pan import CardHint
@@ -41,10 +39,6 @@ needed = 12
 """
 
 
-def joined(shop: Shop, phone: str) -> bytes:
-    return bytes.fromhex(shop.members.add(phone, "", "test").id)
-
-
 def buy(shop: Shop, number: int, member: bytes, amount: int = 105) -> str:
     return shop.counter.post(payment(number, amount, card=CardHint()), member).number
 
@@ -59,20 +53,12 @@ def row(shop: Shop, member: bytes) -> MemberRow:
     return found
 
 
-def faults(shop: Shop) -> object:
-    connection = connect_reader(shop.ledger.path)
-    try:
-        return verify(connection, Recheck(connection)).bad
-    finally:
-        connection.close()
-
-
 def adjust(shop: Shop, member: bytes, points: int) -> None:
     Undo(shop.counter).adjust(Adjustment(member, points, "x", PaymentKey(Scheme.REQUEST, TID, "a"), "test"))
 
 
 def test_points_and_fraction_follow_and_each_floor_stays_true(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     buy(shop, 1, one)
     sale = buy(shop, 2, one)  # 10.5 each: 21 in all
     buy(shop, 3, two)
@@ -87,7 +73,7 @@ def test_points_and_fraction_follow_and_each_floor_stays_true(shop: Shop) -> Non
 
 
 def test_what_was_spent_becomes_debt_of_who_had_it(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     sale = buy(shop, 1, one)
     adjust(shop, one, -7)
     moved = move(shop, sale, two)
@@ -97,7 +83,7 @@ def test_what_was_spent_becomes_debt_of_who_had_it(shop: Shop) -> None:
 
 
 def test_told_again_nothing_moves_and_back_again_is_as_before(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     sale = buy(shop, 1, one)
     move(shop, sale, two)
     head = shop.ledger.head.seq
@@ -109,7 +95,7 @@ def test_told_again_nothing_moves_and_back_again_is_as_before(shop: Shop) -> Non
 
 
 def test_a_refund_after_the_move_takes_the_points_where_they_are(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     sale = buy(shop, 1, one)
     key = PaymentKey(Scheme.RRN, TID, "1")
     Undo(shop.counter).undo(Wish(Undoing.REFUND, key, PaymentKey(Scheme.RRN, TID, "r"), 30, None, "test"))
@@ -120,7 +106,7 @@ def test_a_refund_after_the_move_takes_the_points_where_they_are(shop: Shop) -> 
 
 
 def test_what_waits_or_was_undone_or_earned_nothing_cannot_move(shop: Shop) -> None:
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     waiting = shop.counter.post(payment(1)).number
     undone = buy(shop, 2, one)
     key = PaymentKey(Scheme.RRN, TID, "2")
@@ -136,7 +122,7 @@ def test_what_waits_or_was_undone_or_earned_nothing_cannot_move(shop: Shop) -> N
 def test_lots_stamps_and_first_purchase_follow(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.programmes.activate(parse(RULED), 0)
-    one, two = joined(shop, ONE), joined(shop, TWO)
+    one, two = shop.joined(ONE), shop.joined(TWO)
     sale = buy(shop, 1, one)
     before = row(shop, one)
     assert before.balance == 15
@@ -161,7 +147,7 @@ def test_after_any_moves_each_has_the_floor_of_their_own_purchases(
     tmp_path_factory: pytest.TempPathFactory, sales: list[tuple[int, int, int]]
 ) -> None:
     shop = Shop(tmp_path_factory.mktemp("moves"))
-    members = [joined(shop, phone) for phone in (ONE, TWO, "09361112233")]
+    members = [shop.joined(phone) for phone in (ONE, TWO, "09361112233")]
     spent = [0, 0, 0]
     numbers = [buy(shop, n, members[who], amount) for n, (amount, who, _) in enumerate(sales)]
     for number, (amount, _, to) in zip(numbers, sales, strict=True):

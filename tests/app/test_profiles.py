@@ -20,10 +20,6 @@ from vafa.model.events import Kind
 PHONE, OTHER = "09121236789", "09351112233"
 
 
-def joined(shop: Shop, phone: str = PHONE, name: str = "") -> bytes:
-    return bytes.fromhex(shop.members.add(phone, name, "test").id)
-
-
 def tell(shop: Shop, member: bytes, **said: object) -> MemberView:
     return Profiles(shop.members).tell(member, Telling(**said), "test")  # type: ignore[arg-type]
 
@@ -38,7 +34,7 @@ def profiles_posted(shop: Shop) -> int:
 
 
 def test_each_thing_is_asked_for_once_also_when_the_answer_was_nothing(shop: Shop) -> None:
-    member = joined(shop)
+    member = shop.joined(PHONE)
     assert unasked(shop.members.show(member)) == ("name", "birthday", "consent", "referrer")
     assert unasked(tell(shop, member, name="مینا", birthday="")) == ("consent", "referrer")
     assert unasked(tell(shop, member, consent=False, referrer="")) == ()
@@ -49,11 +45,11 @@ def test_each_thing_is_asked_for_once_also_when_the_answer_was_nothing(shop: Sho
 
 
 def test_a_name_given_on_joining_is_not_asked_again(shop: Shop) -> None:
-    assert unasked(shop.members.show(joined(shop, name="مینا"))) == ("birthday", "consent", "referrer")
+    assert unasked(shop.members.show(shop.joined(PHONE, name="مینا"))) == ("birthday", "consent", "referrer")
 
 
 def test_the_first_yes_to_messages_is_kept_with_its_date_and_a_no_takes_it_back(shop: Shop) -> None:
-    member = joined(shop)
+    member = shop.joined(PHONE)
     shop.wall_ms = 1_000_000_000
     tell(shop, member, consent=True)
     shop.wall_ms = 2_000_000_000
@@ -66,7 +62,7 @@ def test_the_first_yes_to_messages_is_kept_with_its_date_and_a_no_takes_it_back(
 
 
 def test_the_same_told_again_writes_nothing(shop: Shop) -> None:
-    member = joined(shop)
+    member = shop.joined(PHONE)
     for _ in range(2):
         tell(shop, member, name="مینا", birthday="31/06", consent=True)
     assert profiles_posted(shop) == 1
@@ -92,14 +88,14 @@ def test_a_birthday_is_a_day_that_some_year_has(month: int, day: int) -> None:
 
 
 def test_what_is_no_day_is_refused_and_nothing_of_the_telling_is_kept(shop: Shop) -> None:
-    member = joined(shop)
+    member = shop.joined(PHONE)
     with pytest.raises(Refused, match="no day of the Jalali"):
         tell(shop, member, birthday="31/07", consent=True)
     assert profiles_posted(shop) == 0
 
 
 def test_a_referrer_is_another_member_and_told_once(shop: Shop) -> None:
-    member, sender = joined(shop), joined(shop, OTHER)
+    member, sender = shop.joined(PHONE), shop.joined(OTHER)
     for phone, why in (
         (PHONE, "nobody sends themselves"),
         ("09350000000", "no member here"),
@@ -110,13 +106,13 @@ def test_a_referrer_is_another_member_and_told_once(shop: Shop) -> None:
     view = tell(shop, member, referrer=OTHER)
     assert view.person is not None
     assert view.person.referrer == sender.hex()
-    joined(shop, "09350000001")
+    shop.joined("09350000001")
     with pytest.raises(Refused, match="told before"):
         tell(shop, member, referrer="09350000001")
 
 
 def test_birthday_and_referrer_reach_the_rules(shop: Shop) -> None:
-    member, sender = joined(shop), joined(shop, OTHER)
+    member, sender = shop.joined(PHONE), shop.joined(OTHER)
     tell(shop, member, birthday="30/12", referrer=OTHER, feedback=True)
     row = shop.ledger.read(lambda c: find_row(c, MemberRow, (member,)))
     assert row is not None
@@ -126,7 +122,7 @@ def test_birthday_and_referrer_reach_the_rules(shop: Shop) -> None:
 
 
 def test_a_forgotten_person_leaves_no_byte_of_what_was_sealed(shop: Shop, tmp_path: Path) -> None:
-    member = joined(shop, name="مینا رضایی")
+    member = shop.joined(PHONE, name="مینا رضایی")
     outcome = shop.counter.post(payment(card=HASHED), member)
     shop.members.bind(member, outcome.number, "test")
     tell(shop, member, name="مینا کریمی", birthday="31/06", consent=True)
@@ -152,7 +148,7 @@ def _found_in(directory: Path, sealed: tuple[bytes, ...]) -> int:
 
 
 def test_who_comes_again_with_the_phone_finds_the_points(shop: Shop) -> None:
-    member = joined(shop, name="مینا")
+    member = shop.joined(PHONE, name="مینا")
     shop.counter.post(payment(), member)
     Profiles(shop.members).forget(member, "asked for it", "test")
     view = shop.members.add(PHONE, "", "test")
@@ -162,7 +158,7 @@ def test_who_comes_again_with_the_phone_finds_the_points(shop: Shop) -> None:
 
 
 def test_forgetting_can_be_looked_at_first(shop: Shop) -> None:
-    member = joined(shop)
+    member = shop.joined(PHONE)
     head = shop.ledger.head.seq
     assert Profiles(shop.members).foreseen(member).ids == 1
     assert shop.ledger.head.seq == head
@@ -170,7 +166,7 @@ def test_forgetting_can_be_looked_at_first(shop: Shop) -> None:
 
 def test_a_name_told_in_a_row_of_before_changes_no_table(shop: Shop) -> None:
     """Rows written before people had a table of their own verify as they did."""
-    member = joined(shop)
+    member = shop.joined(PHONE)
     shop.ledger.write(lambda tx: tx.post(events.Profile(member, 1, None, b"", None, "test")))
     assert shop.ledger.read(lambda c: find_row(c, PersonRow, (member,))) is None
     assert shop.verified().bad == ()

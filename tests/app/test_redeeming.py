@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich_shop import faults
 from shop import Shop, payment
 
 from vafa.app import returning
@@ -18,7 +19,6 @@ from vafa.books.rows import MemberRow
 from vafa.club.programme import parse
 from vafa.ledger import reads
 from vafa.ledger.storage import connect_reader
-from vafa.ledger.verify import Bad, verify
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
 from vafa.model.payment import PaymentKey, Scheme
@@ -56,17 +56,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(tmp_path)
     shop.programmes.activate(parse(RULES), 0)
     yield shop
-    assert rechecked(shop) == ()
+    assert faults(shop) == ()
     shop.ledger.close()
-
-
-def rechecked(shop: Shop) -> tuple[Bad, ...]:
-    """What verify finds with every rule computed anew."""
-    connection = connect_reader(shop.ledger.path)
-    try:
-        return verify(connection, Recheck(connection)).bad
-    finally:
-        connection.close()
 
 
 @pytest.fixture
