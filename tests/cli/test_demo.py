@@ -89,6 +89,15 @@ def test_a_morning_is_proven_and_nothing_is_left_behind(temporary: Path) -> None
     assert processes_of(temporary) == []
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Started in the background of a script, a program and those it starts are deaf to an interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_demo_takes_everything_down(temporary: Path, number: signal.Signals) -> None:
     demo = subprocess.Popen((*DEMO, "--json"), env=surroundings(temporary), stdout=subprocess.PIPE)
