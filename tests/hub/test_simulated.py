@@ -1,5 +1,9 @@
 """The simulation's histories at the hub's own code over a real PostgreSQL."""
 
+import contextlib
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -7,6 +11,7 @@ import pytest
 from simulated.fleet import MakeHub, history
 from simulated.forking import CLONED, RESTORED, ForkingFleet
 from simulated.hubs import Disagreement, MemoryHub
+from simulated.long_run import TERMINATED
 from simulated.postgres_hub import PostgresHub, replayed
 
 from vafa.hub.database import Database
@@ -63,5 +68,27 @@ def test_the_real_hub_gives_restored_and_copied_devices_back_what_they_lost(
 ) -> None:
     seen: Counter[str] = Counter()
     make: MakeHub = lambda clock_ms: PostgresHub(database, clock_ms)  # noqa: E731
-    history(24, make, seen, tmp_path, steps=90, kind=ForkingFleet)
+    history(33, make, seen, tmp_path, steps=90, kind=ForkingFleet)
     assert min(seen[RESTORED], seen[CLONED], seen["rows of branches counted again"]) > 0, seen
+
+
+def test_a_long_run_that_is_ended_leaves_no_server_behind() -> None:
+    command = [sys.executable, "-m", "simulated.long_run", "1000000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
+        assert run.stderr is not None
+        folder = run.stderr.readline().split()[-1]
+        assert folder in commands()
+        run.send_signal(signal.SIGTERM)
+        run.stderr.read()
+    assert run.returncode == TERMINATED
+    assert folder not in commands()
+    assert not Path(folder).exists()
+
+
+def commands() -> str:
+    """Of all processes there are."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(each.read_bytes().decode(errors="replace"))
+    return "\n".join(found)

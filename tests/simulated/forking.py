@@ -39,6 +39,9 @@ rial = 10
 COPIES_MAX = 2
 RESTORED = "device restored from a backup (rows lost)"
 CLONED = "device cloned, both go on"
+SPENT_TWICE = "points spent on both branches (a debt of kind fork)"
+HEARD_AGAIN = "payment of a lost branch heard again"
+REDEEMED = "redemption"
 
 
 class ForkingFleet(Fleet):
@@ -47,7 +50,7 @@ class ForkingFleet(Fleet):
     programme = REWARDS
 
     def more_actions(self) -> list[tuple[Callable[[Device], None], int]]:
-        return [(self._keep_backup, 4), (self._restore_device, 4), (self._clone, 1), (self._spend, 8)]
+        return [(self._keep_backup, 5), (self._restore_device, 7), (self._clone, 4), (self._spend, 10)]
 
     @property
     def _directory(self) -> Path:
@@ -61,7 +64,8 @@ class ForkingFleet(Fleet):
         backup = self._directory / f"backup-{device.shop.directory.name}.db"
         if not backup.exists():
             return
-        self._spend(device)  # the same points again, on the branch to come
+        member = richest(device)
+        self._spend(device, member)  # the same points again, on the branch to come
         self.now_s += 1.0
         self._steps()
         before, sales = device.shop.ledger.head.seq, awards(device)
@@ -71,8 +75,8 @@ class ForkingFleet(Fleet):
         for each in self.chance.sample(lost, len(lost) // 3):
             again = payment(int(each.paid.key.ref), each.paid.amount)
             device.shop.counter.post(again, each.holder)
-            self.seen["payments heard again"] += 1
-        self._spend(device)
+            self.seen[HEARD_AGAIN] += 1
+        self._spend(device, member)
 
     def _clone(self, device: Device) -> None:
         copies = [each for each in self.devices.values() if each.number == device.number]
@@ -81,19 +85,22 @@ class ForkingFleet(Fleet):
         key = max(self.devices) + 1
         self.devices[key] = Device(self, device.number, self._directory / str(key), device)
         self.seen[CLONED] += 1
+        member = richest(device)
         for each in (device, self.devices[key]):
-            self._spend(each)
+            self._spend(each, member)
 
-    def _spend(self, device: Device) -> None:
+    def _spend(self, device: Device, whose: bytes = b"") -> None:
+        """Some of the points of a member; of `whose`, all there are."""
         redeeming = Redeeming(device.shop.counter)
         self.asked = getattr(self, "asked", 0) + 1
-        member, request = self.chance.choice(device.members), f"r-{self.asked}"
+        member, request = whose or self.chance.choice(device.members), f"r-{self.asked}"
         try:
             held = redeeming.hold(Wish(request, member, "off", 10_000_000, None, "test"))
         except Refused:
             return  # nothing there, or a debt
-        redeeming.capture(request, self.chance.randint(1, held.points) * 10, None, "test")
-        self.seen["redemptions"] += 1
+        points = held.points if whose else self.chance.randint(1, held.points)
+        redeeming.capture(request, points * 10, None, "test")
+        self.seen[REDEEMED] += 1
 
     def settle(self) -> None:
         """The faults stop. Each number has one journal then that has all, and it is the hub's."""
@@ -159,6 +166,7 @@ class ForkingFleet(Fleet):
             self.seen["points owed"] += row.short
             if row.left_out:
                 raise Disagreement(f"device {number}: {row.left_out} rows of a branch were left out")
+        self.seen[SPENT_TWICE] += sum(each.debt > 0 for each in redemptions(device))
         self._sums(device)
         self.seen["rows at the hub, each once, hashes equal"] += device.shop.ledger.head.seq
 
@@ -179,6 +187,16 @@ class ForkingFleet(Fleet):
                 raise Disagreement(f"device {device.number}: {words}")
 
 
+def richest(device: Device) -> bytes:
+    """The member whose points are worth spending twice."""
+
+    def points(member: bytes) -> int:
+        row = device.shop.ledger.read(lambda c: reads.holder(c, member))
+        return row.balance if row is not None else 0
+
+    return max(device.members, key=points)
+
+
 def payments(device: Device) -> dict[PaymentKey, PaymentRow]:
     """What earned, by its key."""
     earning = f"state IN ({int(PaymentState.EARNED)}, {int(PaymentState.WAITING)})"
@@ -188,6 +206,11 @@ def payments(device: Device) -> dict[PaymentKey, PaymentRow]:
 
 def holds_of(device: Device) -> list[HoldRow]:
     return device.shop.ledger.read(lambda c: rows_where(c, HoldRow, "1"))
+
+
+def redemptions(device: Device) -> list[events.Redemption]:
+    found = device.shop.ledger.read(lambda c: list(reads.entries(c, 0, (events.Kind.REDEMPTION,))))
+    return [each.event for each in found if isinstance(each.event, events.Redemption)]
 
 
 def awards(device: Device) -> dict[PaymentKey, events.Award]:
