@@ -29,6 +29,7 @@ from vafa.sync.courier import (
     FINAL_RETRY_S,
     GATHER_S,
     HEARTBEAT_S,
+    LOOK_FROM_ROWS,
     RETRY_MAX_S,
     Courier,
     Who,
@@ -58,7 +59,7 @@ from vafa.wire.messages import (
     Refusal,
     RemoteMember,
 )
-from vafa.wire.rows import pack
+from vafa.wire.rows import pack, unpack
 
 DEVICE_KEY = SigningKey(DeviceKey(b"D" * 32))
 NOW_MS = 1_767_000_000_000
@@ -206,6 +207,8 @@ def test_the_next_rows_are_packed_while_the_hub_works_on_these(
     """Read once each, a full request's rows before the answer to the one before it."""
     bench.courier._rows_max = 50
     monkeypatch.setattr("vafa.sync.courier.limits.ROWS_MAX", 50)
+    bench.settle()
+    there = bench.shop.ledger.head.seq
     bench.sell(120)
     seen: list[Any] = []
     read, believe = bench.journal.rows_after, believed
@@ -221,7 +224,7 @@ def test_the_next_rows_are_packed_while_the_hub_works_on_these(
     monkeypatch.setattr(bench.journal, "rows_after", reading_rows)
     monkeypatch.setattr("vafa.sync.courier.believed", believing)
     bench.settle()
-    assert seen == [0, 50, "answered", "answered", 100, "answered"]
+    assert seen == [there, there + 50, "answered", "answered", there + 100, "answered"]
     assert bench.agree()
 
 
@@ -442,8 +445,6 @@ def test_a_hub_that_takes_nothing_is_not_asked_in_a_loop(bench: Bench) -> None:
 
 
 def test_a_hub_that_asks_for_whole_rows_gets_them_with_till_and_state(bench: Bench) -> None:
-    from vafa.wire.rows import unpack
-
     bench.sell(2)
     book = bench.hub.books.book
     bench.hub.books.book = lambda *_: None  # type: ignore[method-assign]
@@ -488,6 +489,69 @@ def test_a_device_that_was_restored_goes_on_from_its_new_epoch(bench: Bench) -> 
         placed(bench.journal, Mark(1, head.seq - 1, b"another!"), Mark())
     with pytest.raises(SyncError, match="otherwise"):
         placed(bench.journal, Mark(2, head.seq + 50, b"ahead..."), Mark())
+
+
+def test_after_a_restore_only_what_the_hub_lacks_is_sent(bench: Bench) -> None:
+    bench.sell(LOOK_FROM_ROWS)
+    bench.settle()
+    there = bench.shop.ledger.head
+    lose_what_the_sync_kept(bench)
+    opened = events.EpochOpened(
+        b"L" * 16, 1, (1, there.seq, there.hash), bench.shop.tokens.key_id, "restored"
+    )
+    bench.shop.ledger.write(lambda tx: tx.post(opened))
+    bench.sell(2, 900)
+    before = len(bench.hub.requests)
+    bench.settle()
+    looked, *sent = bench.hub.requests[before:]
+    assert (looked.rows, looked.before.seq) == (b"", there.seq)
+    assert [row.seq for request in sent for row in unpack(request.rows)] == [
+        there.seq + n for n in (1, 2, 3, 4)
+    ]
+    assert bench.agree()
+
+
+def test_a_journal_of_which_the_hub_has_nothing_is_sent_from_the_first_row(bench: Bench) -> None:
+    bench.sell(LOOK_FROM_ROWS)
+    bench.settle()
+    assert [unpack(request.rows)[0].seq for request in bench.hub.requests if request.rows] == [1]
+    assert bench.agree()
+
+
+def test_a_hub_that_has_that_row_otherwise_is_followed_back_without_rows(bench: Bench) -> None:
+    bench.sell(2 * LOOK_FROM_ROWS)
+    bench.settle()
+    half = LOOK_FROM_ROWS
+    lose_what_the_sync_kept(bench)
+    bench.hub.books.forget_after(half)
+    bench.hub.books.marks[half] = msgspec.structs.replace(bench.hub.books.marks[half], hash=b"another!")
+    before = len(bench.hub.requests)
+    bench.run()
+    assert bench.kept.received == mark_at(bench.journal, half), (
+        "as far as the hub named, not that it is equal"
+    )
+    bench.hub.books.forget_after(half - 5)
+    bench.settle()
+    asked, again, *sent = bench.hub.requests[before:]
+    assert (asked.rows, again.rows, again.before.seq) == (b"", b"", half)
+    assert unpack(sent[0].rows)[0].seq == half - 4
+    assert bench.agree()
+
+
+def test_a_hub_that_names_the_same_place_again_and_again_is_not_asked_in_a_loop(bench: Bench) -> None:
+    bench.sell(2 * LOOK_FROM_ROWS)
+    lose_what_the_sync_kept(bench)
+    bench.hub.books.marks.append(Mark(1, 9, b"another!"))
+    bench.run(4)
+    assert [bool(request.rows) for request in bench.hub.requests] == [False] * 4
+    assert (bench.kept.trouble.code, bench.kept.failures) == ("SYN-009", 3)
+
+
+def lose_what_the_sync_kept(bench: Bench) -> None:
+    bench.stop()
+    for file in (bench.directory / "sync").iterdir():
+        file.unlink()
+    bench.start()
 
 
 def test_a_hub_that_looks_for_where_the_branches_part_is_followed_back(bench: Bench) -> None:
@@ -606,11 +670,13 @@ def test_a_wait_survives_the_sync_process_and_not_the_boot(bench: Bench) -> None
 
 
 def test_a_weak_link_is_given_fewer_rows_each_time(bench: Bench) -> None:
+    bench.settle()
+    there = bench.kept.received.seq
     bench.sell(100)
     bench.served.mishaps.extend(["reset mid-upload"] * 7)
     bench.run(7)
     bench.run()
-    assert 0 < bench.kept.received.seq < 60
+    assert 0 < bench.kept.received.seq - there < 60
     bench.settle()
     assert bench.agree()
 

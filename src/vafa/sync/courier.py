@@ -30,7 +30,7 @@ from vafa.sync.budget import Budget
 from vafa.sync.downward import Inbox
 from vafa.sync.kept import Store, Sync, Trouble
 from vafa.sync.links import LinkNow
-from vafa.sync.parcel import Journal, Packer, Wanted, believed, mark_at, placed
+from vafa.sync.parcel import Journal, Packer, Parcel, Wanted, believed, last_shared, mark_at, placed
 from vafa.sync.refused import Later, meant
 from vafa.sync.transport import Reply, Transport, Unreached
 from vafa.wire import limits, signing
@@ -51,6 +51,7 @@ FINAL_RETRY_S = 6 * 3600.0
 GATHER_S = 0.3  # a sale's rows come in twos and threes: they go together
 OWN_CLOCK_ADDS_S = 26 * 3600  # as far as the own clock is believed beyond the last attested time
 _ROWS_AT_LEAST = 20
+LOOK_FROM_ROWS = 25  # a request without rows costs about as much as so many of them
 
 log = structlog.get_logger()
 
@@ -99,6 +100,7 @@ class Courier:
         self.newest = 0  # row, when it was last looked
         self.syncs = 0  # tried, however they ended
         self._more = False
+        self._unplaced = store.kept.received.seq == 0  # how far the hub has our rows is not known
         self._waits_since: float | None = None  # rows were first seen waiting
         self._recognise()
         if store.kept.boot != world.boot:  # monotonic times of another boot mean nothing
@@ -194,18 +196,22 @@ class Courier:
             self._failed(Trouble(error.code, str(error), error.fix), wait_s, spent, now)
 
     def _request(self, at_ms: int) -> tuple[SyncRequest, bytes, Envelope]:
-        """Rows after the mark, as many as fit."""
+        """Rows after the mark, as many as fit; none as long as it is to be found out where the mark is."""
         kept, newest = self._store.kept, self._journal.newest()
-        parcel = self._packer.packed(Wanted(kept.received.seq, self._rows_max, kept.whole))
-        self._sent_rows = parcel.count
+        looks = self._unplaced and newest >= LOOK_FROM_ROWS
+        wanted = Wanted(kept.received.seq, self._rows_max, kept.whole)
+        parcel = Parcel() if looks else self._packer.packed(wanted)
+        self._sent_rows, after = parcel.count, kept.received.seq if parcel.count else newest
         request = SyncRequest(
             rows=parcel.payload,
-            before=mark_at(self._journal, kept.received.seq if parcel.count else newest),
+            before=mark_at(
+                self._journal, kept.received.seq or last_shared(self._journal) if looks else after
+            ),
             head=parcel.head,
             newest=newest,
             have=kept.have,
             facts=self._new_facts(),
-            counted=regain.asked_for(self._journal, kept, has_rows=parcel.count > 0),
+            counted=None if looks else regain.asked_for(self._journal, kept, has_rows=parcel.count > 0),
         )
         envelope = signing.envelope(self._who.merchant, self._who.device, self._world.nonce(), at_ms, request)
         body = signing.signed(envelope, self._key.sign(signing.request_input(SYNC_PATH, envelope)))
@@ -246,8 +252,9 @@ class Courier:
                 raise Malformed("the hub answered something else than a sync")
 
     def _answered(self, request: SyncRequest, answer: SyncAnswer, spent: Sync, now: float) -> None:
-        kept = self._store.kept
+        kept, looked = self._store.kept, self._unplaced and request.before.seq > 0 and not request.rows
         received = placed(self._journal, answer.received, request.before)
+        self._unplaced = 0 < received.seq < request.before.seq and received != answer.received
         if received.seq < kept.received.seq:
             log.warning("the hub has fewer rows than before", ours=kept.received.seq, its=received.seq)
         elif request.rows and received == kept.received and (kept.whole or not answer.whole_rows):
@@ -274,7 +281,7 @@ class Courier:
             held=answer.retry_s > 0,
             final=None,
             trouble=None,
-            notes=answer.notes,
+            notes=kept.notes if looked else answer.notes,
             whole=answer.whole_rows,
             suspense=answer.suspense,
             last_ok_ms=self._world.wall_ms(),
@@ -285,7 +292,7 @@ class Courier:
         spent = msgspec.structs.replace(spent, ok=True, regained=regained)
         self._store.keep(kept, spent, answer.members, answer.messages)
         news = answer.more and (answer.branch is None or regained > 0)
-        self._more = news or (self.waiting > 0 and bool(request.rows))
+        self._more = news or (self.waiting > 0 and (looked or bool(request.rows)))
         self._waits_since = None
 
     def _refused(self, refusal: Refusal, reply: Reply, spent: Sync, now: float) -> None:

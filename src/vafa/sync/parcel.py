@@ -102,6 +102,16 @@ def mark_at(journal: Journal, seq: int) -> Mark:
     return Mark() if row is None else Mark(row.epoch, row.seq, row.hash[:MARK_HASH_BYTES])
 
 
+def last_shared(journal: Journal) -> int:
+    """The last row that the hub may well hold, when nothing is known of it: what the sync kept is gone.
+
+    A device that was restored has opened an epoch: that is news, and the row before it came from a backup.
+    """
+    newest = journal.row(journal.newest())
+    begins = None if newest is None else journal.epoch_begins(newest.epoch - 1)
+    return journal.newest() if begins is None or begins == 1 else begins - 1
+
+
 def placed(journal: Journal, mark: Mark, before: Mark) -> Mark:
     """The hub's mark in our journal, after a request whose rows followed `before`. SyncError for none.
 
