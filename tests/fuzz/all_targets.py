@@ -6,8 +6,9 @@ from fuzz.document_targets import ConfigFile, KeysAndCertificates, ProgrammeDocu
 from fuzz.file_targets import BackupFile, SyncFile
 from fuzz.hub_targets import HubEndpoints
 from fuzz.other_targets import IranSystem, Notices, RelayMessages
-from fuzz.sadad_targets import SadadDatagrams, SadadLine, SadadMessages, SadadOverheard
+from fuzz.sadad_targets import Captures, SadadDatagrams, SadadLine, SadadMessages, SadadOverheard
 from fuzz.target import Target
+from fuzz.update_targets import UpdateFile
 from fuzz.wire_targets import JournalRows, PackedRows, SyncRequests, SyncTalk
 
 TARGETS: tuple[type[Target], ...] = (
@@ -15,4 +16,5 @@ TARGETS: tuple[type[Target], ...] = (
     ControlSocket, ConfigFile, ProgrammeDocument, JournalRows, PackedRows, SyncRequests, SyncAnswers,
     EnrolAnswers,
     HubEndpoints, SyncTalk, Notices, KeysAndCertificates, BackupFile, SyncFile,
+    UpdateFile, Captures,
 )  # fmt: skip

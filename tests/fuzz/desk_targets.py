@@ -22,6 +22,7 @@ from vafa.app.selling import SaleEnd
 from vafa.app.status import Facts
 from vafa.model.errors import Refused
 from vafa.model.money import Currency
+from vafa.model.pan import CardHint
 from vafa.model.payment import Scheme
 from vafa.ports.clock import ManualClock
 from vafa.ports.line_splitter import LineSplitter
@@ -30,6 +31,23 @@ LOCAL_TID = "C0000302"
 PHONE, PAN = "09121236789", "6219861034529007"
 SECRET = "s3cret-of-this-device"  # noqa: S105 - of a made-up device
 NOW_MS = 1_767_000_000_000
+REWARDS = """
+[reward.off]
+kind = "amount-off"
+name_fa = "تخفیف"
+rial = 10
+points = 1
+min_points = 1
+max_points = 1000
+[offer.lunch]
+name_fa = "ناهار"
+percent_off = 10
+max_discount = 300000
+valid_days = 30
+[segment.all]
+name_fa = "همه"
+balance_at_least = 1
+"""
 _ROWS_SEEN = "SELECT seq, kind, body FROM journal WHERE seq > ? ORDER BY seq"
 # What may write: the requests of people and programs that change something.
 LOCAL_WRITES = frozenset(
@@ -45,6 +63,7 @@ LOCAL_WRITES = frozenset(
         "release",
         "return",
         "balance",
+        "quote",  # a hold whose time is over ends when its points are asked for
     }
 )
 CONTROL_WRITES = frozenset(
@@ -52,6 +71,7 @@ CONTROL_WRITES = frozenset(
         "member add", "member bind", "member profile", "member forget", "member merge", "member move",
         "claim",
         "sell", "undo", "adjust", "programme activate", "gap close", "record", "redeem",
+        "offer give", "offer withdraw",
     }
 )  # fmt: skip
 WORDS = (
@@ -80,10 +100,13 @@ class Counter(Housed):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shop = Shop(self.directory, NOW_MS)
+        self.shop = Shop(self.directory, NOW_MS, PROGRAMME + REWARDS)
         self.clock = ManualClock(NOW_MS, 1_000.0)
         self.paper = Paper("کافه نگین", "Kafe Negin", "fa", "Asia/Tehran", self.shop.programmes)
-        self.shop.members.add(PHONE, "Sara", "test")
+        sara = bytes.fromhex(self.shop.members.add(PHONE, "Sara", "test").id)
+        self.shop.counter.post(payment(320_062_616_100, 9_000_000), sara)
+        waits = self.shop.counter.post(payment(320_062_616_101, 5_000, card=CardHint()))
+        self.claim = waits.claim or ""
         for number in range(3):
             self.shop.counter.post(payment(320_062_616_116 + number, 1_005))
         self.shop.counter.post(payment(320_062_616_200, 5_000, card=HASHED))
@@ -92,6 +115,16 @@ class Counter(Housed):
     def close(self) -> None:
         self.shop.ledger.close()
         super().close()
+
+    def sealed(self, data: bytes, random: Random) -> bytes:
+        """A whole request again, with something of the spoilt one in one of its fields."""
+        asked, other = (json.loads(random.choice(self.seeds).partition(b"\t")[0]) for _ in range(2))
+        start = random.randrange(len(data) + 1)
+        strange = data[start : start + random.choice((1, 8, 20, 60, 400))].decode("utf-8", "ignore")
+        word = random.choice(self.words).decode("utf-8", "ignore")
+        name = random.choice([*list(asked)[1:] * 4, *other])
+        asked[name] = random.choice((strange, word, *other.values(), 10**12, -1, None))
+        return json.dumps(asked, ensure_ascii=False).encode()
 
     def _judged(self, answer: Callable[[], bytes], line: bytes, key: str) -> str:
         """The answer is one JSON object; only an understood request that may write has written."""
@@ -130,7 +163,8 @@ class LocalProtocol(Counter):
             self.shop.counter, self.shop.members, self.paper, self.clock, Scheme.SENDER, (LOCAL_TID,), sellers
         )
         self.introduction = Introduction(SECRET)
-        self.seeds = [json.dumps(each, ensure_ascii=False).encode() for each in _local_requests()]
+        asked = [*_local_requests(), *_of_slip(self.claim)]
+        self.seeds = [json.dumps(each, ensure_ascii=False).encode() for each in asked]
 
     def judge(self, data: bytes, random: Random) -> str:
         self.clock.advance(1.0)
@@ -172,7 +206,18 @@ def _local_requests() -> list[dict[str, Any]]:
         {"op": "hold", "member": PHONE, "points": 10, "request": "h-1", "reward": "off"},
         {"op": "capture", "request": "h-1", "terminal": LOCAL_TID, "ref": "p-1"},
         {"op": "release", "request": "h-1"},
-        {"op": "return", "request": "h-1", "ref": "p-1", "terminal": LOCAL_TID},
+        {"op": "hold", "member": PHONE, "points": 10, "request": "h-2", "reward": "off", "amount": 100_000},
+        {"op": "capture", "request": "h-2", "applied": 50},
+        {"op": "return", "redemption": "h-2", "request": "b-1", "points": 2},
+        {"op": "hold", "member": PHONE, "request": "h-3", "offer": "0123456789abcdef", "amount": 100_000},
+    ]
+
+
+def _of_slip(claim: str) -> list[dict[str, Any]]:
+    """What a cashier asks who has a slip before him, and no phone."""
+    return [
+        {"op": "quote", "claim": claim, "amount": 100_000},
+        {"op": "hold", "claim": claim, "request": "h-4", "reward": "off", "amount": 100_000, "points": 3},
     ]
 
 
@@ -232,7 +277,13 @@ class ControlSocket(Counter):
     def __init__(self) -> None:
         super().__init__()
         self.control = self._control()
-        self.seeds = [json.dumps(each, ensure_ascii=False).encode() for each in _questions()]
+        asked = [
+            *_questions(),
+            *_of_people(),
+            *_of_offers(),
+            {"do": "claim", "code": self.claim, "phone": PHONE},
+        ]
+        self.seeds = [json.dumps(each, ensure_ascii=False).encode() for each in asked]
         self.words = (*WORDS, *(json.dumps(each["do"]).encode() for each in _questions()))
 
     def _control(self) -> Control:
@@ -282,7 +333,7 @@ def _questions() -> list[dict[str, Any]]:
         {"do": "undo", "kind": "void", "sale": "1-1-3", "request": "u-1", "only_show": True},
         {"do": "adjust", "phone": PHONE, "points": -5, "why": "a mistake", "request": "a-1"},
         {"do": "programme show"},
-        {"do": "programme activate", "document": PROGRAMME},
+        {"do": "programme activate", "document": PROGRAMME + REWARDS},
         {"do": "gap list"},
         {"do": "gap close", "gap": "1-1-9", "why": "counted by hand"},
         {
@@ -294,4 +345,26 @@ def _questions() -> list[dict[str, Any]]:
             "post": True,
         },
         {"do": "redeem", "ask": {"op": "quote", "member": PHONE, "amount": 10_000}},
+    ]
+
+
+def _of_people() -> list[dict[str, Any]]:
+    return [
+        {"do": "member forget", "phone": "09121230000", "why": "asked for it", "only_show": True},
+        {"do": "member forget", "phone": "09121230001", "why": "asked for it"},
+        {"do": "member move", "sale": "1-1-3", "phone": PHONE, "why": "hers"},
+        {"do": "sync log", "limit": 5},
+        {"do": "sync now", "within_s": 1},
+    ]
+
+
+def _of_offers() -> list[dict[str, Any]]:
+    own = {"name_fa": "هدیه", "name_en": "a gift", "percent_off": 10}
+    return [
+        {"do": "offer give", "request": "o-1", "phone": PHONE, "template": "lunch", "why": "a guest"},
+        {"do": "offer give", "request": "o-2", "phone": PHONE, "template": "own", "own": own, "days": 5},
+        {"do": "offer give", "request": "o-3", "segment": "all", "template": "lunch", "after": ""},
+        {"do": "offer list", "who": PHONE},
+        {"do": "offer show", "offer": "0123456789abcdef"},
+        {"do": "offer withdraw", "offer": "0123", "why": "a mistake", "only_show": True},
     ]

@@ -10,6 +10,7 @@ from vafa.model.payment import Payment
 
 AMOUNT_MAX = 9_999_999_999_999  # thirteen digits
 _TO_ASCII = {ord(c): str(n % 10) for n, c in enumerate("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩")}
+_HASH = re.compile(r"\b(?=[0-9]*[a-f])(?:[0-9a-f]{16}){1,4}\b")  # hashes: chance makes numbers in some
 _LONG = re.compile(r"(?<!\d)\d{13,19}(?!\d)")
 # Numbers of issuers: travel, banking, merchandising, national; one alone of that length that passes Luhn.
 _DOUBLED = {str(d): (d * 2 - 9 if d > 4 else d * 2) for d in range(10)}
@@ -18,7 +19,9 @@ _DOUBLED = {str(d): (d * 2 - 9 if d > 4 else d * 2) for d in range(10)}
 def card_numbers(text: str) -> list[str]:
     """Card numbers that stand in a text undivided."""
     return [
-        found for found in _LONG.findall(text.translate(_TO_ASCII)) if found[0] in "234569" and _luhn(found)
+        found
+        for found in _LONG.findall(_HASH.sub("", text).translate(_TO_ASCII))
+        if found[0] in "234569" and _luhn(found)
     ]
 
 

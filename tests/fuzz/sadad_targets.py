@@ -1,14 +1,21 @@
 """A Sadad terminal's line: frames, the conversation, what is overheard, what comes by UDP."""
 
+import json
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import msgspec
+from click import UsageError
 from fuzz.judging import assert_no_card_number, assert_sound, same
 from fuzz.sadad_reference import frames_in, resealed
 from fuzz.target import Target
 
 from vafa.app.overheard import Overheard
+from vafa.cli import decode
+from vafa.cli.decode import decoder_for
 from vafa.codecs import sadad_messages as messages
 from vafa.codecs.sadad_announce import Announcement, Notification, read_announcement, read_notification
 from vafa.codecs.sadad_dialogue import Dialogue
@@ -17,6 +24,7 @@ from vafa.codecs.sadad_outputs import JournalRows, Late, Output, Repeat, SaleDon
 from vafa.model.payment import Payment
 from vafa.ports.relay_sieve import Sieve
 from vafa.ports.relay_wire import TO_REGISTER, TO_TERMINAL
+from vafa.receipt.iransystem import encode_lines
 from vafa.simulators import sadad_bytes
 
 TID = "40217736"
@@ -314,3 +322,40 @@ class SadadDatagrams(Target):
             assert happened.terminal_id.isalnum()
             return "notification"
         return "nothing"
+
+
+class Captures(Target):
+    """What support is sent and gives to `vafa decode`: raw, or written down as hex by whatever wrote it."""
+
+    name = "captures"
+    what = "a capture of a line, raw or as hex text"
+    share = 20
+    bytes_max = 6_000
+
+    def __init__(self) -> None:
+        printed = messages.SaleRequest(amount=125_000, receipt_text=encode_lines([f"card {PAN}"]))
+        raw = [*frames(), encode(messages.sale_request_frame(printed))]
+        text = [path.read_bytes() for path in sorted(_RECORDINGS.glob("sadad-*.hex"))[:4]]
+        spelt = [
+            raw[0].hex(" ").encode(),
+            b"0x" + raw[-1].hex("-").encode() + b" # an answer\n",
+            b"\xef\xbb\xbf02",
+        ]
+        self.seeds = [*raw[-6:], *text, *spelt]
+        self.words = (*WORDS, b"0x", b"# ", b"\r\n", b"\xef\xbb\xbf", b"02", b"f1")
+
+    def judge(self, data: bytes, random: Random) -> str:
+        decoder, events = decoder_for("sadad"), 0
+        try:
+            for piece in decode._raw_or_hex(BytesIO(data), "given"):
+                events += self._told(decoder.feed(piece))
+            events += self._told(decoder.flush())
+        except UsageError:
+            return "no hex"
+        return "frames" if events else "nothing"
+
+    @staticmethod
+    def _told(events: list[dict[str, Any]]) -> int:
+        for event in events:
+            assert_no_card_number(json.loads(msgspec.json.encode(event)))
+        return sum(event["event"] != "noise" for event in events)

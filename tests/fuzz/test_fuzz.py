@@ -14,20 +14,22 @@ from fuzz.all_targets import TARGETS
 from fuzz.mutate import BYTES_MAX, Mutator
 from fuzz.target import Target
 
-from vafa.app import cable, config_faults, desk, restoring, sale_search, sync_talk
+from vafa.app import cable, config_faults, control, desk, restoring, sync_talk
 from vafa.app.overheard import Direction
 from vafa.books import undo
+from vafa.cli import decode_sadad
 from vafa.club import reading
 from vafa.codecs import sadad_announce, sadad_fields, sadad_frames
 from vafa.hub import answers as hub_answers
 from vafa.hub import sync as hub_sync
 from vafa.keys import recovery
+from vafa.keys import release as signing
 from vafa.ports import relay_wire
 from vafa.receipt import iransystem
 from vafa.sync import enrol, kept, netlink, parcel
 from vafa.wire import rows
 
-SHORT = {"hub": 60, "backup": 150, "sync-file": 150, "local": 400, "control": 400}
+SHORT = {"hub": 60, "backup": 150, "sync-file": 150, "update": 200, "local": 400, "control": 400}
 INPUTS = 800
 SEARCHED_MAX = 30_000
 
@@ -76,7 +78,7 @@ GUARDS: dict[str, tuple[Any, str, Any]] = {
     "relay": (relay_wire, "read_hello", lambda message: message.payload.decode()),
     "local": (desk.Desk, "_echoed", lambda _desk, name: name),
     "cable": (cable, "check_of", anything),
-    "control": (sale_search, "mask_pans", as_it_is),
+    "control": (control, "mask_pans", as_it_is),
     "config": (config_faults, "_refuse_twins", never),
     "programme": (reading, "nonsense", never),
     "journal": (undo, "require", never),
@@ -90,6 +92,8 @@ GUARDS: dict[str, tuple[Any, str, Any]] = {
     "keys": (recovery, "read", lambda text: msgspec.json.decode(text, type=recovery.SealedKeys)),
     "backup": (restoring, "chain_faults", never),
     "sync-file": (kept, "_bytes", as_it_is),
+    "update": (signing, "is_by_its_key", always),
+    "captures": (decode_sadad, "mask_pans", as_it_is),
 }
 
 

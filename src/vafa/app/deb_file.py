@@ -8,6 +8,7 @@ name a place outside the release's own folder.
 import contextlib
 import io
 import os
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ from vafa.app.releases import UpdateError
 INSIDE = PurePosixPath("opt/vafa/package")
 _MAGIC, _HEADER_BYTES = b"!<arch>\n", 60
 _SAID_EVERY_FILES = 500
+# tarfile lets out more than its own: numbers that are none or endless, a name with a zero byte, a thousand
+# headers for one member.
+_BROKEN = (tarfile.TarError, LZMAError, zlib.error, EOFError, ValueError, OverflowError, RecursionError)
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]{0,99}")  # Debian's, without an epoch: it becomes a folder's name
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -69,16 +74,19 @@ class DebFile:
         """From its control file."""
         with self._archive("control.tar") as control:
             member = next(
-                (each for each in control if PurePosixPath(each.name) == PurePosixPath("control")), None
+                (each for each in _each(control) if PurePosixPath(each.name) == PurePosixPath("control")),
+                None,
             )
             text = control.extractfile(member) if member is not None else None
             if text is None:
                 raise not_a_package("it has no control file")
             lines = text.read(65_536).decode("utf-8", "replace").splitlines()
         said = dict(line.partition(": ")[::2] for line in lines if not line.startswith(" "))
-        kib = said.get("Installed-Size", "")
+        kib, version = said.get("Installed-Size", "")[:12], said.get("Version", "")
+        if not _VERSION.fullmatch(version):
+            raise not_a_package(f"its version {version[:100]!r} is none")
         return Facts(
-            said.get("Package", ""), said.get("Version", ""), said.get("Architecture", ""),
+            said.get("Package", ""), version, said.get("Architecture", ""),
             int(kib) * 1024 if kib.isascii() and kib.isdigit() else 0,
         )  # fmt: skip
 
@@ -87,13 +95,16 @@ class DebFile:
         place.mkdir(parents=True)
         count = 0
         with self._archive("data.tar") as data:
-            for member in data:
+            for member in _each(data):
                 path = PurePosixPath(member.name)
                 if path == INSIDE or not path.is_relative_to(INSIDE):
                     continue
                 inside = path.relative_to(INSIDE)
-                if ".." in inside.parts or not (member.isreg() or member.isdir() or member.issym()):
+                kept = member.isreg() or member.isdir() or member.issym()
+                if ".." in inside.parts or not kept or member.issparse():
                     raise not_a_package(f"{member.name} is nothing a release has")
+                if any((place / above).is_symlink() for above in inside.parents):
+                    raise not_a_package(f"{member.name} leads through a link")
                 self._put(data, member, place / inside)
                 count += 1
                 if count % _SAID_EVERY_FILES == 0:
@@ -103,8 +114,6 @@ class DebFile:
         say(count)
 
     def _put(self, data: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-        if target.parent.is_symlink():
-            raise not_a_package(f"{member.name} leads through a link")
         target.parent.mkdir(parents=True, exist_ok=True)
         if member.isdir():
             target.mkdir(exist_ok=True)
@@ -126,7 +135,7 @@ class DebFile:
                 try:
                     with tarfile.open(fileobj=window, mode="r:*") as archive:
                         yield archive
-                except (tarfile.TarError, LZMAError, zlib.error, EOFError) as error:
+                except _BROKEN as error:
                     raise not_a_package(f"{member}: {error}") from error
                 return
         raise not_a_package(f"it has no {name}")
@@ -149,6 +158,14 @@ class DebFile:
             at += _HEADER_BYTES + int(size) + int(size) % 2
             self._file.seek(at)
         return found
+
+
+def _each(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members. One of a size below nothing would lead back to itself without end."""
+    for member in archive:
+        if member.size < 0:
+            raise not_a_package(f"{member.name} has no possible size")
+        yield member
 
 
 def not_a_package(why: str) -> UpdateError:

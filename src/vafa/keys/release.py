@@ -17,6 +17,7 @@ MEMBER = b"_vafa-signature/"  # 16 bytes: the name's field
 _CONTENT = struct.Struct(f"{PUBLIC_KEY_BYTES}s{SIGNATURE_BYTES}s")
 _AR_HEADER_BYTES = 60
 TRAILER_BYTES = _AR_HEADER_BYTES + _CONTENT.size  # even, so that ar adds no padding
+_HEADER = MEMBER + b"%-12d%-6d%-6d%-8s%-10d`\n" % (0, 0, 0, b"100644", _CONTENT.size)
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -28,14 +29,12 @@ class Signature(msgspec.Struct, frozen=True):
 
 def trailer(key: SigningKey, digest: bytes, size: int) -> bytes:
     """What is put behind a package of `size` bytes with this BLAKE2b-512 `digest`."""
-    header = MEMBER + b"%-12d%-6d%-6d%-8s%-10d`\n" % (0, 0, 0, b"100644", _CONTENT.size)
-    assert len(header) == _AR_HEADER_BYTES
-    return header + _CONTENT.pack(key.public, key.sign(_signed(digest, size)))
+    return _HEADER + _CONTENT.pack(key.public, key.sign(_signed(digest, size)))
 
 
 def parsed(end: bytes) -> Signature | None:
     """The signature in a file's last TRAILER_BYTES; None when they are none."""
-    if len(end) != TRAILER_BYTES or not end.startswith(MEMBER):
+    if len(end) != TRAILER_BYTES or not end.startswith(_HEADER):
         return None
     return Signature(*_CONTENT.unpack(end[_AR_HEADER_BYTES:]))
 

@@ -5,14 +5,16 @@ the card number itself; it goes in here and nowhere else.
 """
 
 import hmac
+import re
 from hashlib import blake2b, sha256
 
 from vafa.keys.device_key import DeviceKey
 from vafa.model.identity import CardToken, MemberId, TokenKind
-from vafa.model.pan import CardHint, mask_pans
+from vafa.model.pan import PAN_DIGITS_MIN, CardHint, mask_pans
 
 TOKEN_BYTES = 8
 KEY_ID_BYTES = 2
+_LONG_NUMBER = re.compile(f"[0-9]{{{PAN_DIGITS_MIN}}}")
 
 
 class Tokens:
@@ -75,7 +77,13 @@ class Tokens:
 
         Always under the device's own key: such a text may be a payment's identity, which never changes.
         """
-        return mask_pans(text, lambda pan: "t" + self._own.token(b"id", pan.encode()).hex())
+        return mask_pans(text, lambda pan: "t" + _no_pan(self._own.token(b"id", pan.encode()).hex()))
+
+
+def _no_pan(digits: str) -> str:
+    """A token in hex that chance made of so many decimals that it would be taken for a card number itself."""
+    half = len(digits) // 2
+    return f"{digits[:half]}t{digits[half:]}" if _LONG_NUMBER.search(digits) else digits
 
 
 class _Keyed:

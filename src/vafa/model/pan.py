@@ -78,7 +78,8 @@ def mask_pans(text: str, replace: Callable[[str], str] | None = None) -> str:
         if spot is None:
             return run.group()
         before, pan, after = spot
-        return before + shown(pan) + mask_pans(after, replace)
+        # Parted from its neighbours: digits of a mask or a token and those beside it would be a number again.
+        return f"{before}_{shown(pan)}_{mask_pans(after, replace)}".strip("_")
 
     return _RUN.sub(clean, _STANDING.sub(clean_standing, text))
 
