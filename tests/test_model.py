@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vafa.keys.tokens import no_pan
 from vafa.model import events
 from vafa.model.chain import NO_HASH, chain_hash
 from vafa.model.identity import phone_e164, phone_masked
@@ -65,6 +66,18 @@ def test_a_card_number_anywhere_in_a_text_is_masked(text: str) -> None:
     shown = mask_pans(text)
     assert "103452" not in shown
     assert "******" in shown
+
+
+def test_what_stands_for_a_card_number_makes_no_other_one_with_the_digits_beside_it() -> None:
+    shown = mask_pans(f"6219861{PAN}034529007")
+    assert shown == "6219861_621986******9007_034529007"
+    assert mask_pans(shown) == shown
+    assert mask_pans(f"6219861{PAN}034529007", lambda _: "t557749") == "6219861_t557749_034529007"
+
+
+def test_a_token_that_chance_made_a_long_number_is_parted() -> None:
+    assert no_pan("6219861034529007") == "62198610t34529007"
+    assert no_pan("b0016588dd557749") == "b0016588dd557749"
 
 
 @pytest.mark.parametrize("text", ["320062616116", "000000000000152", "1732345678901", "2026112312345678"])

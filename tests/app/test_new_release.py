@@ -183,6 +183,20 @@ def test_without_any_key_nothing_is_taken(device: Device, signed: Path) -> None:
 
 
 THROUGH_A_LINK = {"opt/vafa/package/d": b"->/tmp", "opt/vafa/package/d/x": b""}
+FAR_THROUGH_A_LINK = {"opt/vafa/package/d": b"->/tmp", "opt/vafa/package/d/x/y": b""}
+
+
+def odd(file: Path, form: int, size: int = 0, **said: str) -> Path:
+    """A package with one member that tarfile itself stumbles over, or never gets past."""
+    member = tarfile.TarInfo("./elsewhere")
+    member.size, member.pax_headers = size, {name.replace("__", "."): value for name, value in said.items()}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=form) as tar:
+        tar.addfile(member)
+    control = archive(control=b"Package: vafa\nVersion: 1.1\nArchitecture: amd64\n")
+    return deb(file, {"control.tar.xz": control, "data.tar": packed.getvalue()})
+
+
 Made = Callable[[Path], Path]
 
 
@@ -200,6 +214,11 @@ Made = Callable[[Path], Path]
         (lambda p: package(p, test="#!/bin/sh\nexit 1\n"), "UPD-006", "said nothing"),
         (lambda p: package(p, more={"opt/vafa/package/../../x": b"x"}), "UPD-002", "nothing a release has"),
         (lambda p: package(p, more=THROUGH_A_LINK), "UPD-002", "link"),
+        (lambda p: package(p, more=FAR_THROUGH_A_LINK), "UPD-002", "link"),
+        (lambda p: package(p, control={"Version": "2/../../../x"}), "UPD-002", "is none"),
+        (lambda p: odd(p, tarfile.GNU_FORMAT, size=-512), "UPD-002", "no possible size"),
+        (lambda p: odd(p, tarfile.PAX_FORMAT, path="opt/vafa/package/a\0b"), "UPD-002", "null byte"),
+        (lambda p: odd(p, tarfile.PAX_FORMAT, GNU__sparse__map="a,b"), "UPD-002", "invalid literal"),
         (lambda p: deb(p, {"debian-binary": b"2.0\n"}), "UPD-002", "no control.tar"),
         (lambda p: deb(p, {"control.tar.xz": b"x" * 40}), "UPD-002", "control.tar.xz"),
         (lambda p: deb(p, {"control.tar.xz": lzma.compress(b"x" * 40)}), "UPD-002", "control.tar.xz"),

@@ -139,4 +139,5 @@ def _archive(files: Mapping[str, bytes], kind: str, form: int) -> bytes:
             return gzip.compress(packed.getvalue(), mtime=0)
         case "tar.xz":
             return lzma.compress(packed.getvalue(), preset=0)
-    return packed.getvalue()
+        case _:
+            return packed.getvalue()

@@ -77,10 +77,10 @@ class Tokens:
 
         Always under the device's own key: such a text may be a payment's identity, which never changes.
         """
-        return mask_pans(text, lambda pan: "t" + _no_pan(self._own.token(b"id", pan.encode()).hex()))
+        return mask_pans(text, lambda pan: "t" + no_pan(self._own.token(b"id", pan.encode()).hex()))
 
 
-def _no_pan(digits: str) -> str:
+def no_pan(digits: str) -> str:
     """A token in hex that chance made of so many decimals that it would be taken for a card number itself."""
     half = len(digits) // 2
     return f"{digits[:half]}t{digits[half:]}" if _LONG_NUMBER.search(digits) else digits
