@@ -187,7 +187,7 @@ class Overheard:
             return [payment]
         if request.amount != payment.amount:
             message = (
-                f"the cash register asked for {request.amount} rials, the terminal took {payment.amount}"
+                f"the cash register asked for {request.amount:,} rials, the terminal took {payment.amount:,}"
             )
             return [payment, Fault(AMOUNT_DIFFERS, message)]
         return [replace(payment, order_id=request.order_id)]

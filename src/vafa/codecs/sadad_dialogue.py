@@ -350,7 +350,7 @@ class Dialogue:
         assert isinstance(request, SaleRequest)
         if payment is not None:
             if response.amount != request.amount:
-                message = f"asked for {request.amount} rials, the terminal took {response.amount}"
+                message = f"asked for {request.amount:,} rials, the terminal took {response.amount:,}"
                 faults = [*faults, Fault(AMOUNT_DIFFERS, message)]
             outcome = SaleOutcome.APPROVED
             payment = replace(payment, order_id=id_of(request.order_id, self._tokenise))
