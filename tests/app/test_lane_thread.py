@@ -85,6 +85,15 @@ def test_a_stop_finishes_the_payment_in_hand_and_refuses_the_next(running: Runni
     assert [end.outcome for end in ends] == [SaleOutcome.APPROVED]
 
 
+def test_a_stop_does_not_wait_out_a_silent_terminal_s_journal(shop: Shop, tmp_path: Path) -> None:
+    terminal = Terminal(tid=TID)
+    terminal.fault("mute", ALWAYS)
+    it = Running(shop, terminal, *on_tcp(terminal, tmp_path))
+    it.until(lambda: it.lane.state().doing == "polling")
+    it.stop()
+    assert it.lane._polling._refusals == 0, "the question's own time was waited for"
+
+
 def test_a_terminal_that_is_not_there_refuses_its_sales_with_what_to_do(shop: Shop, tmp_path: Path) -> None:
     terminal = Terminal(tid=TID)
     served = serve_tcp(terminal)

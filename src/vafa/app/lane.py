@@ -17,19 +17,16 @@ from vafa.app.hearing import Hearing
 from vafa.app.lane_trouble import LastFault, lane_state
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
-from vafa.app.lookup import Lookup, wrong_terminal
+from vafa.app.lookup import Lookup, answered_before, no_journal, wrong_terminal
 from vafa.app.outcome import OF_AN_UNDOING, Outcome, used_reference
 from vafa.app.paper import Paper
 from vafa.app.polling import Polling
 from vafa.app.posting import REPOST_EVERY_S, Posting
-from vafa.app.sales import TRACE_ROWS_MAX, Asked, Sales
+from vafa.app.sales import Asked, Sales
 from vafa.app.selling import SaleEnd, Selling, Work, not_asked
-from vafa.books.rows import LaneRow
 from vafa.codecs import sadad_dialogue as dialogue
 from vafa.codecs.sadad_fields import REFUSED_THRICE, USED_REFERENCE, WRONG_TERMINAL, Fault
 from vafa.codecs.sadad_sale import SaleRequest
-from vafa.ledger import reads
-from vafa.ledger.tables import find_row
 from vafa.model.errors import LedgerError, PortError, Refused, TerminalFault, VafaError
 from vafa.model.events import SaleOutcome
 from vafa.model.identity import NO_CARD
@@ -40,6 +37,7 @@ from vafa.ports.clock import Clock
 from vafa.ports.link import Link
 
 IDLE_WAIT_S = 5.0  # how long an idle lane sleeps; bytes and commands wake it at once
+JOURNAL_ENDS_WITHIN_S = 1.0  # after a stop: an answer that comes is taken, a silent terminal not waited for
 
 log = structlog.get_logger()
 
@@ -85,7 +83,9 @@ class Lane:
         self._talk = dialogue.Dialogue(
             settings.terminal_id, counter.tokens.without_pans, settings.answer_timeout_s
         )
-        self._hearing = Hearing(clock.monotonic, self._log, known_before=self._is_known())
+        self._hearing = Hearing(
+            clock.monotonic, self._log, known_before=answered_before(counter, settings.terminal_id)
+        )
         self._work: Work | None = None  # the sale in hand
         self._card = CardHint()  # what card-first told of its card
         self._lookup = Lookup(
@@ -98,6 +98,7 @@ class Lane:
         self._sent_at = 0.0
         self._posting = Posting(self._talk, self._line, clock, times, settings.terminal_id)
         self._stopping = threading.Event()
+        self._leave_at = 0.0  # once stopping
         self.stepped_at = clock.monotonic()
         self._fault = LastFault()
 
@@ -129,6 +130,7 @@ class Lane:
 
     def stop(self) -> None:
         """No new sale begins; `run` returns when the one in hand has ended."""
+        self._leave_at = self._clock.monotonic() + JOURNAL_ENDS_WITHIN_S
         self._stopping.set()
         self.selling.close()
         self._wake()
@@ -137,11 +139,16 @@ class Lane:
 
     def run(self) -> None:
         """Steps until stopped and idle."""
-        while not (self._stopping.is_set() and self._work is None and not self._talk.busy):
+        while not self._may_leave():
             self.step()
         self.selling.refuse_waiting(Refused("vafa stopped before this sale was begun", fix="ask again"))
         self._posting.close()
         self._line.close()
+
+    def _may_leave(self) -> bool:
+        """A question for the journal moves no money and is asked again."""
+        is_free = not self._talk.busy or self._clock.monotonic() >= self._leave_at
+        return self._stopping.is_set() and self._work is None and is_free
 
     def step(self) -> None:
         """One round; blocks at most IDLE_WAIT_S. A failing disk or line is a state, not an end."""
@@ -262,7 +269,7 @@ class Lane:
                     self._fault.answered()
                 case dialogue.JournalRefused():
                     self._asker.refused(output)
-                case dialogue.Fault(code, _) if code == REFUSED_THRICE and _no_journal(outputs):
+                case dialogue.Fault(code, _) if code == REFUSED_THRICE and no_journal(outputs):
                     continue  # busy, or without this question; what stays unknown is shown as that
                 case dialogue.Fault(code, _):
                     self._lookup.suspended |= code == WRONG_TERMINAL
@@ -357,6 +364,8 @@ class Lane:
         """Until the next deadline of anything."""
         now = self._clock.monotonic()
         due = [now + IDLE_WAIT_S]
+        if self._stopping.is_set() and self._work is None:
+            due.append(self._leave_at)
         if self._hearing.due_at is not None:
             due.append(self._hearing.due_at)
         if self._talk.deadline is not None:
@@ -370,12 +379,6 @@ class Lane:
         if not self._talk.busy and self._may_poll():
             due.append(self._polling.next_at)
         return max(0.0, min(due) - now)
-
-    def _is_known(self) -> bool:
-        """True when this terminal answered in an earlier run."""
-        tid, read = self.settings.terminal_id, self._counter.ledger.read
-        has_baseline = read(lambda connection: find_row(connection, LaneRow, (tid,))) is not None
-        return has_baseline or bool(read(lambda c: reads.last_trace(c, tid, TRACE_ROWS_MAX)))
 
     def _in_doubt(self) -> list[Asked]:
         """Sales to look up; none while the ledger cannot tell them: the line is served all the same."""
@@ -392,8 +395,3 @@ class Lane:
         if not self._talk.busy:
             return "idle"
         return "resolving" if self._asker is self._lookup else "polling"
-
-
-def _no_journal(outputs: list[dialogue.Output]) -> bool:
-    """True when these end a question for the journal, which moves no money and is asked again."""
-    return any(isinstance(each, dialogue.JournalRefused) for each in outputs)

@@ -12,11 +12,14 @@ import structlog
 from vafa.app import foreign
 from vafa.app.counter import Counter
 from vafa.app.resolve import Resolution, Verdict, resolve
-from vafa.app.sales import Asked, Sales, last_live_seq
+from vafa.app.sales import TRACE_ROWS_MAX, Asked, Sales, last_live_seq
 from vafa.app.selling import Selling
+from vafa.books.rows import LaneRow
 from vafa.codecs.sadad_fields import WRONG_TERMINAL, Fault
 from vafa.codecs.sadad_journal import JournalFilter, JournalRequest
 from vafa.codecs.sadad_outputs import JournalRefused, JournalRows, Output
+from vafa.ledger import reads
+from vafa.ledger.tables import find_row
 from vafa.model.events import SaleOutcome
 from vafa.model.payment import Source
 
@@ -129,3 +132,15 @@ def wrong_terminal(outputs: list[Output]) -> str:
     """What is wrong when another terminal than the configured one answered, '' when it did not."""
     faults = (each for each in outputs if isinstance(each, Fault))
     return next((fault.message for fault in faults if fault.code == WRONG_TERMINAL), "")
+
+
+def no_journal(outputs: list[Output]) -> bool:
+    """True when these end a question for the journal, which moves no money and is asked again."""
+    return any(isinstance(each, JournalRefused) for each in outputs)
+
+
+def answered_before(counter: Counter, tid: str) -> bool:
+    """True when this terminal answered in an earlier run."""
+    read = counter.ledger.read
+    has_baseline = read(lambda connection: find_row(connection, LaneRow, (tid,))) is not None
+    return has_baseline or bool(read(lambda c: reads.last_trace(c, tid, TRACE_ROWS_MAX)))
