@@ -40,11 +40,11 @@ def rebuilt(shop: Shop) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
-@pytest.mark.parametrize("waiting", [1, 2, 7, 8_192])
+@pytest.mark.parametrize("waiting", [1, 2, 7, 16_384])
 def test_however_many_rows_wait_in_memory_the_books_are_the_same(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, waiting: int
 ) -> None:
-    monkeypatch.setattr(rebuilding, "WAITING_ROWS_MAX", waiting)
+    monkeypatch.setattr(rebuilding, "WAITING_CHANGES_MAX", waiting)
     monkeypatch.setattr(rebuilding, "KEPT_ROWS_MAX", 2 * waiting)
     busy(shop)
     stored = {
@@ -74,6 +74,7 @@ def test_a_payment_that_was_posted_before_is_known_whatever_its_reference_and_wh
     awards = [event for _, event in rows if isinstance(event, events.Award)]
     for kept in (1, 32_768):
         monkeypatch.setattr(rebuilding, "KEPT_ROWS_MAX", kept)
+        monkeypatch.setattr(rebuilding, "WAITING_CHANGES_MAX", kept)
         scratch = sqlite3.connect(":memory:", isolation_level=None)
         scratch_tables(scratch)
         books = Rebuild(scratch)

@@ -20,6 +20,7 @@ from vafa.books.effect import (
     State,
     credit_posted,
     credited,
+    floor_and_rest,
     floor_sum,
     fraction_left,
     paying,
@@ -46,6 +47,9 @@ from vafa.model.identity import MEMBER_ID_BYTES
 from vafa.model.payment import PaymentKey
 
 STATE_MODULUS = 2**256
+STATE_MASK = STATE_MODULUS - 1
+# Each sale makes such a row: plain numbers need no looking up, nor does SQLite's binding ask what they are.
+_EARNED, _NOTHING, _WAITING = int(PaymentState.EARNED), int(PaymentState.NOTHING), int(PaymentState.WAITING)
 
 
 def state_hash_after(state_hash: int, changes: tuple[Change, ...]) -> int:
@@ -55,7 +59,7 @@ def state_hash_after(state_hash: int, changes: tuple[Change, ...]) -> int:
             state_hash -= row_digest(change.old)
         if change.new is not None:
             state_hash += row_digest(change.new)
-    return state_hash % STATE_MODULUS
+    return state_hash & STATE_MASK  # the remainder, of a negative number too
 
 
 def apply(event: events.Event, seq: int, state: State, till: TillSums) -> Effect:
@@ -91,17 +95,17 @@ def _sale_ended(event: events.SaleEnded, seq: int, state: State, till: TillSums)
 
 def _payment_seen(event: events.PaymentSeen, seq: int, state: State, till: TillSums) -> Effect:
     _require_new(state, event.paid.key)
-    return Effect((Change(None, _payment_row(event.paid, seq, PaymentState.NOTHING, b"", None)),), till)
+    return Effect((Change(None, _payment_row(event.paid, seq, _NOTHING, b"", None)),), till)
 
 
 def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effect:
     paid = event.paid
     _require_new(state, paid.key)
-    require(event.points == floor_sum(event.carry, event.contribution), "points are not floor(carry + c)")
+    points, left = floor_and_rest(event.carry, event.contribution)
+    require(event.points == points, "points are not floor(carry + c)")
     owned = len(event.holder) == MEMBER_ID_BYTES
     require(owned != bool(event.claim), "points wait if and only if there is a claim code")
-    state_of_payment = PaymentState.EARNED if owned else PaymentState.WAITING
-    payment = _payment_row(paid, seq, state_of_payment, event.holder, event.claim or None)
+    payment = _payment_row(paid, seq, _EARNED if owned else _WAITING, event.holder, event.claim or None)
     changes, pays = [Change(None, payment)], 0
     if event.budget is not None:
         changes += rules.budget_used(event, state)
@@ -116,20 +120,20 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
             start = old
         carry = Carry(start.carry)
         require(carry.of(event.programme) == event.carry, "the award's carry is not the member's")
-        pays = paying(start, event.points)
-        balance = start.balance + event.points - pays
+        pays = paying(start, points)
+        balance = start.balance + points - pays
         require(event.balance == balance, "the balance is not the one before + points")
         new = msgspec.structs.replace(
-            rules.remembered(event, seq, start, event.points - pays),
+            rules.remembered(event, seq, start, points - pays),
             balance=balance,
             debt=start.debt - pays,
-            carry=carry.replaced(event.programme, fraction_left(event.carry, event.contribution)),
+            carry=carry.replaced(event.programme, left),
             visits=start.visits + 1,
             spent=start.spent + event.eligible,
             offers=start.offers + used.of(event.holder),
         )
         changes.append(Change(old, new))
-    return Effect(tuple(changes), credit_posted(till, event.points, pays))
+    return Effect(tuple(changes), credit_posted(till, points, pays))
 
 
 def _enrol(event: events.Enrol, seq: int, state: State, till: TillSums) -> Effect:
@@ -227,11 +231,9 @@ def _require_new(state: State, key: PaymentKey) -> None:
         raise Impossible(f"payment {key} was posted before")
 
 
-def _payment_row(
-    paid: events.Paid, seq: int, state: PaymentState, holder: bytes, claim: str | None
-) -> PaymentRow:
+def _payment_row(paid: events.Paid, seq: int, state: int, holder: bytes, claim: str | None) -> PaymentRow:
     key = paid.key
-    return PaymentRow(key.scheme, key.tid, key.ref, key.reuse, seq, state, paid.amount, holder, claim)
+    return PaymentRow(int(key.scheme), key.tid, key.ref, key.reuse, seq, state, paid.amount, holder, claim)
 
 
 _RULES: dict[type[events.Event], Callable[[Any, int, State, TillSums], Effect]] = {

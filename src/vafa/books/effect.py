@@ -22,14 +22,14 @@ class State(Protocol):
         ...
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One row of the books: `old` None when it is new, `new` None when it goes."""
 
     old: BookRow | None
     new: BookRow | None
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """The rows an event changes, and the till's sums after it."""
 
     changes: tuple[Change, ...]
@@ -41,6 +41,16 @@ def floor_sum(carry: tuple[int, int], contribution: tuple[int, int]) -> int:
     carried, of_carry = carry
     given, of_given = contribution
     return (carried * of_given + given * of_carry) // (of_carry * of_given)
+
+
+def floor_and_rest(carry: tuple[int, int], contribution: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    """`floor_sum` and `fraction_left` of one sum: each sale asks for both."""
+    carried, of_carry = carry
+    given, of_given = contribution
+    denominator = of_carry * of_given
+    points, rest = divmod(carried * of_given + given * of_carry, denominator)
+    divisor = gcd(rest, denominator)
+    return points, (rest // divisor, denominator // divisor)
 
 
 def fraction_left(carry: tuple[int, int], contribution: tuple[int, int]) -> tuple[int, int]:

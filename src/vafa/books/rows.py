@@ -312,15 +312,12 @@ def row_digest(row: BookRow) -> int:
     row_type = type(row)
     values = msgspec.structs.astuple(row)
     told = len(values)
-    for default in _DEFAULTS_FROM_THE_END[row_type]:
-        if values[told - 1] != default:
-            values = values[:told]
+    for value, default in zip(reversed(values), _DEFAULTS_FROM_THE_END[row_type], strict=False):
+        if value != default:
             break
         told -= 1
-    else:
-        values = values[:told]
     digest = _BASE_DIGEST[row_type].copy()
-    digest.update(_encoder.encode(values))
+    digest.update(_encoder.encode(values[:told]))
     return int.from_bytes(digest.digest(), "big")
 
 
@@ -330,18 +327,20 @@ class Carry:
     _decoder = msgspec.msgpack.Decoder(list[tuple[bytes, int, int]])
 
     def __init__(self, packed: bytes) -> None:
-        self._parts = {programme: (num, den) for programme, num, den in self._decoder.decode(packed)}
+        self._parts = self._decoder.decode(packed)
 
     def of(self, programme: bytes) -> tuple[int, int]:
         """(numerator, denominator) under a programme version; (0, 1) when there is none."""
-        return self._parts.get(programme, (0, 1))
+        for each, numerator, denominator in self._parts:
+            if each == programme:
+                return numerator, denominator
+        return 0, 1
 
     def replaced(self, programme: bytes, fraction: tuple[int, int]) -> bytes:
         """The packed carry with one version's fraction set, in a canonical order."""
-        if not self._parts or (len(self._parts) == 1 and programme in self._parts):
-            return _encoder.encode([(programme, *fraction)] if fraction[0] else [])
-        parts = self._parts | {programme: fraction}
-        kept = [(key, num, den) for key, (num, den) in parts.items() if num]
+        kept = [part for part in self._parts if part[0] != programme and part[1]]
+        if fraction[0]:
+            kept.append((programme, *fraction))
         if len(kept) > 1:
             kept.sort()
         return _encoder.encode(kept)

@@ -46,7 +46,9 @@ def pack(till: TillSums) -> bytes:
     """Canonical MessagePack of the sums, zeros at the end left out."""
     values = msgspec.structs.astuple(till)
     told = len(values)
-    while told and not values[told - 1]:
+    for value in reversed(values):
+        if value:
+            break
         told -= 1
     return _encoder.encode(values[:told])
 

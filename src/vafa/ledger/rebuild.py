@@ -6,21 +6,60 @@ than those before it at its terminal: they count up. What `books.apply` sees is 
 """
 
 import sqlite3
-from collections.abc import Iterable
 
 import msgspec
 
-from vafa.books.apply import apply, state_hash_after
+from vafa.books.apply import STATE_MASK, apply
 from vafa.books.identity import Counted
-from vafa.books.rows import BookRow, Key, PaymentRow, R, key_of
+from vafa.books.rows import TABLES, BookRow, Key, PaymentRow, R, key_of, row_digest
 from vafa.books.till import TillSums
 from vafa.ledger.tables import SQL, find_row
 from vafa.model import events
 
-WAITING_ROWS_MAX = 8_192
+WAITING_CHANGES_MAX = 16_384
 KEPT_ROWS_MAX = 32_768  # some 20 MB
-_BEFORE: Key = ("", -1)
-Place = tuple[type[BookRow], Key]
+_BEFORE: Key = (-1,)
+
+
+class _Table:
+    """One table's rows in memory.
+
+    kept     as they are by now, None: there is none
+    waiting  those the database does not have yet
+    hashed   rows that changed, with their digest: who changed once is the old row of a change again
+    """
+
+    def __init__(self, row_type: type[BookRow]) -> None:
+        self.sql = SQL[row_type]
+        self.kept: dict[Key, BookRow | None] = {}
+        self.waiting: dict[Key, BookRow | None] = {}
+        self.hashed: dict[Key, tuple[BookRow, int]] = {}
+
+    def moved(self, key: Key, old: BookRow | None, new: BookRow | None) -> int:
+        """Keep a row as it is now; by how much that moves the sum of all digests."""
+        self.kept[key] = self.waiting[key] = new
+        if old is None:
+            return row_digest(new) if new is not None else 0
+        known = self.hashed.pop(key, None)
+        before = known[1] if known is not None and known[0] is old else row_digest(old)
+        if new is None:
+            return -before
+        after = row_digest(new)
+        self.hashed[key] = (new, after)
+        return after - before
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """What waits, into the database."""
+        rows = (row for row in self.waiting.values() if row is not None)
+        connection.executemany(self.sql.replace, map(msgspec.structs.astuple, rows))
+        gone = (key for key, row in self.waiting.items() if row is None)
+        connection.executemany(self.sql.delete, gone)
+        self.waiting.clear()
+
+    def forget(self) -> None:
+        """Room is made: the database has it all."""
+        self.kept.clear()
+        self.hashed.clear()
 
 
 class Rebuild:
@@ -28,9 +67,9 @@ class Rebuild:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._kept: dict[Place, BookRow | None] = {}  # rows as they are by now, None: there is none
-        self._waiting: dict[Place, None] = {}  # which of them the database does not have yet
-        self._newest: dict[Key, Key] = {}  # (scheme, terminal id) -> the greatest (ref, reuse) of a payment
+        self._tables = {row_type: _Table(row_type) for row_type in TABLES}
+        self._newest: dict[Key, Key] = {}  # (scheme, terminal id) -> the greatest key of a payment there
+        self._changes = 0  # since rows were written, more than wait: a row may change often
         self.till = TillSums()
         self.state = 0
         self.counted = Counted()
@@ -43,49 +82,38 @@ class Rebuild:
 
     def find(self, row_type: type[R], key: Key) -> R | None:
         """What `books.apply` reads from."""
-        if row_type is PaymentRow and key[2:] > self._newest.get(key[:2], _BEFORE):
+        if row_type is PaymentRow and key > self._newest.get(key[:2], _BEFORE):
             return None
-        place = (row_type, key)
-        if place not in self._kept:
-            self._kept[place] = find_row(self._connection, row_type, key)
-        found: R | None = self._kept[place]  # type: ignore[assignment]  # its place says of which type
+        kept = self._tables[row_type].kept
+        if key not in kept:
+            kept[key] = find_row(self._connection, row_type, key)
+        found: R | None = kept[key]  # type: ignore[assignment]  # its table says of which type
         return found
 
     def take(self, event: events.Event, seq: int) -> None:
         """Apply one event. Raises books.Impossible."""
         effect = apply(event, seq, self, self.till)
         self.counted.take(event)
+        state = self.state
         for change in effect.changes:
             row = change.new or change.old
             assert row is not None
             key = key_of(row)
-            place = (type(row), key)
-            self._kept[place] = change.new
-            self._waiting[place] = None
-            if isinstance(row, PaymentRow) and key[2:] > self._newest.get(key[:2], _BEFORE):
-                self._newest[key[:2]] = key[2:]
+            state += self._tables[type(row)].moved(key, change.old, change.new)
+            if change.old is None and isinstance(row, PaymentRow):
+                place = key[:2]
+                self._newest[place] = max(key, self._newest.get(place, key))
         self.till = effect.till
-        self.state = state_hash_after(self.state, effect.changes)
-        if len(self._waiting) >= WAITING_ROWS_MAX or len(self._kept) >= KEPT_ROWS_MAX:
+        self.state = state & STATE_MASK
+        self._changes += len(effect.changes)
+        if self._changes >= WAITING_CHANGES_MAX:
             self._flush()
 
     def _flush(self) -> None:
         """What waits, into the database; then room is made."""
-        for row_type in dict.fromkeys(row_type for row_type, _ in self._waiting):
-            places = [place for place in self._waiting if place[0] is row_type]
-            self._write(row_type, places)
-        self._waiting.clear()
-        if len(self._kept) >= KEPT_ROWS_MAX // 2:
-            self._kept.clear()
-
-    def _write(self, row_type: type[BookRow], places: Iterable[Place]) -> None:
-        rows, gone = list[BookRow](), list[Key]()
-        for place in places:
-            row = self._kept[place]
-            if row is None:
-                gone.append(place[1])
-            else:
-                rows.append(row)
-        sql = SQL[row_type]
-        self._connection.executemany(sql.replace, map(msgspec.structs.astuple, rows))
-        self._connection.executemany(sql.delete, gone)
+        for table in self._tables.values():
+            table.write(self._connection)
+        self._changes = 0
+        if sum(len(table.kept) for table in self._tables.values()) >= KEPT_ROWS_MAX // 2:
+            for table in self._tables.values():
+                table.forget()

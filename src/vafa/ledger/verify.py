@@ -25,6 +25,8 @@ from vafa.model.chain import NO_HASH, Row, chain_hash
 
 _ROWS = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal ORDER BY seq"
 PROGRESS_EVERY_ROWS = 5_000
+_COMPARED_ROWS = 500  # of a table at once
+_AWARD = int(events.Kind.AWARD)
 
 Recheck = Callable[[events.Event, State], str]  # an event, and the books after it
 
@@ -101,7 +103,7 @@ def _verify(
             bad.append(Bad(f"journal {row.seq}", fault))
             break  # every later row chains to this one: naming the first is the answer
         before, count = row.hash, count + 1
-        awards += row.kind == events.Kind.AWARD
+        awards += row.kind == _AWARD
         if count % PROGRESS_EVERY_ROWS == 0:
             progress(count)
     if not bad:
@@ -132,8 +134,7 @@ def _row_fault(row: Row, before: bytes, count: int, rebuild: Rebuild, recheck: R
 def _chain_fault(row: Row, before: bytes, count: int) -> str:
     if row.seq != count + 1:
         return f"row {count + 1} is missing"
-    columns = (row.epoch, row.seq, row.at, row.kind, row.body, row.till, row.state)
-    if chain_hash(before, *columns) != row.hash:
+    if chain_hash(before, row.epoch, row.seq, row.at, row.kind, row.body, row.till, row.state) != row.hash:
         return "the chain breaks here: this row or the hash of the row before was altered"
     return ""
 
@@ -142,10 +143,13 @@ def _table_faults(connection: sqlite3.Connection, rebuild: Rebuild) -> Iterator[
     """The first difference in each table of the books."""
     for row_type, table in TABLES.items():
         sql = SQL[row_type].all_by_key
-        pairs = zip_longest(connection.execute(sql), rebuild.connection.execute(sql))
-        for stored, rebuilt in pairs:
-            if stored != rebuilt:
-                yield _difference(row_type, table, stored, rebuilt)
+        here, there = connection.execute(sql), rebuild.connection.execute(sql)
+        stored, rebuilt = [()], [()]
+        while stored and stored == rebuilt:
+            stored, rebuilt = here.fetchmany(_COMPARED_ROWS), there.fetchmany(_COMPARED_ROWS)
+        for one, other in zip_longest(stored, rebuilt):
+            if one != other:
+                yield _difference(row_type, table, one, other)
                 break
 
 

@@ -758,7 +758,7 @@ _FIRST_FIELDS: dict[type[Event], int] = {
 }  # fmt: skip
 AS_PAID = 1  # how a body tells an award's `at` that is the payment's own time: four bytes less a sale
 _encoder = msgspec.msgpack.Encoder()
-_decoders: dict[Kind, msgspec.msgpack.Decoder[Any]] = {}
+_decoders: dict[int, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def encode(event: Event) -> bytes:
@@ -790,10 +790,9 @@ def has_grown(event: Event) -> bool:
 
 def decode(kind: int, body: bytes) -> Event:
     """The event of a stored body. ValueError when the kind is unknown or the body does not fit it."""
-    known = Kind(kind)
-    decoder = _decoders.get(known)
+    decoder = _decoders.get(kind)
     if decoder is None:
-        decoder = _decoders[known] = msgspec.msgpack.Decoder(TYPES[known])
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(TYPES[Kind(kind)])
     try:
         event: Event = decoder.decode(body)
     except RecursionError as error:  # arrays in arrays in arrays: no event has them
