@@ -14,7 +14,7 @@ from datetime import date
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from oracle.days import DAY_S, day_of, first_of, midnight
 from oracle.rules import Rules
@@ -24,6 +24,8 @@ from telling import Disagreement
 from told import Told
 
 from vafa.app.evaluating import Evaluations
+from vafa.app.offer_rounds import OfferRounds
+from vafa.app.offering import Offering, Wish
 from vafa.app.recheck import Recheck
 from vafa.app.settling import settle_all
 from vafa.books.rows import MemberRow
@@ -45,7 +47,7 @@ YEARLY = 0
 GAPS_S = (600, 5 * 3600, DAY_S, 4 * DAY_S, 30 * DAY_S, YEARLY)  # between the steps of one life, about
 # What a world is about: rules that must be in it, and how long its lives pause. Without a theme some things
 # would hardly ever happen: that lapsed points come back, or the day of a first purchase.
-SPENDING, YEARS = "spending", "years"
+SPENDING, YEARS, GIVING = "spending", "years", "giving"
 THEMES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "": ({}, GAPS_S),
     SPENDING: (
@@ -59,9 +61,23 @@ THEMES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
         },
         (12 * DAY_S, 25 * DAY_S),
     ),
+    GIVING: ({}, (600, 5 * 3600, DAY_S)),
     YEARS: ({"kinds": ("anniversary",)}, (YEARLY,)),
 }
+ROUNDS_DAYS = (4, 10, 30)
+GIFT_CHANCE = 0.003
 Evaluation = tuple[Rules, int]  # under which version, of which instant
+Gift = tuple[Rules, str, str, str]  # a segment is given an offer by a request
+
+
+class Passed(NamedTuple):
+    """What was done to everybody at once at a second: tiers evaluated, offers given and ended by the calendar
+    of a version, a segment given something."""
+
+    at: int
+    evaluation: Evaluation | None = None
+    round: Rules | None = None
+    gift: Gift | None = None
 
 
 class World:
@@ -76,14 +92,18 @@ class World:
         self.seen = seen
         self.now, self.mark = START, 0
         self.given: dict[int, Fraction] = {}
-        self.settled: list[tuple[int, Evaluation | None]] = []
+        self.settled: list[Passed] = []
         self.shop = Shop(directory, START * 1000)
-        self._evaluations = Evaluations(self.shop.ledger)
+        self._evaluations, self._rounds = Evaluations(self.shop.ledger), OfferRounds(self.shop.ledger)
         self._evaluated: Evaluation | None = None
-        by_chance = "" if wanted else self.chance.choice(("", "", "", SPENDING, SPENDING, YEARS))
-        self.theme = wanted.get("theme", by_chance)
+        self._gifts = 0
+        offered = (
+            "" if wanted else self.chance.choice(("", "", "", SPENDING, SPENDING, YEARS, GIVING, GIVING))
+        )
+        self.theme = wanted.get("theme", offered)
         must, self.gaps_s = THEMES[self.theme]
-        wanted = {name: value for name, value in wanted.items() if name != "theme"}
+        offers = "none" if wanted else "all" if self.theme == GIVING else "some"
+        wanted = {"offered": offers} | {name: what for name, what in wanted.items() if name != "theme"}
         self.rules = random_rules(self.chance, must | wanted, day_of(START))
         while not _accepted(self.rules):
             self.rules = random_rules(self.chance, must | wanted, day_of(START))
@@ -93,7 +113,15 @@ class World:
         self.starts = starts
         first = self.rules[0]
         kinds = {bonus["kind"] for _, bonus in first.bonuses}
+        self.has_offers = bool(first.offers)
+        self.rounds_days = self.chance.choice(ROUNDS_DAYS) if self.has_offers else 0
+        self.offering = Offering(self.shop.ledger, self.shop.programmes)
         self.timeless = not first.cap_day and not kinds & {"lapsed", "birthday", "anniversary", "feedback"}
+
+    @property
+    def is_giving(self) -> bool:
+        """Offers are given, used and come back here."""
+        return bool(self.theme == GIVING)
 
     @property
     def is_spending(self) -> bool:
@@ -113,7 +141,7 @@ class World:
         todo: list[tuple[int, int]] = []
         for number in range(lives):
             at, gap = START + self.chance.randint(0, DAYS * DAY_S), self.chance.choice(self.gaps_s)
-            for _ in range(self.chance.randint(STEPS_MIN, STEPS_MAX) + 4 * self.is_spending):
+            for _ in range(self.chance.randint(STEPS_MIN, STEPS_MAX) + 4 * bool(self.theme)):
                 todo.append((at, number))
                 at += self._pause(gap)
         told: dict[int, Told] = {}
@@ -144,10 +172,31 @@ class World:
             self.mark = self.now
             self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(self.now, "test")))
         settle_all(self.shop.ledger)
-        evaluation, before = self._evaluation(), self.settled[-1][0] if self.settled else 0
-        if evaluation is not None or day_of(before) != day_of(self.now):
+        evaluation, before = self._evaluation(), self.settled[-1].at if self.settled else 0
+        is_new_day = day_of(before) != day_of(self.now)
+        if evaluation is not None or is_new_day:
             self._evaluations.run()  # else nothing can have come: it is asked each day, not each minute
-        self.settled.append((self.now, evaluation))
+        has_round = self.has_offers and is_new_day and day_of(self.now).toordinal() % self.rounds_days == 0
+        if has_round:
+            self._rounds.run()
+        self.settled.append(
+            Passed(self.now, evaluation, self.rules_at(self.now) if has_round else None, self._gift())
+        )
+
+    def _gift(self) -> Gift | None:
+        """Now and then the merchant gives a segment something."""
+        rules = self.rules_at(self.now)
+        if not rules.segments or self.chance.random() > GIFT_CHANCE:
+            return None
+        self._gifts += 1
+        segment, offer = (self.chance.choice(group)[0] for group in (rules.segments, rules.offers))
+        gift, after = Wish(f"s{self._gifts}", offer, None, 0, "", f"s{self._gifts}", "test"), b""
+        while True:
+            done = self.offering.give_segment(segment, gift, after)
+            self.seen["offers given to a segment"] += done.offers
+            after = done.next
+            if not after:
+                return rules, segment, offer, gift.request
 
     def _evaluation(self) -> Evaluation | None:
         """What is to be evaluated now: the newest start of a period, once, where the version holds since."""

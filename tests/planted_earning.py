@@ -210,7 +210,7 @@ EARNING: dict[str, Bug] = {
         {"tip_counts": False},
     ),
     "bands in new rial are those of today's": Bug(
-        instead(tiers, "in_rial", lambda _: lambda amount, _currency: amount),
+        instead(earn, "in_rial", lambda _: lambda amount, _currency: amount),
         {"unit": 5_000, "kinds": ("amount",), **ADDED},
     ),
     "a refund in the other rial is not converted": Bug(

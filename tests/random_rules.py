@@ -16,7 +16,8 @@ Given = dict[str, Any]
 def random_rules(chance: random.Random, wanted: Given, today: date) -> tuple[Rules, Rules]:
     """Two versions of one programme: the same rules, another rate and another life of points. `wanted`: what
     must be in it, whatever chance says; campaigns are near `today`."""
-    plain = not wanted and chance.random() < 0.2
+    offered = wanted.pop("offered", "none")
+    plain = offered == "some" and not wanted and chance.random() < 0.2
     kinds = wanted.pop("kinds", ())
     unit = wanted.get("unit") or (UNIT if chance.random() < 0.35 else 1)
     given: Given = {"unit": unit, "debt_cap": chance.choice((0, 0, 5, 12)), **_spending(chance, unit)}
@@ -24,6 +25,11 @@ def random_rules(chance: random.Random, wanted: Given, today: date) -> tuple[Rul
         given |= _earning(chance, unit) | _tiers(chance, unit)
     given |= wanted
     given["bonuses"] = () if plain else tuple(_bonuses(chance, kinds, unit, today))
+    if offered == "all" or (offered == "some" and chance.random() < 0.3):
+        given["offers"], given["segments"] = (
+            tuple(_offers(chance, unit, given)),
+            _segments(chance, given, today),
+        )
     given["rewards"] = tuple(
         each for each in given["rewards"] if each[1]["kind"] != "stamps" or given.get("stamps")
     )
@@ -136,3 +142,45 @@ def _bonuses(
     for name, bonus in every:
         if bonus["kind"] in kinds or name in kinds or chance.random() < 0.35:
             yield name, {**bonus, **chance.choice(gains), "priority": chance.choice((0, 0, 1, 2))}
+
+
+def _offers(chance: random.Random, unit: int, given: Given) -> Iterator[tuple[str, Entry]]:
+    """Some offers of every grant, and of each what it brings."""
+    every: list[tuple[str, Entry]] = [
+        ("o-hand", {"grant": "by-hand"}),
+        ("p-next", {"grant": "purchase", "from_amount": chance.choice((0, 100)) * unit}),
+        ("q-first", {"grant": "first-purchase"}),
+        ("r-second", {"grant": "visit", "visit": 2, "repeat": chance.random() < 0.5}),
+        ("s-sum", {"grant": "spend", "every_rial": 250 * unit}),
+        ("u-birthday", {"grant": "birthday", "days_before": chance.choice((0, 1))}),
+        ("v-back", {"grant": "lapsed", "away_days": chance.choice((2, 10))}),
+        ("w-sorry", {"grant": "returned"}),
+    ]
+    every += [("t-up", {"grant": "tier-up"})] if given.get("tiers") else []
+    brought: tuple[Entry, ...] = (
+        {"extra": 100}, {"points": 5}, {"extra": 50, "points": 3}, {"extra": 20, "at_least": 60 * unit},
+        {"discount": 30 * unit, "at_least": 50 * unit}, {"percent_off": 25},
+        {"percent_off": 10, "max_discount": 8 * unit},
+    )  # fmt: skip
+    for name, offer in every:
+        if name == "o-hand" or chance.random() < 0.4:
+            lasts: Entry = {
+                "valid_days": chance.choice((1, 4, 15, 60)),
+                "priority": chance.choice((0, 0, 1, 2)),
+            }
+            whom: Entry = {"segment": chance.choice(("few", "some"))} if chance.random() < 0.15 else {}
+            yield name, {**offer, **chance.choice(brought), **lasts, **whom}
+
+
+def _segments(chance: random.Random, given: Given, today: date) -> Entries:
+    """Two segments, each of one or two conditions."""
+    unit = given["unit"]
+    says: list[Entry] = [
+        {"visits_at_least": 2}, {"visits_below": 3}, {"spent_at_least": 200 * unit}, {"balance_at_least": 8},
+        {"away_days": 5}, {"seen_days": 9}, {"joined_days": 20},
+        {"joined_from": written(today + timedelta(days=chance.randint(0, 200)))},
+        {"joined_until": written(today + timedelta(days=chance.randint(100, 400)))},
+    ]  # fmt: skip
+    says += [{"tier": tier} for tier, _ in given.get("tiers", ())]
+    few, some, more = chance.sample(says, 3)
+    return ("few", few | some), ("some", more)

@@ -31,6 +31,7 @@ class Telling:
     def __init__(self, world: "World", number: int, chance: random.Random) -> None:
         self.world, self.number, self.chance = world, number, chance
         self.life = Life(world.given)
+        self.life.now = world.now
         self.members: dict[str, bytes] = {}
         self.count = 0
         self.settled = len(world.settled)
@@ -47,7 +48,7 @@ class Telling:
         member = shop.tokens.member_id(phone)
         shop.ledger.write(lambda tx: tx.post(events.Enrol(member, phone[-4:], "test")))
         self.members[name] = member
-        me = self.life.ids.setdefault(name, Id(name))
+        me = self.life.ids.setdefault(name, Id(name, joined_at=self.world.now))
         fields, birthday, sender = 0, None, b""
         if self.chance.random() < 0.5:
             near = jalali(day_of(self.world.now + self.chance.randint(-5, 30) * DAY_S))[1:]
@@ -67,15 +68,20 @@ class Telling:
     def settle(self) -> None:
         """What the jobs have done to this life since its last step."""
         due = self.life.due()
-        for at, evaluation in self.world.settled[self.settled :]:
-            if at >= due:
-                over, lapsed = self.life.pass_time(at)
+        for passed in self.world.settled[self.settled :]:
+            if passed.at >= due:
+                over, lapsed = self.life.pass_time(passed.at)
                 due = self.life.due()
                 self.seen["holds timed out"] += over
                 self.seen["lapses"] += lapsed > 0
-            if evaluation is not None:
-                self.seen.update(f"downgrades, {why}" for why in self.life.evaluate(*evaluation))
+            if passed.evaluation is not None:
+                self.seen.update(f"downgrades, {why}" for why in self.life.evaluate(*passed.evaluation))
+            if passed.round is not None:
+                self.seen["offers lapsed"] += self.life.round(passed.round, passed.at)
+            if passed.gift is not None:
+                self.life.give_segment(*passed.gift, passed.at)
         self.settled = len(self.world.settled)
+        self.life.now = self.world.now
 
     def compare(self, what: str) -> None:
         """Every id of this life: points, what can be spent, debt, visits, tier, last days, stamps."""

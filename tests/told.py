@@ -10,7 +10,7 @@ from oracle.purse import Id
 from oracle.rules import Rules
 from random_rules import EDGES
 from shop import TID, payment
-from told_spending import Spends
+from told_giving import Gives
 
 from vafa.app.joined_people import JoinedPeople
 from vafa.app.moving import Moving
@@ -29,7 +29,7 @@ PARTS = {"cashback": Less.CASHBACK, "tip": Less.TIP, "vat": Less.VAT, "points": 
 FEEDBACK = 16  # the bit of a profile that says so
 
 
-class Told(Spends):
+class Told(Gives):
     """One life. `step` does something random of what can be done by now."""
 
     def __init__(self, world: "World", number: int, chance: random.Random) -> None:
@@ -37,7 +37,7 @@ class Told(Spends):
         self.card_owner = ""
         self.codes: dict[str, str] = {}  # waiting purchase -> its claim code
         self.numbers: dict[str, str] = {}
-        self.asked, self.spent = [], []
+        self.asked, self.spent, self.known, self.stood = [], [], {}, {}
 
     def step(self) -> None:
         """Time has passed and something happens; then both sides are compared."""
@@ -48,6 +48,10 @@ class Told(Spends):
             self._merge: 1, self._unmerge: 1, self._claim: 3, self._feedback: 2,
             self.hold: 5 * often, self.end_hold: 2, self.give_back: 2 * often,
         }  # fmt: skip
+        if self.world.has_offers:
+            actions |= {self.give: 3, self.hold_offer: 3, self.withdraw: 1}
+        if self.world.is_giving:
+            actions |= {self._buy: 14, self.hold_offer: 9, self.give: 6, self.give_back: 8}
         (action,) = self.chance.choices(list(actions), list(actions.values()))
         action()
         self.compare(action.__name__)
@@ -94,7 +98,10 @@ class Told(Spends):
             return
         if who in ("", "card"):
             self.codes[name] = outcome.claim
-        self._count(self.life.purchases[name], rules)
+        purchase = self.life.purchases[name]
+        self._count(purchase, rules)
+        if purchase.coupon and world.is_giving and chance.random() < 0.5:  # else hardly any would come back
+            self._undo(name, bill.amount, chance.choice((Undoing.REFUND, Undoing.VOID)))
 
     def _count(self, purchase: Purchase, rules: Rules) -> None:
         got = purchase.earned
@@ -107,6 +114,7 @@ class Told(Spends):
         self.seen["dated"] += bool(got.expires_at)
         self.seen["pending"] += bool(got.available_at)
         self.seen["stamps"] += bool(got.stamps)
+        self.seen["offers used by a purchase"] += purchase.coupon is not None
         self.seen["earned in a tier"] += bool(rules.tiers and purchase.holder)
 
     def _feedback(self) -> None:
@@ -155,6 +163,7 @@ class Told(Spends):
         self.seen["debts beyond their cap"] += said.forgiven > 0
         self.seen["cross-version"] += purchase.rules.version != world.rules_at(world.now).version
         self.seen["undoings in the other rial"] += bool(currency) != purchase.bill.new_rial
+        self.seen["offers back with a purchase"] += purchase.coupon is not None and not purchase.left
         self.seen["points back with a sale"] += said.returned > 0
         self.seen["lapsed points back with a sale"] += said.returned_lapsed > 0
         if kind is Undoing.VOID:

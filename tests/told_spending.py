@@ -65,7 +65,7 @@ class Spends(Telling):
                 self.life.release(request)
             return
         applied = None
-        if held.is_money and self.chance.random() < 0.5:
+        if (held.is_money or held.coupon) and self.chance.random() < 0.5:
             applied = self.chance.randint(0, held.rials + held.rials // 8)
         untouched = self._untouched()
         sale = self.chance.choice(untouched) if untouched and self.chance.random() < 0.7 else ""
@@ -92,11 +92,14 @@ class Spends(Telling):
         if not self.spent:
             return
         self.count += 1
-        world, request = self.world, self.chance.choice(self.spent)
+        of_offers = [each for each in self.spent if self.life.holds[each].coupon]
+        request = self.chance.choice(of_offers if self.world.is_giving and of_offers else self.spent)
+        world = self.world
         held = self.life.holds[request]
-        points = self.chance.choice((None, self.chance.randint(1, 12)))
+        points = self.chance.choice((None, *[self.chance.randint(1, 12)] * (request not in of_offers)))
         lapsed = sum(bool(p.expires_at) and p.expires_at <= world.now
                      for share in held.shares for p in share.spent)  # fmt: skip
+        has_offer = held.coupon is not None
         oracle = self.life.return_of(request, points, world.now)
         ref = PaymentKey(Scheme.REQUEST, "", f"g{self.number}-{self.count}")
         try:
@@ -107,4 +110,5 @@ class Spends(Telling):
         self.same("given back", ours, oracle)
         if oracle is not None:
             self.seen["returns"] += 1
+            self.seen["offers back by a return"] += has_offer
             self.seen["returns of lapsed points"] += bool(lapsed)

@@ -20,6 +20,7 @@ from vafa.ledger import reads
 from vafa.ledger.storage import connect_reader
 from vafa.model import events
 from vafa.model.events import Kind, OfferEnd
+from vafa.model.money import Currency
 
 START = """
 schema = 1
@@ -130,6 +131,38 @@ def test_a_claimed_purchase_gives_what_it_would_have_given_a_member(shop: Shop) 
     assert open_ones(till) == ["first-purchase 0"]
     till.undoes(waiting)
     assert till.states() == {"first-purchase 0": "its sale went back"}
+
+
+def test_a_claimed_purchase_that_was_moved_and_goes_back_takes_its_offer_from_who_claimed_it(
+    shop: Shop,
+) -> None:
+    till = Till(shop, START + offer("hello", 'grant = "first-purchase"'))
+    waiting = till.buys(member=b"", card=HASHED)
+    shop.members.claim(waiting.claim, till.member, "test")
+    Moving(shop.ledger).move(waiting.number, till.joined(OTHER), "it was theirs", "test")
+    till.undoes(waiting)
+    assert till.states() == {"first-purchase 0": "its sale went back"}
+
+
+def test_a_purchase_of_which_nothing_is_left_gives_no_offer_to_who_claims_it(shop: Shop) -> None:
+    till = Till(shop, START + offer("hello", 'grant = "first-purchase"'))
+    waiting = till.buys(member=b"", card=HASHED)
+    till.undoes(waiting, 1_000)
+    shop.members.claim(waiting.claim, till.member, "test")
+    assert till.states() == {}
+
+
+def test_what_was_spent_in_new_rial_counts_in_today_s(shop: Shop) -> None:
+    rule = offer("thanks", 'grant = "spend"\nevery_rial = 1_000_000')
+    till = Till(shop, START + "[new_rial]\npoints = 1\nper = 1\n" + rule)
+    till.buys(400_000)
+    assert open_ones(till) == []
+    sale = till.buys(70, currency=Currency.RIAL_NEW)
+    assert (open_ones(till), till.row().spent) == (["spend 1"], 1_100_000)
+    till.undoes(sale, 200_000)
+    assert till.row().spent == 900_000
+    Moving(shop.ledger).move(sale.number, till.joined(OTHER), "it was theirs", "test")
+    assert (till.row().spent, till.row(till.joined(OTHER)).spent) == (400_000, 500_000)
 
 
 def test_a_rule_gives_only_to_its_segment(shop: Shop) -> None:

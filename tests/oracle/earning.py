@@ -74,10 +74,23 @@ class Earned:
     stamps: tuple[str, ...]
     for_sender: int
     kinds: tuple[str, ...]  # of the bonuses that count
+    coupon: int | None  # the place of the one that is used up
 
 
-def earned(rules: Rules, bill: Bill, buyer: Buyer, given: Fraction) -> Earned | None:
-    """What a purchase earns when the programme has `given` so much already; None when it earns nothing."""
+def earned(
+    rules: Rules, bill: Bill, buyer: Buyer, given: Fraction, coupons: tuple[tuple[str, Entry], ...] = ()
+) -> Earned | None:
+    """What a purchase earns when the programme has `given` so much already; None when it earns nothing.
+    A coupon that brings nothing more is not used up."""
+    got = _earned(rules, bill, buyer, given, coupons)
+    without = _earned(rules, bill, buyer, given, ()) if got and got.coupon is not None else None
+    in_vain = got and without and got.contribution == without.contribution
+    return without if in_vain else got
+
+
+def _earned(
+    rules: Rules, bill: Bill, buyer: Buyer, given: Fraction, coupons: tuple[tuple[str, Entry], ...]
+) -> Earned | None:
     if bill.new_rial and not rules.new_per:
         return None
     if bill.amount < (rules.new_minimum if bill.new_rial else rules.minimum):
@@ -90,6 +103,10 @@ def earned(rules: Rules, bill: Bill, buyer: Buyer, given: Fraction) -> Earned | 
         for name, bonus in rules.bonuses
         if eligible and _applies(name, bonus, comparable, bill.at, buyer)
     ]
+    found += [
+        (name, {**entry, "kind": "offer", "place": place})
+        for place, (name, entry) in enumerate(coupons) if eligible
+    ]  # fmt: skip
     found.sort(key=lambda each: (-each[1].get("priority", 0), each[0]))
     senders = sum(bonus.get("referrer_points", 0) for _, bonus in found)
     found = _stacking(rules, base, found)
@@ -112,6 +129,7 @@ def earned(rules: Rules, bill: Bill, buyer: Buyer, given: Fraction) -> Earned | 
               if buyer.somebody and _stamped(name, card, comparable, bill.at, buyer)),
         senders,
         tuple(bonus["kind"] for _, bonus in found),
+        next((bonus["place"] for _, bonus in found if "place" in bonus), None),
     )  # fmt: skip
 
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from fractions import Fraction
 from math import floor
 
+from oracle.coupons import OPEN, USED, Bought, Coupon, Coupons
 from oracle.days import DAY_S, day_of, jalali, months_after
 from oracle.earning import Bill, Buyer, Earned, earned, left_of
 from oracle.purse import Id, Point
 from oracle.rules import Rules
-from oracle.spending import Spending
 
 LATE_DAYS = 31  # a rolling window's days are kept so much longer, for an evaluation that comes late
 
@@ -28,6 +28,7 @@ class Purchase:
     rules: Rules
     earned: Earned
     counts: bool = True  # towards the visits
+    coupon: Coupon | None = None  # that it used up
 
     @property
     def at(self) -> int:
@@ -58,7 +59,7 @@ class Undone:
     returned_lapsed: int = 0
 
 
-class Life(Spending):
+class Life(Coupons):
     """The people of one history and all they ever bought. `given`: what each programme version of the shop
     has contributed in all, to anybody."""
 
@@ -69,6 +70,9 @@ class Life(Spending):
 
     def visits(self, name: str) -> int:
         return sum(p.holder == name and p.counts for p in self.purchases.values())
+
+    def spent(self, name: str) -> int:
+        return sum(p.spend for p in self.purchases.values() if p.holder == name)
 
     def floor_of(self, name: str, version: int) -> int:
         """The whole points of all this id's purchases under one version."""
@@ -87,21 +91,27 @@ class Life(Spending):
 
     def buy(self, name: str, rules: Rules, bill: Bill, who: str) -> int | None:
         """A purchase for the id `who` ('' for nobody). Its points, None when it earned nothing."""
-        got = earned(rules, bill, self.buyer(who, bill.at), self.given.get(rules.version, Fraction(0)))
+        is_known = bool(who) and bool(self.ids[who].joined_at)
+        usable = self.usable_by(who, rules, bill.in_rial(bill.amount), bill.at) if is_known else []
+        coupons = tuple((each.name, each.entry) for each in usable)
+        given = self.given.get(rules.version, Fraction(0))
+        got = earned(rules, bill, self.buyer(who, bill.at), given, coupons)
         if got is None:
             return None
         self.given[rules.version] = self.given.get(rules.version, Fraction(0)) + got.contribution
         purchase = Purchase(name, who, bill, bill.amount, rules, got)
+        if got.coupon is not None:
+            purchase.coupon = usable[got.coupon]
+            purchase.coupon.state = USED
         if not who:
             self.purchases[name] = purchase
             return floor(purchase.contribution)
-        points = self._taken_in(purchase)
-        self._thank(purchase)
-        return points
+        return self._taken_in(purchase)
 
     def _taken_in(self, purchase: Purchase) -> int:
         """The purchase is its holder's from now on, with everything that comes with it."""
         me, rules, got = self.ids[purchase.holder], purchase.rules, purchase.earned
+        tier = me.tier
         before, had = self.floor_of(me.name, rules.version), self.visits(me.name)
         self.purchases.pop(purchase.name, None)
         self.purchases[purchase.name] = purchase
@@ -119,6 +129,12 @@ class Life(Spending):
         if rules.tiers:
             self._count(me, purchase, points)
             self._rise(me, rules, purchase.at)
+        self._thank(purchase)
+        if me.joined_at and purchase.left:
+            self.given_with(rules, me.name, Bought(
+                purchase.name, purchase.at, purchase.bill.in_rial(got.eligible), self.visits(me.name),
+                self.spent(me.name), me.tier != tier,
+            ))  # fmt: skip
         return points
 
     @staticmethod
@@ -206,6 +222,10 @@ class Life(Spending):
         self._uncounted(me, purchase, spend - purchase.spend, points, int(void))
         if void:
             self._give_back_rights(me, purchase)
+        if me.joined_at:
+            if purchase.coupon and not purchase.left:
+                purchase.coupon.state = OPEN
+            self.gone_back(rules, me.name, name, whole=not purchase.left, at=at)
         return Undone(points, debt, short - debt, *returned)
 
     @staticmethod
@@ -263,7 +283,6 @@ class Life(Spending):
             purchase.holder, purchase.earned = who, got
             del self.purchases[name]
             arrived += self._taken_in(purchase)
-            self._thank(purchase)
         for card in waited:
             del self.ids[card]
         return arrived

@@ -37,7 +37,8 @@ class Point:
 
 @dataclass(eq=False)
 class Id:
-    """Something that holds points. `metric`: the tier's, period by period; `since`: in this tier."""
+    """Something that holds points. `metric`: the tier's, period by period; `since`: in this tier;
+    `joined_at`: when a phone came with it, 0 for a card."""
 
     name: str
     points: list[Point] = field(default_factory=list)
@@ -55,6 +56,7 @@ class Id:
     stamps: Counter[str] = field(default_factory=Counter)
     stamped: dict[str, int] = field(default_factory=dict)
     days: dict[int, Fraction] = field(default_factory=dict)
+    joined_at: int = 0
 
 
 class Purses:

@@ -5,7 +5,7 @@ from typing import Any
 
 Entry = dict[str, Any]
 Entries = tuple[tuple[str, Entry], ...]
-NAMED = {"tier": "رده", "stamp": "مهر", "reward": "هدیه"}
+NAMED = {"tier": "رده", "stamp": "مهر", "reward": "هدیه", "offer": "پیشنهاد", "segment": "گروه"}
 # Where a setting stands in the document; those that hold what is said here are left out.
 SETTINGS: dict[str, tuple[str, Any]] = {
     "points": ("earn.points", None),
@@ -72,6 +72,8 @@ class Rules:
     stamps: Entries = ()
     bonuses: Entries = ()
     rewards: Entries = ()
+    offers: Entries = ()
+    segments: Entries = ()
     hold_minutes: int = 15
     min_balance: int = 0
     max_percent: int = 100
@@ -89,7 +91,10 @@ class Rules:
             value = getattr(self, each.name)
             if value != usual:
                 lines.append(f"{place} = {_written(value)}")
-        groups = {"tier": self.tiers, "stamp": self.stamps, "bonus": self.bonuses, "reward": self.rewards}
+        groups = {
+            "tier": self.tiers, "stamp": self.stamps, "bonus": self.bonuses, "reward": self.rewards,
+            "offer": self.offers, "segment": self.segments,
+        }  # fmt: skip
         for group, entries in groups.items():
             for name, entry in entries:
                 lines.append(f"[{group}.{name}]")

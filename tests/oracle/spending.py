@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
 from math import floor
+from typing import TYPE_CHECKING
 
 from oracle.days import day_of, midnight
 from oracle.purse import Point, Purses
 from oracle.rules import Entry, Rules
+
+if TYPE_CHECKING:
+    from oracle.coupons import Coupon
 
 GOOD_AGAIN_DAYS = 7
 
@@ -28,7 +32,7 @@ class Share:
 
 @dataclass
 class Held:
-    """A reward asked for: what is set aside until when, or what was spent for which sale."""
+    """A reward or a coupon asked for: what is set aside until when, or what was spent for which sale."""
 
     name: str
     until: int
@@ -39,6 +43,7 @@ class Held:
     at: int
     state: str = "open"
     sale: str = ""
+    coupon: "Coupon | None" = None
 
     @property
     def is_money(self) -> bool:
@@ -159,10 +164,12 @@ class Spending(Purses):
             enough = (n for n in range(points + 1)
                       if n * held.reward["rial"] >= taken_off * held.reward["points"])  # fmt: skip
             points = next(enough, points)
-        if not points and not held.stamps:
+        if not points and not held.stamps and not (held.coupon and taken_off):
             self.release(request)
             return "released", 0
         held.state, held.sale = "captured", sale
+        if held.coupon:
+            held.coupon.state = "used"
         for share in held.shares:
             me, part = self.ids[share.name], min(share.points, points)
             points -= part
@@ -185,6 +192,13 @@ class Spending(Purses):
             share.points = 0
         if held.stamps:
             self.ids[held.shares[0].name].stamps.update(held.stamps)
+        self._open_again(held)
+
+    @staticmethod
+    def _open_again(held: Held) -> None:
+        """The coupon of a hold or of a redemption can be used again."""
+        if held.coupon:
+            held.coupon.state, held.coupon = "open", None
 
     def come_back(self, held: Held, share: Share, points: int, at: int) -> int:
         """So many points of a redemption come back to where they came from, the longest-lived first."""
@@ -205,6 +219,8 @@ class Spending(Purses):
         for held in self.holds.values():
             if held.state != "captured" or held.sale != sale:
                 continue
+            if gone == amount:
+                self._open_again(held)
             for share in held.shares:
                 due = share.total if gone == amount else 0
                 if held.is_money and gone < amount:
@@ -219,12 +235,13 @@ class Spending(Purses):
         """A redemption is undone by a request of its own: how many points come back; None: refused."""
         held = self.holds[request]
         left = sum(len(share.spent) for share in held.shares)
-        if held.state != "captured" or (not left and not held.stamps):
+        if held.state != "captured" or not (left or held.stamps or held.coupon):
             return None
         wanted = left if points is None else points
         if wanted > left or (wanted < left and not held.is_money):
             return None
         came = 0
+        self._open_again(held)
         for share in reversed(held.shares):
             part = min(len(share.spent), wanted - came)
             came += part

@@ -19,6 +19,7 @@ from vafa.club.programme import Programme
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
+from vafa.model.money import in_rial
 
 
 def by_rules(tx: Transaction, rows: list[PaymentRow]) -> bool:
@@ -39,8 +40,10 @@ def claim(tx: Transaction, member: bytes, code: str, rows: list[PaymentRow], by:
         tx.post(event)
         assert event.award is not None
         points += event.parts[0].points_in
+        nothing_left = row.refunded == row.amount
         for following in _following(tx, programme, event.award):
-            tx.post(following)
+            if not (nothing_left and isinstance(following, events.Offer)):  # it would end with the return
+                tx.post(following)
     return points
 
 
@@ -84,7 +87,7 @@ def _claim(
     c = left.contribution.as_integer_ratio()
     came = floor_sum(carry, c)
     part = events.Claimed(programme.id, (row.key,), left.eligible, c, carry, _leaving(tx, row, first), came)
-    eligible = tiers.in_rial(earned.eligible - left.eligible, first.paid.currency)
+    eligible = in_rial(earned.eligible, first.paid.currency) - left.eligible
     gone = tiers.taken_out(award.counted, eligible, earned.points - came, 0)
     return events.Claim(member, code, row.holder, (part,), by, award, gone)
 

@@ -22,6 +22,7 @@ from vafa.ledger import people
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.lots import Lot, next_lapse
+from vafa.model.money import in_rial
 from vafa.model.payment import PaymentKey, Scheme
 from vafa.model.standing import NOT_LOOKED_AT, unpack, unpack_window
 
@@ -118,7 +119,7 @@ def owed_to_referrer(programme: Programme, award: events.Award) -> list[tuple[st
     if not programme.bonuses:
         return []
     customer = Customer(bool(award.holder), award.visits, award.tier, unpack(award.standing))
-    comparable = tiers.in_rial(award.eligible, award.paid.currency)
+    comparable = in_rial(award.eligible, award.paid.currency)
     return sent_by(programme, award.at, comparable, customer)
 
 
@@ -140,11 +141,13 @@ def _thanked(
 
 
 def left(award: events.Event, amount_left: int) -> Left:
-    """What a payment contributes when so much of it is left; nothing where it earned nothing."""
+    """What a payment contributes when so much of it (in its own rial) is left, and what of it is eligible, in
+    current rial; nothing where it earned nothing."""
     if not isinstance(award, events.Award):
         return _NOTHING
     contributed = Fraction(*award.contribution)
-    return left_of(award.paid.amount, award.eligible, contributed, award.fixed, award.clipped, amount_left)
+    own = left_of(award.paid.amount, award.eligible, contributed, award.fixed, award.clipped, amount_left)
+    return Left(in_rial(own.eligible, award.paid.currency), own.contribution)
 
 
 def with_undone_rules(
@@ -156,9 +159,8 @@ def with_undone_rules(
         return undoing
     if award.offers and not left_after:
         undoing = msgspec.structs.replace(undoing, offers=award.offers)
-    eligible = tiers.in_rial(undoing.eligible, award.paid.currency)
     if isinstance(undoing, events.Refund):
-        taken = tiers.taken_out(award.counted, eligible, undoing.points, 0)
+        taken = tiers.taken_out(award.counted, undoing.eligible, undoing.points, 0)
         return msgspec.structs.replace(undoing, counted=taken)
-    taken = tiers.taken_out(award.counted, eligible, undoing.points, 1)
+    taken = tiers.taken_out(award.counted, undoing.eligible, undoing.points, 1)
     return msgspec.structs.replace(undoing, counted=taken, stamps=award.stamps, granted=award.granted)

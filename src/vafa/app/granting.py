@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from vafa.app import open_offers
 from vafa.books.effect import payment_row
 from vafa.books.rows import MemberRow, MemberState, OfferRow, PaymentRow
-from vafa.club import grants, tiers
+from vafa.club import grants
 from vafa.club.grants import ONE_OPEN, Due
 from vafa.club.offers import OPEN_MAX, brings, document, identity
 from vafa.club.programme import Programme
@@ -23,6 +23,7 @@ from vafa.ledger.offers import open_offers as open_rows
 from vafa.model import events
 from vafa.model.events import OfferEnd
 from vafa.model.identity import MEMBER_ID_BYTES
+from vafa.model.money import in_rial
 from vafa.model.standing import unpack
 
 RULE = "rule"  # `by` of what the programme itself gave
@@ -43,8 +44,8 @@ def after_sale(
 
 def sale_of(award: events.Award, row: MemberRow, *, went_up: bool) -> grants.Sale:
     """A purchase as the rules see it; `row` its member's after it."""
-    amount = tiers.in_rial(award.eligible, award.paid.currency)
-    return grants.Sale(award.at, row.visits, row.spent, award.eligible, amount, went_up)
+    eligible = in_rial(award.eligible, award.paid.currency)
+    return grants.Sale(award.at, row.visits, row.spent, eligible, went_up)
 
 
 def after_return(
@@ -122,9 +123,9 @@ def _was_given(connection: sqlite3.Connection, name: bytes) -> bool:
 
 def _unearned(tx: Transaction, sale: PaymentRow) -> Iterator[events.OfferEnded]:
     """The offers that were given for a sale, and that nobody has used or set aside; also where the sale was
-    moved to another member since."""
-    first = reads.entry(tx.connection, sale.seq).event
-    holders = {sale.holder, first.holder if isinstance(first, events.Award) else sale.holder}
+    moved since: whoever it was awarded to, or claimed by, was given them."""
+    award = reads.award_in_force(tx.connection, sale)
+    holders = {sale.holder, award.holder if isinstance(award, events.Award) else sale.holder}
     for row in (row for holder in sorted(holders) for row in open_rows(tx.connection, holder)):
         if row.seq > sale.seq and open_offers.given(tx.connection, row).cause == sale.seq:
             yield events.OfferEnded(

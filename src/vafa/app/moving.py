@@ -80,11 +80,10 @@ def planned(
     own = Dates(award.available_at, award.expires_at, award.programme)
     there = min(points_out, max(0, holder.balance - holder.held))
     draw = claw_back(lots.unpack(holder.lots), holder.balance, there, own)
-    eligible = tiers.in_rial(left.eligible, award.paid.currency)
     return events.AwardMoved(
         row.key, holder.id, to.id, award.programme, c, points_out, floor_sum(carry_in, c),
         points_out - there, by, why, left.eligible, carry_out, carry_in, draw.taken, own.available_at,
-        own.expires_at, tiers.taken_out(award.counted, eligible, points_out, 1), award.stamps,
+        own.expires_at, tiers.taken_out(award.counted, left.eligible, points_out, 1), award.stamps,
         award.granted, award.at,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from vafa.books.rows import MemberRow, OfferRow
-from vafa.club import offers, tiers
+from vafa.club import offers
 from vafa.club.bonuses import Gain
 from vafa.club.offers import Brings, Held
 from vafa.club.programme import Programme
@@ -21,6 +21,7 @@ from vafa.ledger.offers import open_offers
 from vafa.ledger.tables import find_row
 from vafa.model import events
 from vafa.model.events import KnownBy
+from vafa.model.money import in_rial
 
 UNREADABLE = Brings(name="unreadable", fa="unreadable")
 
@@ -74,7 +75,7 @@ def brings(event: events.Offer) -> Brings:
 
 def usable(programme: Programme, held_: Sequence[Held], at: int, paid: events.Paid) -> tuple[Gain, ...]:
     """The gains a payment may use."""
-    amount = tiers.in_rial(paid.amount, paid.currency)
+    amount = in_rial(paid.amount, paid.currency)
     return offers.for_sale(programme, held_, at, amount)
 
 

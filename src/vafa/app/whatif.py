@@ -26,6 +26,7 @@ from vafa.ledger.reads import Entry
 from vafa.model import events
 from vafa.model.events import Nothing
 from vafa.model.identity import is_strong
+from vafa.model.money import in_rial
 from vafa.model.payment import PaymentKey
 from vafa.model.standing import unpack, unpack_window
 
@@ -343,7 +344,8 @@ class Replay:
         life.carry = came.carry_after
         self._gains(life.would, came.points, earned.expires_at, seq)
         life.remember(sale.would)
-        gone = sale.counted_of(earned.eligible - sale.eligible, earned.points - came.points, 0)
+        eligible = in_rial(earned.eligible, sale.would.paid.currency)
+        gone = sale.counted_of(eligible - sale.eligible, earned.points - came.points, 0)
         life.metric = kept.counted_in(life.metric, gone)
         self._follow(sale.would, life, seq)
 

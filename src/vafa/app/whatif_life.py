@@ -103,11 +103,10 @@ class Sale(msgspec.Struct):
 
     @property
     def eligible(self) -> int:
-        """What is left of its eligible amount under the other programme, minor units."""
+        """What is left of its eligible amount under the other programme, in current rial."""
         return earning.left(self.would, self.left).eligible if self.would else 0
 
     def counted_of(self, eligible: int, points: int, visits: int) -> events.Counted | None:
         """What the tier's metric loses with so much of it."""
         assert self.would is not None, "a sale that earns nothing is not counted"
-        in_rial = tiers.in_rial(eligible, self.would.paid.currency)
-        return tiers.taken_out(self.would.counted, in_rial, points, visits)
+        return tiers.taken_out(self.would.counted, eligible, points, visits)

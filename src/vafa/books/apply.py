@@ -44,6 +44,7 @@ from vafa.books.rows import (
 from vafa.books.till import TillSums
 from vafa.model import events
 from vafa.model.identity import MEMBER_ID_BYTES
+from vafa.model.money import in_rial
 from vafa.model.payment import PaymentKey
 
 STATE_MODULUS = 2**256
@@ -129,7 +130,7 @@ def _award(event: events.Award, seq: int, state: State, till: TillSums) -> Effec
             debt=start.debt - pays,
             carry=carry.replaced(event.programme, left),
             visits=start.visits + 1,
-            spent=start.spent + event.eligible,
+            spent=start.spent + in_rial(event.eligible, paid.currency),
             offers=start.offers + used.of(event.holder),
         )
         changes.append(Change(old, new))

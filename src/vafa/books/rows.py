@@ -72,7 +72,7 @@ class MemberRow(BookRow, frozen=True):
 
     id        member id (10 bytes), or the strong card token points wait on (11 bytes)
     carry     MessagePack [[programme, numerator, denominator], ...]: the fraction not yet a point
-    visits    purchases that earned; `spent` their eligible amounts
+    visits    purchases that earned; `spent` their eligible amounts, in current rial
     lots      the dated lots (books.lots); next_expiry: when the first lapses, None when none does
     held      points of the balance that holds have set aside
     tier      since tier_since (UTC seconds); '' for the lowest

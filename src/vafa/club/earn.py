@@ -19,6 +19,7 @@ from vafa.club.bonuses import Customer, Gain, Stacked, applying, stacked
 from vafa.club.programme import Programme
 from vafa.club.windows import day_start, lapses_at, local
 from vafa.model.events import Cap, Counted, Less, Nothing
+from vafa.model.money import in_rial
 
 NO_CARRY = Fraction(0)
 _ONE, _ZERO = Fraction(1), Fraction(0)
@@ -115,7 +116,7 @@ def _by_rules(
     programme: Programme, eligible: int, currency: int, rate: Fraction, carry: Fraction, around: Circumstances
 ) -> Earned:
     customer, at = around.customer, around.at
-    comparable = tiers.in_rial(eligible, currency)
+    comparable = in_rial(eligible, currency)
     rate = _tier_rate(programme, customer, currency, rate)
     base = Fraction(eligible * rate.numerator, rate.denominator)
     gains = applying(programme, at, comparable, customer)
@@ -159,7 +160,7 @@ def _tier_rate(programme: Programme, customer: Customer, currency: int, rate: Fr
     if tier is None:
         return rate
     if tier.per:
-        rate = Fraction(tier.points, tier.per) * tiers.in_rial(1, currency)
+        rate = Fraction(tier.points, tier.per) * in_rial(1, currency)
     return rate * (1 + Fraction(tier.extra, 100)) if tier.extra else rate
 
 

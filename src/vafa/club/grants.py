@@ -37,15 +37,14 @@ class Due(Struct, frozen=True):
 class Sale(Struct, frozen=True):
     """A purchase as these rules see it.
 
-    visits, spent  of its member after it (`spent` in minor units); eligible: what of it earned
-    amount         the same in current rial; went_up: it brought the member a tier
+    visits, spent  of its member after it; eligible: what of it earned; amounts in current rial
+    went_up        it brought the member a tier
     """
 
     at: int
     visits: int
     spent: int
     eligible: int
-    amount: int
     went_up: bool
 
 
@@ -86,7 +85,7 @@ def _occasion_of_sale(template: OfferTemplate, sale: Sale) -> int | None:
         case "first-purchase":
             return 0 if sale.visits == 1 else None
         case "purchase":
-            return sale.visits if sale.amount >= template.from_amount else None
+            return sale.visits if sale.eligible >= template.from_amount else None
         case "visit" if template.repeat:
             return sale.visits if sale.visits % template.visit == 0 else None
         case "visit":

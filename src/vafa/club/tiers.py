@@ -15,7 +15,6 @@ from msgspec import Struct
 from vafa.club.programme import Programme, Tier
 from vafa.club.windows import day_start, local, months_later, split, start_of
 from vafa.model.events import Counted
-from vafa.model.money import CURRENT_RIALS_PER_NEW_RIAL, Currency
 from vafa.model.standing import Window
 
 _METRICS = {"spend": 1, "points": 2, "visits": 3}
@@ -51,11 +50,6 @@ def tier_of(programme: Programme, stored: str) -> Tier | None:
         if not tier.at_least:
             lowest = tier
     return lowest
-
-
-def in_rial(amount: int, currency: int) -> int:
-    """An amount in current rial, exactly: thresholds and bands are written in it."""
-    return amount * CURRENT_RIALS_PER_NEW_RIAL if currency == Currency.RIAL_NEW else amount
 
 
 def counted(programme: Programme, at: int, eligible: int, points: int) -> Counted:

@@ -280,10 +280,10 @@ class Award(Event, frozen=True):
 class Reversal(Event, frozen=True):
     """A void or reversal before settlement: the whole contribution that is left goes.
 
-    `ref` is its own identity at the terminal; `amount` and `eligible` what was left of the sale; `points`
-    (not negative) what leaves, `debt` the part of them that was not there any more; `balance` the holder's
-    balance after it (the paper may say so), 0 when points wait on the payment itself. `lots`: what was drawn
-    from dated lots, (seq, points, expires_at); `counted`: what the tier's metric loses; the award's
+    `ref` is its own identity at the terminal; `amount` and (in current rial) `eligible` what was left of the
+    sale; `points` (not negative) what leaves, `debt` the part of them that was not there any more; `balance`
+    the holder's after it (the paper may say so), 0 when points wait on the payment itself. `lots`: what was
+    drawn from dated lots, (seq, points, expires_at); `counted`: what the tier's metric loses; the award's
     `stamps` and `granted` go with it. `available_at` and `expires_at` are the award's: its lot is drawn from
     first. `forgiven`: the part that was not there and is more than the programme lets a member owe.
     `offers`: those the award had spent, open again. `beside`: points of the same person under other ids
@@ -382,7 +382,7 @@ class AwardMoved(Event, frozen=True):
     `points_out` leave (`debt` and `forgiven` the part that was not there any more), `points_in` arrive: each
     the difference of its member's floor. `lots`: what was drawn from dated lots, (seq, points, expires_at);
     a lot with the award's `available_at` and `expires_at` is made. `counted` (below zero), `stamps` and
-    `granted` go from the one to the other; `at` is when the purchase was.
+    `granted` go from the one to the other; `at` is when the purchase was; `eligible` in current rial.
     """
 
     key: PaymentKey
@@ -493,7 +493,7 @@ class Claimed(Event, frozen=True):
     """What one programme's waiting payments bring: points_out leave the waiting holders, points_in arrive.
 
     points_in == floor(carry + contribution): as if the member had enrolled before these payments. `eligible`
-    is the sum of their eligible amounts.
+    is the sum of their eligible amounts, in current rial.
     """
 
     programme: bytes

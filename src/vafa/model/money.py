@@ -20,6 +20,11 @@ class Currency(IntEnum):
 IN_CURRENT_RIAL = {Currency.RIAL_CURRENT: 1, Currency.RIAL_NEW: CURRENT_RIALS_PER_NEW_RIAL}
 
 
+def in_rial(amount: int, currency: int) -> int:
+    """An amount in current rial, exactly: sums, thresholds and bands are told in it."""
+    return amount * CURRENT_RIALS_PER_NEW_RIAL if currency == Currency.RIAL_NEW else amount
+
+
 def converted(amount: int, of: Currency, into: Currency) -> int | None:
     """An amount in the minor units of another epoch, exactly; None where it is no whole number of them."""
     units, rest = divmod(amount * IN_CURRENT_RIAL[of], IN_CURRENT_RIAL[into])
