@@ -1,5 +1,6 @@
 """Real daemons enrol at a real hub: its own process, PostgreSQL, TLS, codes made by its command line."""
 
+import contextlib
 import json
 import tempfile
 import time
@@ -10,6 +11,7 @@ import pytest
 from real_device import Device
 from real_hub import RealHub
 
+from vafa.ledger.storage import connect_reader
 from vafa.sync import enrolment
 
 PHONE = "09121236789"
@@ -53,6 +55,47 @@ def test_two_devices_of_a_merchant_have_one_key_for_phones_and_their_own_numbers
     assert known[1] is not None
     assert known[0].key_id == known[1].key_id
     assert second.vafa("verify").returncode == 0
+
+
+def test_a_person_forgotten_at_one_device_is_forgotten_at_one_that_was_away_and_in_its_backup(
+    tmp_path: Path, hub: RealHub, merchant: str
+) -> None:
+    first, second = Device(tmp_path / "first"), Device(tmp_path / "second")
+    backup, code = tmp_path / "b.vafa", tmp_path / "code"
+    with first.running(), second.running():
+        for device in (first, second):
+            assert device.vafa("member", "add", PHONE).returncode == 0
+            enrolled(device, hub, merchant)
+        second.pay("1", member=PHONE)
+        assert second.vafa("sync", "now").returncode == 0
+        said = second.vafa("backup", str(backup)).stdout.splitlines()
+        code.write_text(next(line.split()[-1] for line in said if line.startswith("RECOVERY")))
+    with first.running():
+        assert first.vafa("member", "forget", PHONE, "--why", "asked", "--yes").returncode == 0
+        assert first.vafa("sync", "now").returncode == 0
+    assert (sealed(first), sealed(second)) == (0, 1)
+    with second.running():
+        assert second.vafa("sync", "now").returncode == 0
+        assert sealed(second) == 0
+        assert second.vafa("member", "show", PHONE).returncode != 0
+        assert second.vafa("member", "add", PHONE).returncode == 0, "they may come again"
+        assert second.vafa("sync", "now").returncode == 0
+        assert sealed(second) == 1
+    words = ("--code-file", str(code), "--replace", "--yes")
+    assert second.vafa("restore", str(backup), *words).returncode == 0
+    assert sealed(second) == 1
+    with second.running():
+        assert second.vafa("sync", "now").returncode == 0
+        assert sealed(second) == 0
+    for device in (first, second):
+        assert device.vafa("verify").returncode == 0
+
+
+def sealed(device: Device) -> int:
+    """How many phones it keeps."""
+    with contextlib.closing(connect_reader(device.state / "ledger.db")) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM secret").fetchone()
+    return int(count)
 
 
 def test_rotated_keys_replace_the_old_ones_and_the_same_ledger_keeps_its_number(

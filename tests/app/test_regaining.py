@@ -8,19 +8,21 @@ import msgspec
 import pytest
 from hub.device_rows import busy, copied, journal, sold
 from rich_shop import faults
-from shop import Shop, payment
+from shop import HASHED, Shop, payment
 
+from vafa.app import forgetting
 from vafa.app.offering import Offering
 from vafa.app.offering import Wish as Give
 from vafa.app.profiles import Profiles
 from vafa.app.redeeming import Redeeming
 from vafa.app.redeeming import Wish as RedeemWish
-from vafa.books.rows import BranchRow
+from vafa.books.rows import BranchRow, MemberState
 from vafa.club.programme import parse
 from vafa.ledger import branches, reads
 from vafa.model import events
 from vafa.model.chain import Row
 from vafa.model.errors import SyncError
+from vafa.wire.messages import Forgotten
 
 PHONE = "09121236789"
 
@@ -316,3 +318,40 @@ def test_a_slip_s_points_that_were_spent_by_its_code_are_so_again(two: Two) -> N
     assert (faults(two.new), branch.left_out) == ((), 0)
     assert members(two.new) == members(two.old)
     assert 2 in {row[0] for row in members(two.new).values()}  # ten points less eight, and no welcome
+
+
+def test_who_joined_on_the_lost_branch_and_was_forgotten_elsewhere_meanwhile_is_forgotten(two: Two) -> None:
+    two.restore()
+    other = bytes.fromhex(two.old.members.add("09351112233", "", "test").id)
+    two.old.counter.post(payment(1, card=HASHED), other)
+    two.old.members.bind(other, "1", "test")
+    assert forgetting.heard(two.new.ledger, [Forgotten(other, 2, 1, 5)]) == 0
+    assert two.heal().left_out == 0
+    row = two.new.ledger.read(lambda c: reads.holder(c, other))
+    assert row is not None
+    assert (row.state, row.balance > 0) == (MemberState.FORGOTTEN, True)
+    assert two.new.ledger.read(lambda c: reads.tokens_of_member(c, other)) == []
+    assert not faults(two.new)
+
+
+def test_a_forgetting_that_was_heard_on_both_branches_counts_once(two: Two) -> None:
+    two.restore()
+    told = [Forgotten(two.member, 2, 1, 5)]
+    forgetting.heard(two.old.ledger, told)
+    forgetting.heard(two.new.ledger, told)
+    two.new.members.add(PHONE, "", "test")
+    two.heal()
+    row = two.new.ledger.read(lambda c: reads.holder(c, two.member))
+    assert row is not None
+    assert row.state == MemberState.ACTIVE
+
+
+def test_a_forgetting_of_the_lost_branch_is_told_on_as_the_row_it_was(two: Two) -> None:
+    two.restore()
+    Profiles(two.old.members).forget(two.member, "asked", "test")
+    lost = two.lost[-1]
+    two.heal()
+    found = two.new.ledger.read(lambda c: [each.event for each in reads.entries(c, 0, (events.Kind.FORGET,))])
+    (event,) = found
+    assert isinstance(event, events.Forget)
+    assert event.origin == (1, lost.epoch, lost.seq)

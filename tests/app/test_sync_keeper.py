@@ -13,9 +13,9 @@ from certificates import Authority
 from hub_stub import HUB_KEY, Hub, Served
 from shop import Shop, payment
 
-from vafa.app import sync_talk
+from vafa.app import forgetting, sync_talk
 from vafa.app.sync_keeper import Keeper
-from vafa.app.sync_talk import Begin, Now
+from vafa.app.sync_talk import Begin, Forget, Now
 from vafa.keys.device_key import load_or_create
 from vafa.keys.sign import SigningKey
 from vafa.model import events
@@ -57,6 +57,7 @@ class Device:
             lambda _document, _from_at: "",
             self.attest,
             lambda told: self.shop.regaining.regain(told.rows, told.signature),
+            self.forget,
             lambda: self.shop.ledger.head.seq,
             SystemClock(),
             module,
@@ -64,6 +65,9 @@ class Device:
         self.shop.ledger.followers.append(self.keeper.rows)
         self.thread = threading.Thread(target=self.keeper.run)
         self.thread.start()
+
+    def forget(self, told: Forget) -> None:
+        forgetting.heard(self.shop.ledger, told.told)
 
     def attest(self, hub_s: int) -> None:
         if self.fails:

@@ -11,6 +11,7 @@ from fuzz.wire_targets import DEVICE, NOW_MS, PACKED
 from hub.device_rows import copied, journal
 from shop import PROGRAMME, Shop, payment
 
+from vafa.app import forgetting
 from vafa.app.sync_journal import LedgerJournal
 from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
@@ -33,6 +34,7 @@ from vafa.wire.messages import (
     Branch,
     EnrolAnswer,
     Facts,
+    Forgotten,
     Have,
     Mark,
     Note,
@@ -143,6 +145,10 @@ class SyncAnswers(Housed):
     def attest(self, hub_s: int) -> None:
         self.taken += 1
         self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(hub_s, "hub")))
+
+    def forget(self, told: Sequence[Forgotten]) -> None:
+        self.taken += 1
+        forgetting.heard(self.shop.ledger, told)
 
     def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         """As the daemon does it."""

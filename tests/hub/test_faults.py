@@ -18,6 +18,7 @@ from hub.test_intake import agrees_with
 from real_hub import READY_S, RealHub
 from shop import Shop
 
+from vafa.app import forgetting
 from vafa.app.sync_journal import LedgerJournal
 from vafa.hub import codes, embedded, merchants
 from vafa.hub.backup import _program as pg_dump
@@ -33,7 +34,7 @@ from vafa.sync.enrol import Enroller, Ledger, Wish, settle_keys
 from vafa.sync.kept import Store
 from vafa.sync.links import LinkNow
 from vafa.sync.transport import HttpTransport
-from vafa.wire.messages import Facts, Mark
+from vafa.wire.messages import Facts, Forgotten, Mark
 
 NOW_MS = 1_767_000_000_000
 
@@ -79,6 +80,10 @@ class Linked:
 
     def attest(self, hub_s: int) -> None:
         """The courier's inbox."""
+
+    def forget(self, told: Sequence[Forgotten]) -> None:
+        """The courier's inbox."""
+        forgetting.heard(self.shop.ledger, told)
 
     def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         """The courier's inbox."""

@@ -7,7 +7,7 @@ hash, within an hour of simulated time, and no courier has stopped for good. Dis
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -15,21 +15,27 @@ from shop import PROGRAMME, Shop, payment
 from simulated.hubs import Disagreement, SimulatedHub, differing, journal_rows
 from simulated.net import POINTS, Killed, Net, Points, SimulatedTransport
 
+from vafa.app import forgetting
+from vafa.app.profiles import Profiles
 from vafa.app.sync_journal import LedgerJournal
+from vafa.books.rows import MemberState
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
-from vafa.ledger import upkeep
+from vafa.ledger import reads, upkeep
 from vafa.model import events
 from vafa.model.chain import Row
 from vafa.sync.courier import Courier, Who, World
 from vafa.sync.kept import Kept, Store, Sync
 from vafa.sync.links import LinkNow
-from vafa.wire.messages import Facts, ReceiptMessage, RemoteMember
+from vafa.wire.messages import Facts, Forgotten, ReceiptMessage, RemoteMember
 
 START_MS = 1_767_000_000_000
 SIM, WIFI = LinkNow("wwan0 sim", metered=True), LinkNow("wlan0 wifi")
 SETTLED_WITHIN_S = 3_600.0
 MakeHub = Callable[[Callable[[], int]], SimulatedHub]
+PHONES = [f"0912000000{number}" for number in range(4)]
+FORGOTTEN, JOINED_AGAIN = "person forgotten at a device", "person joined again"
+HEARD = "person forgotten because another device did"
 FIRST_REF = 320_000_000_000
 YEAR_MS = 31_557_600_000
 JUMPS_MS = (-56 * YEAR_MS, 56 * YEAR_MS, -3_600_000, 3_600_000, -40 * 86_400_000, 40 * 86_400_000)
@@ -77,7 +83,7 @@ class Device:
         if copied is None:
             fleet.hub.enrol(number, self.key.public)
         self.shop = Shop(directory, fleet.clock_ms(), fleet.programme)
-        self.members = [bytes.fromhex(self.shop.members.add(f"0912000000{n}", "", "t").id) for n in range(4)]
+        self.members = [bytes.fromhex(self.shop.members.add(phone, "", "t").id) for phone in PHONES]
         self._start()
 
     def _start(self) -> None:
@@ -148,6 +154,16 @@ class Device:
         member = chance.choice((b"", *self.members))
         self.shop.counter.post(payment(FIRST_REF + self._fleet.sold, chance.randint(1, 900_000)), member)
 
+    def forget(self, told: Sequence[Forgotten]) -> None:
+        """What another device's people asked for."""
+        self.points.reached("before people are forgotten")
+        forgetting.heard(self.shop.ledger, told)
+        self.points.reached("after people are forgotten")
+
+    def is_member(self, member: bytes) -> bool:
+        row = self.shop.ledger.read(lambda connection: reads.holder(connection, member))
+        return row is not None and row.state == MemberState.ACTIVE
+
     @property
     def knows_all_is_there(self) -> bool:
         kept = self.store.kept
@@ -213,7 +229,8 @@ class Fleet:
         """So many things happen; then the faults stop and all is compared."""
         actions: list[tuple[Callable[[Device], None], int]] = [
             (self._sell, 8), (self._wait, 14), (self._late, 4), (self._kill, 5), (self._jump, 4),
-            (self._reboot, 1), (self._wake, 2), (self._other_link, 1), (self._epoch, 1),
+            (self._reboot, 1), (self._wake, 2), (self._other_link, 1), (self._epoch, 1), (self._forget, 3),
+            (self._join, 3),
         ]  # fmt: skip
         hubs: list[tuple[Callable[[Device], None], int]] = [
             (self._backup, 4), (self._restore, 4), (self._down, 1)
@@ -269,6 +286,17 @@ class Fleet:
     def _epoch(self, device: Device) -> None:
         device.open_epoch()
 
+    def _forget(self, device: Device) -> None:
+        member = self.chance.choice(device.members)
+        if device.is_member(member):
+            Profiles(device.shop.members).forget(member, "asked", "t")
+            self.seen[FORGOTTEN] += 1
+
+    def _join(self, device: Device) -> None:
+        member = self.chance.randrange(len(PHONES))
+        self.seen[JOINED_AGAIN] += not device.is_member(device.members[member])
+        device.shop.members.add(PHONES[member], "", "t")
+
     def _backup(self, _: Device) -> None:
         self.hub.backup()
 
@@ -297,6 +325,7 @@ class Fleet:
             self.now_s += 10.0
         for device in self.devices.values():
             self.seen["rows at the hub, each once, hashes equal"] += device.shop.ledger.head.seq
+        judge_forgotten(self.devices.values(), self.seen)
 
     def differs(self) -> str:
         for number, device in self.devices.items():
@@ -305,7 +334,57 @@ class Fleet:
             found = differing(journal_rows(device.shop), self.hub.rows(number))
             if found:
                 return f"device {number}: {found}"
-        return ""
+        return unheard(self.devices.values())
+
+
+def judge_forgotten(devices: Iterable[Device], seen: Counter[str]) -> None:
+    """Whom a person had forgotten at one device is forgotten at every other, once, or joined after that."""
+    devices = list(devices)
+    for device in devices:
+        of_others = [told for told, is_first in forgettings(device) if not is_first]
+        again = [each for each, times in Counter(of_others).items() if times > 1]
+        if again:
+            raise Disagreement(f"device {device.number} forgot the same twice: {again}")
+        entries = device.shop.ledger.read(lambda c: list(reads.entries(c, 0, (events.Kind.ENROL,))))
+        joined = {each.event.member: each.row.seq for each in entries if isinstance(each.event, events.Enrol)}
+        for (*_, member), at_seq in heard(device).items():
+            if device.is_member(member) and joined[member] <= at_seq:
+                raise Disagreement(f"device {device.number} still has a person that others forgot")
+        sealed = {row[0] for row in device.shop.ledger.read(lambda c: c.execute("SELECT member FROM secret"))}
+        if not all(map(device.is_member, sealed)):
+            raise Disagreement(f"device {device.number} keeps the phone of a person that is no member")
+        seen[HEARD] += len(of_others)
+
+
+Asked = tuple[int, int, int, bytes]  # device, epoch and seq of the row that said so first; the member
+
+
+def unheard(devices: Iterable[Device]) -> str:
+    """Who has yet to hear of people whom another device forgot."""
+    devices = list(devices)
+    asked = {told for device in devices for told, _ in forgettings(device)}
+    for device in devices:
+        lacks = asked - heard(device).keys() - {told for told, is_first in forgettings(device) if is_first}
+        if lacks:
+            return f"device {device.number} has not heard of {len(lacks)} people forgotten"
+    return ""
+
+
+def heard(device: Device) -> dict[Asked, int]:
+    """What it has heard, and at which row of its own."""
+    sql = "SELECT device, epoch, seq, member, at_seq FROM heard_forget"
+    return {tuple(told): at for *told, at in device.shop.ledger.read(lambda c: c.execute(sql).fetchall())}
+
+
+def forgettings(device: Device) -> list[tuple[Asked, bool]]:
+    """Of its journal, and whether a person asked there."""
+    found = device.shop.ledger.read(lambda c: list(reads.entries(c, 0, (events.Kind.FORGET,))))
+    told: list[tuple[Asked, bool]] = []
+    for each in found:
+        assert isinstance(each.event, events.Forget)
+        origin = each.event.origin or (device.number, each.row.epoch, each.row.seq)
+        told.append(((*origin, each.event.member), each.event.origin is None))
+    return told
 
 
 def history(

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from shop import PROGRAMME, payment
-from simulated.fleet import FIRST_REF, SETTLED_WITHIN_S, WIFI, Device, Fleet
+from simulated.fleet import FIRST_REF, SETTLED_WITHIN_S, WIFI, Device, Fleet, judge_forgotten, unheard
 from simulated.hubs import Disagreement, differing, journal_rows
 
 from vafa.app.recheck import Recheck
@@ -23,7 +23,7 @@ from vafa.ledger.storage import connect_reader
 from vafa.ledger.tables import rows_where
 from vafa.ledger.verify import verify
 from vafa.model import events
-from vafa.model.errors import Refused
+from vafa.model.errors import NotFound, Refused
 from vafa.model.payment import PaymentKey
 
 REWARDS = (
@@ -96,8 +96,8 @@ class ForkingFleet(Fleet):
         member, request = whose or self.chance.choice(device.members), f"r-{self.asked}"
         try:
             held = redeeming.hold(Wish(request, member, "off", 10_000_000, None, "test"))
-        except Refused:
-            return  # nothing there, or a debt
+        except (Refused, NotFound):
+            return  # nothing there, a debt, or nobody
         points = held.points if whose else self.chance.randint(1, held.points)
         redeeming.capture(request, points * 10, None, "test")
         self.seen[REDEEMED] += 1
@@ -115,8 +115,10 @@ class ForkingFleet(Fleet):
             if self.now_s > ends_s:
                 raise Disagreement(f"an hour after the last fault: {found}")
             self.now_s += 10.0
-        for number in {device.number for device in self.devices.values()}:
+        numbers = {device.number for device in self.devices.values()}
+        for number in numbers:
             self._judge(number)
+        judge_forgotten([each for each in map(self.newest, numbers) if each is not None], self.seen)
 
     def differs(self) -> str:
         """Why it is not over yet."""
@@ -134,7 +136,7 @@ class ForkingFleet(Fleet):
                 return f"device {number}: nobody's journal is the hub's line"
             if self.hub.lost(number):
                 return f"device {number}: {self.hub.lost(number)} rows are not counted"
-        return ""
+        return unheard(filter(None, map(self.newest, {device.number for device in self.devices.values()})))
 
     def newest(self, number: int) -> Device | None:
         """The device whose journal is the line that stands for this number at the hub."""

@@ -6,7 +6,7 @@ is recorded, and a sample of the recordings is played to the real one, byte for 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from hub_stub import HUB_KEY, Books
@@ -17,6 +17,7 @@ from vafa.books.rows import BranchRow
 from vafa.hub.answers import signed_answer
 from vafa.hub.hub_key import HubKey
 from vafa.keys.sign import SigningKey, is_signed
+from vafa.model import events
 from vafa.model.errors import Malformed
 from vafa.model.events import Kind
 from vafa.wire import signing
@@ -24,6 +25,8 @@ from vafa.wire.messages import (
     SYNC_PATH,
     AnswerContent,
     Branch,
+    Forgotten,
+    Have,
     Mark,
     Reason,
     Refusal,
@@ -32,6 +35,7 @@ from vafa.wire.messages import (
 )
 from vafa.wire.rows import WireRow, pack, unpack
 
+PART_FORGOTTEN = 2
 PART_ROWS = 7  # of a branch an answer brings: few, so that much can happen between two
 
 
@@ -155,6 +159,8 @@ class MemoryHub:
         self._safe: dict[int, list[tuple[int, int]]] = {}
         self._rewinds: dict[int, int] = {}
         self.lines: dict[int, list[BooksWithStates]] = {}
+        self.forgotten: list[tuple[Forgotten, bytes]] = []  # whom devices forgot, each with the digest so far
+        self._safe_forgotten = 0
         self.recorded: list[tuple[int, bytes | None]] = []  # (time, request); b'': backup, None: restore
 
     def enrol(self, number: int, key: bytes) -> None:
@@ -162,6 +168,7 @@ class MemoryHub:
 
     def backup(self) -> None:
         self._safe = {n: [(len(line.log), line.fence) for line in lines] for n, lines in self.lines.items()}
+        self._safe_forgotten = len(self.forgotten)
         self.recorded.append((self._clock_ms(), b""))
 
     def restore(self) -> None:
@@ -171,6 +178,7 @@ class MemoryHub:
             for line, (seq, fence) in zip(lines, kept, strict=True):
                 line.back_to(seq)
                 line.fence = fence
+        del self.forgotten[self._safe_forgotten :]
         self.recorded.append((self._clock_ms(), None))
 
     def rows(self, number: int) -> list[Row]:
@@ -214,15 +222,37 @@ class MemoryHub:
         number, lines = envelope.device, self.lines[envelope.device]
         known = [line for line in lines if request.before in line.marks]
         if not known:
-            return SyncAnswer(self._rewound(number, request), Mark(), now_ms, have=request.have)
+            told = self._told(request.have)
+            return SyncAnswer(self._rewound(number, request), Mark(), now_ms, **told)
         self._rewinds[number] = 0
         line, received = known[-1], request.before
         if request.rows:
-            line, received = self._take(lines, known, unpack(request.rows), request)
+            line, received = self._take(number, lines, known, unpack(request.rows), request)
         safe, place = self._safe.get(number, []), lines.index(line)
         safe_mark = line.marks[min(safe[place][0], len(line.log)) if place < len(safe) else 0]
         branch, more = self._branch(number, line, received, request)
-        return SyncAnswer(received, safe_mark, now_ms, have=request.have, branch=branch, more=more)
+        told = self._told(request.have)
+        told["more"] |= more
+        return SyncAnswer(received, safe_mark, now_ms, branch=branch, **told)
+
+    def _told(self, have: Have) -> dict[str, Any]:
+        """Whom other devices forgot, a few an answer."""
+        digests = [b"", *(chain for _, chain in self.forgotten)]
+        start = digests.index(have.forgotten) if have.forgotten in digests else 0
+        told = self.forgotten[start : start + PART_FORGOTTEN]
+        have = msgspec.structs.replace(have, forgotten=digests[start + len(told)])
+        more = start + len(told) < len(self.forgotten)
+        forgotten = tuple(each for each, _ in told)
+        return {"have": have, "forgotten": forgotten, "more": more}
+
+    def _note_forgotten(self, number: int, row: WireRow) -> None:
+        event = events.decode(row.kind, row.body) if row.kind == Kind.FORGET else None
+        if isinstance(event, events.Forget):
+            entry = Forgotten(event.member, *(event.origin or (number, row.epoch, row.seq)))
+            if any(entry == each for each, _ in self.forgotten):
+                return
+            before = self.forgotten[-1][1] if self.forgotten else b""
+            self.forgotten.append((entry, signing.digest(before + signing.encoded(entry))[:8]))
 
     def _rewound(self, number: int, request: SyncRequest) -> Mark:
         """Nothing here is named so: the newest of the newest line, or further and further back."""
@@ -237,6 +267,7 @@ class MemoryHub:
 
     def _take(
         self,
+        number: int,
         lines: list[BooksWithStates],
         known: list[BooksWithStates],
         rows: list[WireRow],
@@ -256,6 +287,7 @@ class MemoryHub:
             lines.append(line)
         for row in rows[held:]:
             line.add(row)
+            self._note_forgotten(number, row)
         if any(row.kind == Kind.EPOCH_OPENED for row in rows[held:]):
             line.fence = 1 + max(each.fence for each in lines)
         received = line.marks[rows[-1].seq]

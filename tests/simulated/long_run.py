@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from simulated.fleet import Fleet, history
+from simulated.fleet import FORGOTTEN, HEARD, Fleet, history
 from simulated.forking import CLONED, HEARD_AGAIN, REDEEMED, RESTORED, SPENT_TWICE, ForkingFleet
 from simulated.hubs import MemoryHub
 from simulated.net import FAULTS, POINTS
@@ -23,6 +23,8 @@ COUNTED = (
     "clock jumped",
     RESTORED,
     CLONED,
+    FORGOTTEN,
+    HEARD,
     SPENT_TWICE,
     HEARD_AGAIN,
     REDEEMED,

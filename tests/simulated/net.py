@@ -149,6 +149,8 @@ POINTS = (
     "before the answer",
     "before the hub's time is written",
     "after the hub's time is written",
+    "before people are forgotten",
+    "after people are forgotten",
     "before lost rows are counted",
     "after lost rows are counted",
     "before the marks are kept",

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import NoReturn
@@ -26,6 +26,7 @@ from shop import PROGRAMME, TID
 from simulated.hubs import MemoryHub
 from simulated.net import Net, Points, SimulatedTransport
 
+from vafa.app import forgetting
 from vafa.app.redeeming import Redeeming, Wish
 from vafa.app.sync_journal import LedgerJournal
 from vafa.app.undo import Undo, Undoing
@@ -39,7 +40,7 @@ from vafa.model.payment import PaymentKey, Scheme
 from vafa.sync.courier import Courier, Who, World
 from vafa.sync.kept import Store
 from vafa.sync.links import LinkNow
-from vafa.wire.messages import Facts
+from vafa.wire.messages import Facts, Forgotten
 
 DAY_PACE_S = 10.0  # 8,600 sales in 24 hours: ten times a busy shop's
 PER = 10
@@ -114,6 +115,9 @@ class Day:
 
     def attest(self, hub_s: int) -> None:
         self.bench.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(hub_s, "hub")))
+
+    def forget(self, told: Sequence[Forgotten]) -> None:
+        forgetting.heard(self.bench.shop.ledger, told)
 
     def regain(self, rows: object, signature: bytes) -> str:
         return "none was lost"

@@ -15,7 +15,7 @@ from hub.device_rows import copied, journal, sold
 from hub_stub import HUB_KEY, Hub, Served
 from shop import PROGRAMME, Shop, payment
 
-from vafa.app import regaining
+from vafa.app import forgetting, regaining
 from vafa.app.sync_journal import LedgerJournal
 from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
@@ -51,6 +51,7 @@ from vafa.wire import signing
 from vafa.wire.messages import (
     Branch,
     Facts,
+    Forgotten,
     Have,
     Mark,
     Programme,
@@ -125,6 +126,9 @@ class Bench:
     def attest(self, hub_s: int) -> None:
         self.attested.append(hub_s)
         self.shop.ledger.write(lambda tx: tx.post(events.ClockAttested(hub_s, "hub")))
+
+    def forget(self, told: Sequence[Forgotten]) -> None:
+        forgetting.heard(self.shop.ledger, told)
 
     def regain(self, rows: Sequence[Row], signature: bytes) -> str:
         return self.shop.regaining.regain(rows, signature)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from simulated.fleet import history
+from simulated.fleet import HEARD, history
 from simulated.forking import CLONED, HEARD_AGAIN, REDEEMED, RESTORED, SPENT_TWICE, ForkingFleet
 from simulated.hubs import Disagreement, MemoryHub
 from simulated.long_run import scratch
 from simulated.net import FAULTS
 
-from vafa.app import recounting
+from vafa.app import forgetting, recounting
 from vafa.app.recount_value import KNOWN, Around, Recounted
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
@@ -25,6 +25,7 @@ def test_every_row_is_at_the_hub_once_with_equal_hashes_after_faults_of_every_ki
     for seed in range(9):
         history(seed, MemoryHub, seen, scratch())
     others = ("hub down", "device killed", "clock jumped", "hub restored from an older backup (rows lost)")
+    assert seen[HEARD] > 10, seen
     kinds = (*FAULTS, *others, "request after later ones (reordered)")
     assert sum(seen[kind] for kind in kinds) > 300
     assert min(seen[kind] for kind in kinds) > 3, seen
@@ -48,6 +49,23 @@ def test_devices_that_were_restored_or_copied_have_all_of_every_branch_once() ->
         history(seed, MemoryHub, seen, scratch(), kind=ForkingFleet)
     kinds = (RESTORED, CLONED, "rows of branches counted again", HEARD_AGAIN, SPENT_TWICE, REDEEMED)
     assert min(seen[kind] for kind in kinds) >= 5, seen
+
+
+def test_a_person_forgotten_again_at_each_telling_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = forgetting.is_news
+    monkeypatch.setattr(forgetting, "is_news", lambda *told: (once(*told), True)[1])
+    with pytest.raises(Disagreement, match="forgot the same twice"):
+        history(1, MemoryHub, Counter(), tmp_path)
+
+
+def test_a_hub_that_does_not_tell_whom_others_forgot_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryHub, "_note_forgotten", lambda *_: None)
+    with pytest.raises(Disagreement, match="has not heard"):
+        history(3, MemoryHub, Counter(), tmp_path, steps=90)
 
 
 def test_payments_counted_in_both_branches_are_found_out(

@@ -102,7 +102,7 @@ class Profiles:
 
         def decide(tx: Transaction) -> Forgotten:
             _known(tx, member)
-            would = _forgetting(tx.connection, member)
+            would = answering(tx.connection, member)
             for each, tokens in would:
                 forget_within(tx, each.id, tokens, why, by)
             return _forgotten(would)
@@ -113,7 +113,7 @@ class Profiles:
 
     def foreseen(self, member: bytes) -> Forgotten:
         """What `forget` would do now. Writes nothing."""
-        return self._ledger.read(lambda connection: _forgotten(_forgetting(connection, member)))
+        return self._ledger.read(lambda connection: _forgotten(answering(connection, member)))
 
     def _sender(self, member: bytes, phone: str | None) -> bytes:
         """The member with the referrer's phone, b'' where none is told. Refused for nobody, for oneself.
@@ -140,10 +140,18 @@ class Profiles:
         return None if person.name == name else self._sealer.sealed(member, Person(person.phone, name))
 
 
-def forget_within(tx: Transaction, member: bytes, tokens: tuple[bytes, ...], why: str, by: str) -> None:
-    """One id of a person forgotten, as part of a larger decision; its cards are `tokens`."""
+def forget_within(
+    tx: Transaction,
+    member: bytes,
+    tokens: tuple[bytes, ...],
+    why: str,
+    by: str,
+    origin: tuple[int, int, int] | None = None,
+) -> None:
+    """One id of a person forgotten, as part of a larger decision; its cards are `tokens`, `origin` the row of
+    another device that says so."""
     tx.connection.execute(_ERASING)
-    tx.post(events.Forget(member, by, why, tokens))
+    tx.post(events.Forget(member, by, why, tokens, origin))
     tx.connection.execute(_FORGET, (member,))
 
 
@@ -183,7 +191,8 @@ def _columns(connection: sqlite3.Connection, member: bytes) -> tuple[bytes, byte
 Forgetting = list[tuple[MemberRow, tuple[bytes, ...]]]  # a row and the cards that lead to it
 
 
-def _forgetting(connection: sqlite3.Connection, member: bytes) -> Forgetting:
+def answering(connection: sqlite3.Connection, member: bytes) -> Forgetting:
+    """All ids a person answers by that are members, with their cards."""
     rows = [row for row in people.owners(connection, member) if row.state == MemberState.ACTIVE]
     return [(row, tuple(t.token for t in reads.tokens_of_member(connection, row.id))) for row in rows]
 

@@ -26,10 +26,11 @@ from vafa.model.standing import unpack
 
 class Around(msgspec.Struct, frozen=True):
     """What counting a row looks at beside the row: the branch (by the hash of its first row), the row's
-    number in it, and now, UTC seconds."""
+    epoch and number in it, and now, UTC seconds."""
 
     counter: Counter
     first: bytes
+    epoch: int
     seq: int
     now: int
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vafa.app import claiming, earning, moving, profiles, recount_value, undo
+from vafa.app import claiming, earning, forgetting, moving, profiles, recount_value, undo
 from vafa.app.counter import Holder
 from vafa.app.members import Members
 from vafa.app.recount_value import COUNTED, KNOWN, Around, Recounted
@@ -204,8 +204,13 @@ def _baseline(tx: Transaction, _around: Around, event: events.Baseline) -> Recou
 
 
 def _enrol(tx: Transaction, _around: Around, event: events.Enrol) -> Recounted:
-    """A member who joined there. Whoever was forgotten here stays forgotten until they join again."""
-    return _once(tx, event, tx.find(MemberRow, (event.member,)))
+    """A member who joined there. Whoever was forgotten here stays forgotten until they join again, also who
+    was forgotten at another device while nobody here knew of them."""
+    done = _once(tx, event, tx.find(MemberRow, (event.member,)))
+    origin = forgetting.origin_heard(tx.connection, event.member) if done.counted else None
+    if origin is not None:
+        profiles.forget_within(tx, event.member, (), forgetting.WHY, forgetting.BY, origin)
+    return done
 
 
 def _profile(tx: Transaction, _around: Around, event: events.Profile) -> Recounted:
@@ -225,6 +230,9 @@ def _profile(tx: Transaction, _around: Around, event: events.Profile) -> Recount
 
 
 def _bind(tx: Transaction, _around: Around, event: events.Bind) -> Recounted:
+    row = tx.find(MemberRow, (event.member,))
+    if row is not None and row.state == MemberState.FORGOTTEN:
+        return KNOWN  # their cards lead nowhere
     return _once(tx, event, tx.find(TokenRow, (event.token, event.member)))
 
 
@@ -241,13 +249,18 @@ def _claim(tx: Transaction, _around: Around, event: events.Claim) -> Recounted:
     return COUNTED
 
 
-def _forget(tx: Transaction, _around: Around, event: events.Forget) -> Recounted:
-    """The backup brought phone and name back: they go again, with every card that leads to them now."""
+def _forget(tx: Transaction, around: Around, event: events.Forget) -> Recounted:
+    """The backup brought phone and name back: they go again, with every card that leads to them now. The row
+    of the branch is what other devices heard; who joined again there since stays."""
+    device = reads.device(tx.connection)
+    assert device is not None
+    origin = event.origin or (device.device, around.epoch, around.seq)
+    is_news = forgetting.is_news(tx, event.member, origin)
     row = tx.find(MemberRow, (event.member,))
-    if row is None or row.state != MemberState.ACTIVE:
+    if not is_news or row is None or row.state != MemberState.ACTIVE:
         return KNOWN
     tokens = tuple(each.token for each in reads.tokens_of_member(tx.connection, row.id))
-    profiles.forget_within(tx, row.id, tokens, event.why, event.by)
+    profiles.forget_within(tx, row.id, tokens, event.why, event.by, origin)
     return COUNTED
 
 

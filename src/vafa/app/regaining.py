@@ -125,7 +125,7 @@ class Regaining:
     def _count(self, tx: Transaction, first: bytes, row: Row, now: int, counts: Counts) -> None:
         """One row. What cannot be counted is left out, said, and stays in the evidence."""
         try:
-            done = self._counted(tx, Around(self._counter, first, row.seq, now), row)
+            done = self._counted(tx, Around(self._counter, first, row.epoch, row.seq, now), row)
         except _CANNOT as error:
             self._counter.programmes.look_again(tx.connection)
             log.warning("a row of a branch cannot be counted", row=f"{row.epoch}-{row.seq}", why=str(error))

@@ -22,6 +22,7 @@ from vafa.app.sync_talk import (
     Attest,
     Begin,
     Ending,
+    Forget,
     FromDaemon,
     Now,
     Regain,
@@ -54,6 +55,7 @@ class Keeper:
     now       the link and the facts, looked at whenever something is told
     activate  writes a programme version: '' or why it is refused; raises VafaError where it cannot be tried
     attest    journals the hub's time
+    forget    forgets people whom other devices forgot; raises VafaError as `activate` does
     regain    counts rows that were lost: '' or why they are refused; raises VafaError as `activate` does
     reached   is told the hub's address
     """
@@ -65,13 +67,14 @@ class Keeper:
         activate: Callable[[str, int | None], str],
         attest: Callable[[int], None],
         regain: Callable[[Regain], str],
+        forget: Callable[[Forget], None],
         head: Callable[[], int],
         clock: Clock,
         module: str = "vafa.app.sync_process",
         reached: Callable[[str], None] = lambda _peer: None,
     ) -> None:
         self._begin, self._now, self._clock, self._module = begin, now, clock, module
-        self._activate, self._attest, self._regain = activate, attest, regain
+        self._activate, self._attest, self._regain, self._forget = activate, attest, regain, forget
         self._head, self._reached = head, reached
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._ringing = threading.Lock()  # its number may be another file's once it is closed
@@ -263,12 +266,16 @@ class Keeper:
             case Activate(document, from_at):
                 self._say(self._written(lambda: self._activate(document, from_at)))
             case Attest(hub_s):
-                self._say(self._written(lambda: self._journalled(hub_s)))
+                self._say(self._written(lambda: self._done(lambda: self._attest(hub_s))))
+            case Forget():
+                self._say(self._written(lambda: self._done(lambda: self._forget(told))))
             case Regain():
                 self._say(self._written(lambda: self._regain(told)))
 
-    def _journalled(self, hub_s: int) -> str:
-        self._attest(hub_s)
+    @staticmethod
+    def _done(work: Callable[[], None]) -> str:
+        """What is never refused."""
+        work()
         return ""
 
     def _written(self, work: Callable[[], str]) -> Taken:

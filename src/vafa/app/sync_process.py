@@ -35,6 +35,7 @@ from vafa.app.sync_talk import (
     Attest,
     Begin,
     Ending,
+    Forget,
     FromDaemon,
     FromProcess,
     Now,
@@ -55,7 +56,7 @@ from vafa.sync.courier import Courier, Who, World
 from vafa.sync.enrol import settle_keys
 from vafa.sync.links import LinkNow
 from vafa.sync.transport import HttpTransport
-from vafa.wire.messages import Facts
+from vafa.wire.messages import Facts, Forgotten
 
 LOCK = "lock"
 TAKEN_WITHIN_S = 30.0
@@ -193,6 +194,11 @@ class SyncProcess:
     def attest(self, hub_s: int) -> None:
         """The daemon journals it."""
         self._tell(Attest(hub_s))
+        self._taken()
+
+    def forget(self, told: Sequence[Forgotten]) -> None:
+        """The daemon forgets them."""
+        self._tell(Forget(list(told)))
         self._taken()
 
     def regain(self, rows: Sequence[Row], signature: bytes) -> str:

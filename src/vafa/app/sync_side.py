@@ -12,7 +12,7 @@ from vafa.app.counter import Counter
 from vafa.app.sync_keeper import Keeper
 from vafa.app.sync_questions import SyncIs, SyncLog, SyncLogIs, SyncNow, SyncStanding, SyncStatus
 from vafa.app.sync_report import Moment
-from vafa.app.sync_talk import Begin, Now, Regain
+from vafa.app.sync_talk import Begin, Forget, Now, Regain
 from vafa.club.programme import parse
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
@@ -64,6 +64,7 @@ class SyncSide:
             self._activate,
             self._attest,
             self._regain,
+            self._forget,
             lambda: ledger.head.seq,
             clock,
             reached=reached,
@@ -144,6 +145,12 @@ class SyncSide:
         from vafa.app.regaining import Regaining  # a device that was never restored never loads it
 
         return Regaining(self._counter).regain(told.rows, told.signature)
+
+    def _forget(self, told: Forget) -> None:
+        """People whom other devices forgot. LedgerError where it cannot be written now."""
+        from vafa.app import forgetting  # most shops never need it
+
+        forgetting.heard(self._ledger, told.told)
 
     def _attest(self, hub_s: int) -> None:
         def decide(tx: Transaction) -> None:

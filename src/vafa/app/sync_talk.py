@@ -6,7 +6,7 @@ import msgspec
 
 from vafa.model.chain import Row
 from vafa.sync.links import LinkNow
-from vafa.wire.messages import Facts
+from vafa.wire.messages import Facts, Forgotten
 
 
 class ToProcess(msgspec.Struct, frozen=True, tag_field="say"):
@@ -43,8 +43,8 @@ class Wake(ToProcess, frozen=True, tag="wake"):
 
 
 class Taken(ToProcess, frozen=True, tag="taken"):
-    """Answers Activate, Attest and Regain. refused: why something is not taken; failed: why it could not be
-    tried."""
+    """Answers Activate, Attest, Forget and Regain. refused: why something is not taken; failed: why it could
+    not be tried."""
 
     refused: str = ""
     failed: str = ""
@@ -95,6 +95,12 @@ class Attest(ToDaemon, frozen=True, tag="attest"):
     hub_s: int
 
 
+class Forget(ToDaemon, frozen=True, tag="forget"):
+    """People whom other devices of the merchant forgot; Taken is awaited."""
+
+    told: list[Forgotten]
+
+
 class Regain(ToDaemon, frozen=True, tag="regain"):
     """Rows of a branch of the journal, judged, to be counted; Taken is awaited."""
 
@@ -102,7 +108,7 @@ class Regain(ToDaemon, frozen=True, tag="regain"):
     signature: bytes
 
 
-FromProcess = Synced | Ending | Activate | Attest | Regain
+FromProcess = Synced | Ending | Activate | Attest | Forget | Regain
 
 LINE_BYTES_MAX = 1 << 20
 M = TypeVar("M")

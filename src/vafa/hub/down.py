@@ -1,4 +1,5 @@
-"""What an answer brings down: programme versions, members of the other devices, messages for receipts.
+"""What an answer brings down: programme versions, members of the other devices, messages for receipts, whom
+other devices forgot.
 
 Each kind has a running number the device hands back, so nothing is sent twice and nothing is left out; one
 answer brings a bounded part, and `more` says that the rest waits.
@@ -6,14 +7,16 @@ answer brings a bounded part, and `more` says that the rest waits.
 
 import msgspec
 
+from vafa.hub import forgotten
 from vafa.hub.database import Connection
+from vafa.hub.forgotten import Told
 from vafa.hub.merchants import merchant as merchant_by_id
 from vafa.hub.published import messages, versions
 from vafa.hub.roster import Batch, answering, batches, holders, touched_by
 from vafa.keys.sign import SigningKey
 from vafa.model.identity import MEMBER_ID_BYTES
 from vafa.wire import limits
-from vafa.wire.messages import Have, Programme, ReceiptMessage, RemoteMember
+from vafa.wire.messages import Forgotten, Have, Programme, ReceiptMessage, RemoteMember
 from vafa.wire.signing import encoded, programme_input
 
 # An answer is at most 256 KiB packed; ids and tokens do not shrink. Each kind gets its part of it.
@@ -26,10 +29,11 @@ class Down(msgspec.Struct, frozen=True):
     """What goes down, and how far the device has everything then."""
 
     have: Have
-    programmes: tuple[Programme, ...]
-    members: tuple[RemoteMember, ...]
-    messages: tuple[ReceiptMessage, ...]
-    more: bool
+    programmes: tuple[Programme, ...] = ()
+    members: tuple[RemoteMember, ...] = ()
+    messages: tuple[ReceiptMessage, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
+    more: bool = True
 
 
 def down(
@@ -40,12 +44,15 @@ def down(
     said, said_to, said_more = _messages(connection, merchant, have.messages)
     members, members_to, members_more = _members(connection, merchant, device, have.members, at_ms)
     programmes_to = programmes[-1].order if programmes else have.programmes
+    told = _forgotten(connection, merchant, have.forgotten)
+    more = members_more or said_more or told.more
     return Down(
-        Have(programmes_to, members_to, said_to),
+        Have(programmes_to, members_to, said_to, told.have),
         programmes,
         members,
         said,
-        members_more or said_more or bool(versions(connection, merchant, programmes_to, 1)),
+        told.forgotten,
+        more or bool(versions(connection, merchant, programmes_to, 1)),
     )
 
 
@@ -109,6 +116,18 @@ def _members(
     return tuple(members.values()), after, len(found) > BATCHES_READ_MAX
 
 
+def _forgotten(connection: Connection, merchant: str, have: bytes | None) -> Told:
+    """Whom other devices forgot. An id under a device's own key is told as the member it was merged into."""
+    told = forgotten.after(connection, merchant, have)
+    key_id = merchant_by_id(connection, merchant).token_key_id if told.forgotten else None
+    own = [each.member for each in told.forgotten if key_id is not None and each.member[:2] != key_id]
+    aliases = answering(connection, merchant, own)
+    entries = tuple(
+        msgspec.structs.replace(each, member=aliases.get(each.member, each.member)) for each in told.forgotten
+    )
+    return msgspec.structs.replace(told, forgotten=entries)
+
+
 def _changed(
     connection: Connection, merchant: str, batch: Batch, key_id: bytes | None, at_ms: int
 ) -> list[RemoteMember]:
@@ -117,14 +136,15 @@ def _changed(
     Ids under another device's own key mean nothing elsewhere: they are told as the member they were merged
     into.
     """
-    ids = touched_by(connection, merchant, batch)
+    ids, gone_now = touched_by(connection, merchant, batch)
     aliases = answering(connection, merchant, ids)
+    gone_now |= {aliases[each] for each in gone_now if each in aliases}
     told = {each for each in ids | set(aliases.values()) if key_id is None or each[:2] == key_id}
     told = {each for each in told if len(each) == MEMBER_ID_BYTES}
     as_of, cards_max = at_ms // 1000, limits.MEMBER_TOKENS_MAX
     known = [
         RemoteMember(each.member, each.last4, each.cards[:cards_max], each.balance, as_of)
-        for each in holders(connection, merchant, told - aliases.keys())
+        for each in holders(connection, merchant, told - aliases.keys() - gone_now)
     ]
     gone = told - {each.member for each in known}
     return known + [RemoteMember(each, "", (), 0, as_of, gone=True) for each in sorted(gone)]

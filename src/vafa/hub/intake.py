@@ -18,7 +18,7 @@ from psycopg import DataError
 from psycopg.errors import UniqueViolation
 
 from vafa.books import till as tills
-from vafa.hub import replay
+from vafa.hub import forgotten, replay
 from vafa.hub.database import Connection
 from vafa.hub.device_books import STATE_BYTES, DeviceBooks
 from vafa.hub.journal import Held, append, held, note_batches, suspend
@@ -187,6 +187,7 @@ class _Taking:
             raise _Unknown(End.WHOLE if rows[-1].till is None else End.CHAIN)
         note_batches(self._connection, place, rows[0].seq, rows[-1].seq, self._at_ms)
         append(self._connection, place, chained)
+        forgotten.note(self._connection, place, chained)
         suspend(self._connection, place, applying.suspended, self._at_ms)
         books.write()
         last = chained[-1]

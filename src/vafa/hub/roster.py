@@ -12,6 +12,7 @@ import msgspec
 
 from vafa.books.rows import MemberState
 from vafa.hub.database import Connection
+from vafa.hub.forgotten import members_forgotten
 from vafa.hub.journal import held
 from vafa.hub.replay import event_of
 from vafa.hub.tables import Place
@@ -84,11 +85,13 @@ def batches(connection: Connection, merchant: str, after_tick: int, limit: int) 
     return [Batch(*values) for values in connection.execute(_BATCHES, (merchant, after_tick, limit))]
 
 
-def touched_by(connection: Connection, merchant: str, batch: Batch) -> set[bytes]:
-    """The holders whose rows a batch changed."""
+def touched_by(connection: Connection, merchant: str, batch: Batch) -> tuple[set[bytes], set[bytes]]:
+    """The holders whose rows a batch changed, and whom of them it forgot: they are gone everywhere, though
+    other devices have yet to hear of it."""
     rows = held(connection, Place(merchant, batch.device, batch.line), batch.first_seq, batch.last_seq)
-    found = (event_of(row.kind, row.body) for row in rows)
-    return {member for event in found if event is not None for member in members_of(event)}
+    found = [event_of(row.kind, row.body) for row in rows]
+    touched = {member for event in found if event is not None for member in members_of(event)}
+    return touched, members_forgotten(found)
 
 
 def holders(connection: Connection, merchant: str, members: Iterable[bytes]) -> list[Holder]:

@@ -345,3 +345,19 @@ ALTER TABLE member ADD COLUMN offers bigint NOT NULL DEFAULT 0;
 ALTER TABLE hold ADD COLUMN offer bytea NOT NULL DEFAULT '';
 ALTER TABLE offer ADD COLUMN hold bytea NOT NULL DEFAULT '';
 """
+
+# The seventh step: whom a person had forgotten at which device, for the merchant's others to hear of. `chain`
+# names an entry with all before it.
+FORGOTTEN = """
+CREATE TABLE forgotten (
+    merchant_id text COLLATE "C" NOT NULL,
+    number bigint NOT NULL,
+    member bytea NOT NULL,
+    device bigint NOT NULL,
+    epoch bigint NOT NULL,
+    seq bigint NOT NULL,
+    chain bytea NOT NULL,
+    PRIMARY KEY (merchant_id, number)
+);
+CREATE INDEX forgotten_chain ON forgotten (merchant_id, chain);
+"""

@@ -141,7 +141,7 @@ class Sync:
             )
             rest = len(lost) > 1 or last < lost[0].last_seq
         if branch is not None and len(branch.rows) > limits.BRANCH_BYTES_MAX:  # one row that fills an answer
-            found = Down(request.have, (), (), (), more=True)
+            found = Down(request.have)
         else:
             found = down(connection, merchant, number, request.have, self._key.signing, now_ms)
         return SyncAnswer(
@@ -157,6 +157,7 @@ class Sync:
             more=found.more or rest,
             suspense=suspense.count(connection, merchant, number, line.line),
             branch=branch,
+            forgotten=found.forgotten,
         )
 
 

@@ -57,6 +57,7 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection, head: Head, at_ms: int) -> None:
         self.connection = connection
         self.head = head
+        self.keeps = False  # set by who writes beside the books: to be committed though nothing was posted
         self.at_ms = at_ms
         self._seen: dict[tuple[type[BookRow], Key], BookRow | None] = {}
 
@@ -132,7 +133,7 @@ class _Write:
 
     def __init__(self, decide: Callable[[Transaction], Any]) -> None:
         self.decide = decide
-        self.is_done = False
+        self.is_done = self.keeps = False
         self.answer: Any = None
         self.error: BaseException | None = None
 
@@ -191,7 +192,8 @@ class Ledger:
             for each in batch:
                 head = self._decided(connection, head, each, batch)
             # nothing to make durable costs no flush
-            connection.execute("ROLLBACK" if head is self._head else "COMMIT")
+            is_news = head is not self._head or any(each.keeps for each in batch)
+            connection.execute("COMMIT" if is_news else "ROLLBACK")
             self._head = head
             self.failure = ""
         except BaseException as error:  # noqa: BLE001 - raised by each `write` it concerns
@@ -222,6 +224,7 @@ class Ledger:
                 connection.execute("ROLLBACK TO one")
         if len(batch) > 1:
             connection.execute("RELEASE one")
+        each.keeps = transaction.keeps and not each.error
         return head if each.error else transaction.head
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:

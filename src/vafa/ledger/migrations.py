@@ -12,7 +12,17 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from vafa.ledger.schema import SINCE_2, SINCE_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7, SINCE_8, TABLES
+from vafa.ledger.schema import (
+    SINCE_2,
+    SINCE_3,
+    SINCE_4,
+    SINCE_5,
+    SINCE_6,
+    SINCE_7,
+    SINCE_8,
+    SINCE_9,
+    TABLES,
+)
 
 migrations = Migrations("vafa")
 
@@ -71,6 +81,13 @@ def m008_offers(db: Database) -> None:
     """Offers that are given, set aside and spent."""
     _run(db, SINCE_8)
     _settled(db, 8, readable_since=8)
+
+
+@migrations()
+def m009_forgotten_elsewhere(db: Database) -> None:
+    """Which forgettings of other devices were heard."""
+    _run(db, SINCE_9)
+    _settled(db, 9, readable_since=8)
 
 
 def _settled(db: Database, version: int, readable_since: int) -> None:

@@ -8,7 +8,7 @@ every outcome asks for, and costs an award nothing.
 
 import sqlite3
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 # The oldest schema whose code can go on with a ledger of this one, should an update be rolled back: it finds
 # its columns, and reads each row that is written now. A change it could not live with takes two releases, the
 # first of which only reads it (docs/updating.md, "For developers"). A migration writes both into the ledger.
@@ -212,13 +212,27 @@ CREATE INDEX offer_holder ON offer (holder, seq);
 CREATE INDEX offer_until ON offer (until) WHERE spent_seq = 0 AND until IS NOT NULL;
 """
 
+# Which forgettings of the merchant's other devices were heard here, whoever they were about, so that each
+# counts once, also after a restored hub tells them again. Not in the books: what it did is a row of ours.
+SINCE_9 = """
+CREATE TABLE heard_forget (
+    member BLOB NOT NULL,
+    device INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    at_seq INTEGER NOT NULL,
+    PRIMARY KEY (member, device, epoch, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
 
 def scratch_tables(connection: sqlite3.Connection) -> None:
     """Create the newest tables in a scratch database, such as the one verify rebuilds the books in.
 
     Without the indexes: nothing is looked for there but by its key.
     """
-    connection.executescript(TABLES + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6 + SINCE_7 + SINCE_8)
+    later = SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6 + SINCE_7 + SINCE_8 + SINCE_9
+    connection.executescript(TABLES + later)
     indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     for (name,) in connection.execute(indexes).fetchall():
         connection.execute(f"DROP INDEX {name}")

@@ -525,13 +525,15 @@ class Claim(Event, frozen=True):
 class Forget(Event, frozen=True):
     """The ciphertext and its key are deleted on every holder; balances stay under the bare id.
 
-    `tokens`: the cards that lead to the member no more.
+    `tokens`: the cards that lead to the member no more. `origin`: (device, epoch, seq) of the row that said
+    so first, of another device or of a branch that was left: all of them count as that one.
     """
 
     member: bytes
     by: str
     why: str
     tokens: tuple[bytes, ...] = ()
+    origin: tuple[int, int, int] | None = None
 
 
 class TierChanged(Event, frozen=True):

@@ -39,6 +39,7 @@ from vafa.wire.messages import (
     AnswerContent,
     Envelope,
     Facts,
+    Have,
     Reason,
     Refusal,
     SyncAnswer,
@@ -209,7 +210,7 @@ class Courier:
             ),
             head=parcel.head,
             newest=newest,
-            have=kept.have,
+            have=asking(kept.have),
             facts=self._new_facts(),
             counted=None if looks else regain.asked_for(self._journal, kept, has_rows=parcel.count > 0),
         )
@@ -338,6 +339,11 @@ class Courier:
     def _spend(self, link_bytes: int, now: float) -> None:
         if self._world.link().metered:
             self._budget.spent(link_bytes, now)
+
+
+def asking(have: Have) -> Have:
+    """What we have, as one says it who also hears whom others forgot: also to a hub that did not tell yet."""
+    return have if have.forgotten is not None else msgspec.structs.replace(have, forgotten=b"")
 
 
 def _costed(spent: Sync, reply: Reply, took_ms: int) -> Sync:

@@ -2,9 +2,11 @@
 
 A programme version counts only with its own signature by the hub's key, and only when it can be read: a bad
 one is refused and said, the one in force stays. Members and messages go into caches beside the ledger; time
-raises the attested mark, which never falls, and is journalled once a day.
+raises the attested mark, which never falls, and is journalled once a day. Whom another device forgot is
+forgotten here before anything of the answer is kept: what was cut off in between is told again.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,7 +16,7 @@ from vafa.keys.sign import is_signed
 from vafa.sync.kept import Kept, Sync
 from vafa.sync.regain import Hand
 from vafa.wire import signing
-from vafa.wire.messages import Programme, SyncAnswer
+from vafa.wire.messages import Forgotten, Programme, SyncAnswer
 
 ATTEST_EVERY_S = 20 * 3600  # a row a day is enough: the own clock is believed for 26 h
 
@@ -28,6 +30,10 @@ class Inbox(Hand, Protocol):
         """Activate a version; '' or why it was refused. SyncError when it could not be tried."""
         ...
 
+    def forget(self, told: Sequence[Forgotten]) -> None:
+        """Forget people whom other devices forgot, each row once. SyncError when it could not be written."""
+        ...
+
     def attest(self, hub_s: int) -> None:
         """Journal the hub's time, UTC seconds. SyncError when it could not be."""
         ...
@@ -39,6 +45,8 @@ def take(answer: SyncAnswer, kept: Kept, inbox: Inbox, merchant: str, hub_key: b
     The hub's running numbers are taken as it tells them: restored from a backup they are lower than ours, and
     what it numbers anew must reach us.
     """
+    if answer.forgotten:
+        inbox.forget(answer.forgotten)
     refused = kept.refused
     for programme in sorted(answer.programmes, key=lambda each: each.order):
         refused = _activated(programme, inbox, merchant, hub_key)

@@ -13,6 +13,7 @@ HASH_BYTES = 32
 
 # What one answer brings down at most; the rest comes with the next (SyncAnswer.more).
 PROGRAMMES_MAX = 20
+FORGOTTEN_MAX = 200
 MEMBERS_MAX = 1_000
 MEMBER_TOKENS_MAX = 32
 MESSAGES_MAX = 200

@@ -92,11 +92,17 @@ class Facts(Message, frozen=True):
 
 
 class Have(Message, frozen=True):
-    """How far a device has taken what comes down: the hub's own running numbers, one a kind of thing."""
+    """How far a device has taken what comes down: the hub's own running numbers, one a kind of thing.
+
+    forgotten  names all forgettings up to the last one that was told, in their order (the hub's own digest,
+               b'' before the first); a number would name others after the hub was restored. None: a device
+               that hears of none yet
+    """
 
     programmes: Count = 0
     members: Count = 0
     messages: Count = 0
+    forgotten: Annotated[bytes, Meta(max_length=limits.HASH_BYTES)] | None = None
 
 
 class SyncRequest(Message, frozen=True, tag=1):
@@ -140,6 +146,15 @@ class RemoteMember(Message, frozen=True):
     balance: Points
     as_of: Second
     gone: bool = False
+
+
+class Forgotten(Message, frozen=True):
+    """A person whom another device of the merchant forgot, by the row of its journal that says so."""
+
+    member: Id
+    device: Count
+    epoch: Count
+    seq: Count
 
 
 class ReceiptMessage(Message, frozen=True):
@@ -189,6 +204,7 @@ class SyncAnswer(Message, frozen=True, tag=1):
     retry_s      wait at least so long before the next request (0: as the device likes)
     suspense     rows of this device that the hub holds and could not book
     branch       rows it lost, to be counted again; None when it has them all
+    forgotten    people whom other devices forgot: this one forgets them too
     """
 
     received: Mark
@@ -204,6 +220,7 @@ class SyncAnswer(Message, frozen=True, tag=1):
     retry_s: Count = 0
     suspense: Count = 0
     branch: Branch | None = None
+    forgotten: Annotated[tuple[Forgotten, ...], Meta(max_length=limits.FORGOTTEN_MAX)] = ()
 
 
 class EnrolRequest(Message, frozen=True, tag=2):
