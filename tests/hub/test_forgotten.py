@@ -146,6 +146,7 @@ def test_what_journals_say_from_before_is_found_by_the_migration(
     (row,) = rows_that_forget(b"one")
     with connect(fresh_dsn) as connection:
         migrations.migrate(connection)
+        connection.execute("INSERT INTO merchant (merchant_id, name, made_at) VALUES ('m', 'Kafe', 0)")
         keep(connection, row)
     monkeypatch.setattr(migrations, "STEPS", steps)
     monkeypatch.setattr(migrations, "SCHEMA_VERSION", len(steps))

@@ -187,7 +187,17 @@ def test_a_ledger_of_the_first_schema_gets_what_came_later_and_keeps_its_rows(tm
     shop.members.add("09121236789", "", "test")
     shop.ledger.close()
     with contextlib.closing(sqlite3.connect(shop.ledger.path)) as old:
-        for table in ("alias", "lot", "hold", "offer", "budget", "person", "branch", "branch_row"):
+        for table in (
+            "alias",
+            "lot",
+            "hold",
+            "offer",
+            "budget",
+            "person",
+            "branch",
+            "branch_row",
+            "heard_forget",
+        ):
             old.execute(f"DROP TABLE {table}")
         old.execute("DROP INDEX journal_claim")
         old.execute("DROP INDEX member_expiry")

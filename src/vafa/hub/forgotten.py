@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from vafa.hub.database import Connection
+from vafa.hub.merchants import merchants as all_merchants
 from vafa.hub.replay import event_of
 from vafa.hub.tables import Place
 from vafa.model import events
@@ -29,8 +30,8 @@ _AFTER = """SELECT member, device, epoch, seq, chain FROM forgotten
 WHERE merchant_id = %s AND number > %s ORDER BY number LIMIT %s"""
 _IS_TOLD = """SELECT 1 FROM forgotten
 WHERE merchant_id = %s AND member = %s AND device = %s AND epoch = %s AND seq = %s"""
-_HELD = """SELECT merchant_id, device, epoch, seq, body FROM journal WHERE kind = %s
-ORDER BY merchant_id, at, device, line, seq"""
+_HELD = """SELECT device, epoch, seq, body FROM journal WHERE merchant_id = %s AND kind = %s
+ORDER BY at, device, line, seq"""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -50,8 +51,11 @@ def note(connection: Connection, place: Place, rows: Iterable[Row]) -> None:
 
 def note_held(connection: Connection) -> None:
     """All that the journals here say already."""
-    for merchant, device, epoch, seq, body in connection.execute(_HELD, (int(Kind.FORGET),)).fetchall():
-        _note(connection, merchant, device, (epoch, seq), body)
+    for each in all_merchants(connection):
+        for device, epoch, seq, body in connection.execute(
+            _HELD, (each.merchant, int(Kind.FORGET))
+        ).fetchall():
+            _note(connection, each.merchant, device, (epoch, seq), body)
 
 
 def after(connection: Connection, merchant: str, have: bytes | None) -> Told:
