@@ -38,8 +38,15 @@ HINTED = CardHint("621986", "3864")
 class Shop:
     """The rooms joined as the daemon joins them, without threads and sockets."""
 
-    def __init__(self, directory: Path, wall_ms: int = 1_767_000_000_000, programme: str = PROGRAMME) -> None:
-        self.directory, self.programme = directory, programme
+    def __init__(
+        self,
+        directory: Path,
+        wall_ms: int = 1_767_000_000_000,
+        programme: str = PROGRAMME,
+        number: int = 1,
+    ) -> None:
+        """`number`: the device's among its merchant's."""
+        self.directory, self.programme, self.number = directory, programme, number
         self.wall_ms = wall_ms
         key = DeviceKey(b"k" * 32)
         self.tokens = Tokens(key)
@@ -49,7 +56,7 @@ class Shop:
     def open(self) -> None:
         self.ledger = Ledger(self.directory, lambda: self.wall_ms)
         if self.ledger.head.seq == 0:
-            opened = events.EpochOpened(b"L" * 16, 1, None, self.tokens.key_id, "test")
+            opened = events.EpochOpened(b"L" * 16, self.number, None, self.tokens.key_id, "test")
             self.ledger.write(lambda tx: tx.post(opened))
         self.programmes = Programmes(self.ledger)
         self.programmes.activate(parse(self.programme), None)

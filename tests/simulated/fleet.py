@@ -82,7 +82,7 @@ class Device:
         self.key = SigningKey(DeviceKey(bytes([number]) * 32))
         if copied is None:
             fleet.hub.enrol(number, self.key.public)
-        self.shop = Shop(directory, fleet.clock_ms(), fleet.programme)
+        self.shop = Shop(directory, fleet.clock_ms(), fleet.programme, number)
         self.members = [bytes.fromhex(self.shop.members.add(phone, "", "t").id) for phone in PHONES]
         self._start()
 
