@@ -24,6 +24,7 @@ class Device:
     def __init__(self, directory: Path, inside: str = "") -> None:
         """`inside`: the network namespace its daemon runs in."""
         self._before = ["ip", "netns", "exec", inside] if inside else []
+        self.program = [sys.executable, "-m", "vafa.cli.main"]  # whose daemon `running` starts
         self.directory, self.state = directory, directory / "state"
         directory.mkdir()
         self.config = directory / "config.toml"
@@ -43,7 +44,7 @@ class Device:
             place = self.directory / f"n.{os.urandom(3).hex()}"
             manager.bind(str(place))
             process = subprocess.Popen(
-                [*self._before, sys.executable, "-m", "vafa.cli.main", "run", "--config", str(self.config)],
+                [*self._before, *self.program, "run", "--config", str(self.config)],
                 env=os.environ | {"NOTIFY_SOCKET": str(place)},
                 stderr=log,
             )

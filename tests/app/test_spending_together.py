@@ -169,6 +169,35 @@ def test_two_days_are_two_dates_of_the_shop_and_half_a_day_between(
     assert attest_by_terminals(shop.ledger, ZONE) == (shop.wall_ms // 1000 if vouched else 0)
 
 
+YEARS_56_S = 56 * 31_557_600
+
+
+@pytest.mark.parametrize("leap_s", [YEARS_56_S, 9 * DAY_S])
+def test_one_day_after_a_leap_of_both_clocks_vouches_for_nothing(shop: Shop, leap_s: int) -> None:
+    pay_at(shop, 1)
+    shop.wall_ms += leap_s * 1000
+    pay_at(shop, 2)
+    assert attest_by_terminals(shop.ledger, ZONE) == 0
+
+
+def test_a_clock_that_leapt_and_came_back_leaves_no_mark_in_the_future(shop: Shop) -> None:
+    pay_at(shop, 1)
+    for far_s in (YEARS_56_S, 2 * DAY_S):
+        shop.wall_ms += far_s * 1000
+        pay_at(shop, far_s)
+        shop.wall_ms -= far_s * 1000
+    shop.wall_ms += DAY_S * 1000
+    pay_at(shop, 3)
+    assert attest_by_terminals(shop.ledger, ZONE) == shop.wall_ms // 1000
+
+
+def test_a_shop_that_opens_once_a_week_has_its_clock_vouched_for(shop: Shop) -> None:
+    pay_at(shop, 1)
+    shop.wall_ms += 7 * DAY_S * 1000
+    pay_at(shop, 2)
+    assert attest_by_terminals(shop.ledger, ZONE) == shop.wall_ms // 1000
+
+
 @pytest.mark.parametrize("wrong", [{"off_s": -7_200}, {"source": Source.RECORDED}, {"source": Source.POLLED}])
 def test_a_clock_that_disagrees_and_what_nobody_approved_now_vouch_for_nothing(
     shop: Shop, wrong: dict[str, Any]

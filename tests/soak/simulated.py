@@ -10,6 +10,7 @@ counted here from the terminal's own rows, the hub hold the same chain, and memo
 import gc
 import json
 import resource
+import sqlite3
 import sys
 import tempfile
 import time
@@ -28,14 +29,18 @@ from simulated.net import Net, Points, SimulatedTransport
 
 from vafa.app import forgetting
 from vafa.app.redeeming import Redeeming, Wish
+from vafa.app.settling import settle_points
 from vafa.app.sync_journal import LedgerJournal
 from vafa.app.undo import Undo, Undoing
 from vafa.app.undo import Wish as UndoWish
 from vafa.club.programme import parse
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
+from vafa.ledger import reads
+from vafa.ledger.value import attested_mark
 from vafa.model import events
-from vafa.model.errors import VafaError
+from vafa.model.errors import LedgerError, VafaError
+from vafa.model.events import Kind
 from vafa.model.payment import PaymentKey, Scheme
 from vafa.sync.courier import Courier, Who, World
 from vafa.sync.kept import Store
@@ -50,6 +55,10 @@ TERMINAL_FAULTS = (
     "silence-after-request", "drop-link",
 )  # fmt: skip
 JUMPS_S = (-YEARS_56_S, YEARS_56_S, -1.0, -3_600.0, 3_600.0, -86_400.0)
+WRONG_S = (60.0, 5_400.0)  # so long, between these, until somebody or a time server sets it right
+AHEAD_S_MAX = 3_600  # what both clocks may have been ahead of while they agreed on two days
+START_MS, START_AT_S = 1_767_000_000_000, 1_000.0  # the bench's wall clock while its other one shows this
+ZONE = "Asia/Tehran"
 REWARD = """
 [reward.off]
 kind = "amount-off"
@@ -58,6 +67,8 @@ rial = 10
 points = 1
 min_points = 1
 max_points = 1000
+[expiry]
+months = 1
 """
 BLOCKS_GROWN_MAX = 20_000
 BYTES_GROWN_MAX = 12_000_000
@@ -74,9 +85,12 @@ class Day:
         self.directory = directory
         self.bench = Bench(directory)
         self.bench.terminal.pay_after_s = 1.0
+        self.bench.shop.programme = PROGRAMME + REWARD  # at each start again
         self.bench.shop.programmes.activate(parse(PROGRAMME + REWARD), None)
+        self.terminal_off_s, self.right_at = 0.0, -1.0
+        self.bench.terminal._wall = lambda: self.bench.clock.wall_ms() / 1000 + self.terminal_off_s
         self.key = SigningKey(DeviceKey(b"\1" * 32))
-        self.hub = MemoryHub(lambda: 1_767_000_000_000 + int(self.bench.now() * 1000))
+        self.hub = MemoryHub(self._true_ms)
         self.hub.enrol(1, self.key.public)
         self.net = Net(self.hub, self.chance, self.seen)
         self.net.rate = 0.1
@@ -84,8 +98,12 @@ class Day:
         self.members = [f"0912{n:07d}" for n in range(50)]
         self.sold: list[PaymentKey] = []
         self.undone: dict[PaymentKey, int] = {}
-        self.redeemed = 0
+        self.redeemed, self.wrong = 0, list[str]()
         self._start()
+
+    def _true_ms(self) -> int:
+        """What a clock shows that nobody set wrong."""
+        return START_MS + round((self.bench.now() - START_AT_S) * 1000)
 
     def _start(self) -> None:
         """What the sync begins with, at each start."""
@@ -135,6 +153,10 @@ class Day:
         ]  # fmt: skip
         weights = [weight for _, weight in happenings]
         while self.bench.now() < ends:
+            if 0 < self.right_at <= self.bench.now():
+                self._set_right()
+            if self.number % 30 == 0:
+                self._settle_points()
             (happening,) = self.chance.choices([each for each, _ in happenings], weights)
             happening()
             self._sell()
@@ -185,10 +207,18 @@ class Day:
         self.seen["kill"] += 1
 
     def _jump(self) -> None:
-        self.bench.clock.jump(self.chance.choice(JUMPS_S))
-        if not 0 < self.bench.clock.wall_ms() < 115 * 31_557_600_000:  # 56 years off, and no more
-            self.bench.clock.jump(1_767_000_000 - self.bench.clock.wall_ms() / 1000)
-        self.seen["clock set"] += 1
+        """The device's clock is set wrong, half of the time the terminal's with it; for a while."""
+        self._set_right()
+        jump_s = self.chance.choice(JUMPS_S)
+        self.bench.clock.jump(jump_s)
+        together = self.chance.random() < 0.5
+        self.terminal_off_s = 0.0 if together else -jump_s
+        self.right_at = self.bench.now() + self.chance.uniform(*WRONG_S)
+        self.seen["both clocks set wrong" if together else "clock set wrong"] += 1
+
+    def _set_right(self) -> None:
+        self.bench.clock.jump((self._true_ms() - self.bench.clock.wall_ms()) / 1000)
+        self.terminal_off_s, self.right_at = 0.0, -1.0
 
     def _hub_away(self) -> None:
         self.net.hub_is_down = not self.net.hub_is_down
@@ -239,10 +269,27 @@ class Day:
         try:
             redeeming.hold(Wish(request, member, "off", 10_000_000, None, "till"))
             self.redeemed += redeeming.capture(request, None, None, "till").points
-        except VafaError:
-            self.seen["redemption refused"] += 1
+        except VafaError as error:
+            self._judge_refusal(error)
             return
         self.seen["redeemed"] += 1
+
+    def _judge_refusal(self, error: VafaError) -> None:
+        """Only a clock that is set back, or points that are not there, may be the reason."""
+        behind = self.bench.clock.wall_ms() // 1000 < self.bench.shop.ledger.read(attested_mark)
+        if "before a time that was attested" in str(error) and behind:
+            self.seen["redemption refused: the clock is set back"] += 1
+        elif "too few for this reward" in str(error):
+            self.seen["redemption refused: too few points"] += 1
+        else:
+            self.wrong.append(f"a redemption was refused: {error}")
+
+    def _settle_points(self) -> None:
+        """The daemon's job: what terminals vouch for, holds and lots whose time is over."""
+        try:
+            settle_points(self.bench.shop.ledger, ZONE)
+        except LedgerError:
+            self.seen["points settled later"] += 1
 
     def _sync(self) -> None:
         for _ in range(3):
@@ -251,6 +298,7 @@ class Day:
 
     def _settle(self) -> None:
         self.net.rate, self.net.hub_is_down, self.bench.cut = 0.0, False, False
+        self._set_right()
         self.bench.terminal.faults._armed.clear()
         for _ in range(40):
             self.bench.run_for(60)
@@ -263,7 +311,7 @@ class Day:
 
     def faults(self) -> list[str]:
         """What is not as it must be; [] when all is."""
-        shop, found = self.bench.shop, list[str]()
+        shop, found = self.bench.shop, [*self.wrong]
         verified = shop.verified()
         found += [f"verify: {bad}" for bad in verified.bad]
         theirs = {row.rrn: row.amount for row in self.bench.terminal.journal if row.approved}
@@ -278,6 +326,9 @@ class Day:
         till = shop.ledger.head.till
         if till.member - till.debt != points:
             found.append(f"points: {till.member - till.debt:,} in the books, {points:,} counted here")
+        lapsed, mark = shop.ledger.read(_lapsed), shop.ledger.read(attested_mark)
+        if lapsed or mark > self._true_ms() // 1000 + AHEAD_S_MAX:
+            found.append(f"{lapsed} lots lapsed, the clock is attested to {mark}: of clocks that were wrong")
         if self.hub.rows(1)[-1].hash != shop.ledger.head.hash:
             found.append("the hub has another chain")
         self.seen["payments in the books"], self.seen["rows"] = len(ours), shop.ledger.head.seq
@@ -317,6 +368,11 @@ def main() -> int:
     print(f"{took}; objects, peak KB, descriptors each hour: {samples}")  # noqa: T201
     print("\n".join(found) or "books right, memory and descriptors flat", json.dumps({"seed": seed}))  # noqa: T201
     return 1 if found else 0
+
+
+def _lapsed(connection: sqlite3.Connection) -> int:
+    """How often points lapsed; on a day that is right none do."""
+    return len(list(reads.entries(connection, 0, (Kind.EXPIRE,))))
 
 
 def _dropped(*_: object) -> NoReturn:

@@ -1,8 +1,10 @@
 """Terminals vouch for the clock: what a bank approved at a time on which the terminal and this device agree.
 
-One day could be a clock that both of them got wrong; two days of agreement are an attestation: two dates
-of the shop, half a day apart, for a minute before midnight and one after are not two days. So lots lapse
-also in a shop that has no hub, and nothing lapses on a device whose clock fell and came back by itself.
+One day could be a clock that both of them got wrong; two days of agreement are an attestation: two dates of
+the shop, half a day apart, for a minute before midnight and one after are not two days. The earlier one
+must be near: that both agreed decades ago says nothing of a clock that leapt since, and a day that is later
+than the newest payment was told by a clock that fell. So lots lapse also in a shop that has no hub, and
+nothing lapses on a device whose clock leapt or fell and came back by itself.
 """
 
 from datetime import date
@@ -19,6 +21,7 @@ ROWS_LOOKED_AT = 2_000
 AGREE_S = 300  # a terminal's clock may be some minutes off; more is a clock that somebody must set
 EVERY_S = 20 * 3600  # a row a day is enough: the own clock is believed for 26 hours
 HALF_A_DAY_S = 43_200
+NEAR_S = 8 * 86_400  # a shop that opens once a week has two days too
 BY = "terminal"
 
 
@@ -51,8 +54,9 @@ def _vouched(tx: Transaction, zone: str) -> int:
         if abs(each.row.at // 1000 - paid.paid_at) > AGREE_S:
             continue
         newest = newest or paid.paid_at
-        if abs(newest - paid.paid_at) >= HALF_A_DAY_S and _day(newest, zone) != _day(paid.paid_at, zone):
-            return max(newest, paid.paid_at)
+        earlier = HALF_A_DAY_S <= newest - paid.paid_at <= NEAR_S
+        if earlier and _day(newest, zone) != _day(paid.paid_at, zone):
+            return newest
     return 0
 
 
