@@ -7,6 +7,8 @@ from desk_bench import DeskBench
 from rich_shop import faults
 from shop import TID, Shop, payment
 
+from vafa.app import support
+from vafa.app.questions import Explained
 from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.club.programme import parse
 from vafa.model.errors import Refused
@@ -109,3 +111,18 @@ def test_a_sale_asked_of_a_terminal_in_new_rial_earns_by_its_rate(tmp_path: Path
         assert faults(desk.shop) == ()
     finally:
         desk.close()
+
+
+@pytest.mark.parametrize("extra", ["", "[expiry]\nmonths = 6\n"], ids=["plain", "with rules"])
+def test_a_sale_in_new_rial_is_explained_by_its_own_rate(tmp_path: Path, extra: str) -> None:
+    shop = Shop(tmp_path)
+    shop.programmes.activate(parse(BOTH + extra), 0)
+    bought(shop, 105, NEW)
+    number = f"1-1-{shop.ledger.head.seq}"
+    told = shop.ledger.read(lambda c: support.explain(c, number, "en", "Asia/Tehran", shop.wall_ms))
+    assert isinstance(told, Explained)
+    assert (told.points, told.mismatch) == (21, "")
+    assert "all amounts here are in new rial, one of which is 10,000 rial" in told.lines
+    assert "rate: 1 point(s) for every 5 rial" in told.lines
+    assert "this purchase: 105 × 1 ÷ 5 = 21 points" in told.lines
+    shop.ledger.close()

@@ -146,8 +146,8 @@ class Paper:
         if done.offer:
             used = done.state == "captured"
             moved = (OfferUsed if used else OfferBack)(done.name_fa, done.name_en)
-        elif done.came_back:
-            moved = CameBack(done.came_back)
+        elif done.came_back or (done.stamps and done.state == "returned"):
+            moved = CameBack(done.came_back, done.name_fa, done.name_en)
         return slip_for_redemption(
             self._shop, moved, balance=done.balance, number=done.number, check=done.check
         )

@@ -51,7 +51,7 @@ def redeemed_at(connection: sqlite3.Connection, request: str) -> Redeemed:
         stamps=sum(count for _, count in hold.stamps),
         applied=sum(spent.amount for spent in redemptions),
         returned=sum(each.returned for each in rows),
-        balance=sum(spent.balance for spent in redemptions) if redemptions else None,
+        balance=sum(spent.balance + spent.beside for spent in redemptions) if redemptions else None,
         why=next((each.why for each in ended if isinstance(each, events.Release)), "")
         if state == "released"
         else "",

@@ -186,14 +186,16 @@ class Redeeming:
             for row in rows:
                 settling.release(tx, row, row.points, NOTHING_APPLIED, by)
             return redeemed_at(tx.connection, request)
-        for row in rows:
-            part = min(row.points, points)
-            points -= part
+        parts = _parts(rows, points)
+        spent = [row.holder for row, part in zip(rows, parts, strict=True) if part or not row.points]
+        beside = people.not_among(tx.connection, spent)
+        for row, part in zip(rows, parts, strict=True):
             _take(tx, row, part, events.Redemption(
                 row.hold, row.holder, part, first.reward, taken_off, Currency.RIAL_CURRENT, (), payment,
-                tx.at_ms // 1000, 0, first.programme, by,
+                tx.at_ms // 1000, 0, first.programme, by, beside=beside,
             ))  # fmt: skip
-            taken_off = 0  # told once
+            if row.holder in spent:
+                taken_off = beside = 0  # told once
         return redeemed_at(tx.connection, request)
 
     def _cost(self, rows: Sequence[HoldRow], first: events.Hold, taken_off: int) -> int:
@@ -300,6 +302,15 @@ def _shares(owners: Sequence[MemberRow], points: int, now: int) -> list[tuple[by
         share[place] += taken
         points -= taken
     return [(row.id, part) for row, part in zip(owners, share, strict=True) if part]
+
+
+def _parts(rows: Sequence[HoldRow], points: int) -> list[int]:
+    """How many of so many points each hold gives, the first as many as it has."""
+    parts = []
+    for row in rows:
+        parts.append(min(row.points, points))
+        points -= parts[-1]
+    return parts
 
 
 def _take(tx: Transaction, row: HoldRow, points: int, event: events.Redemption) -> None:

@@ -17,7 +17,7 @@ from vafa.books import lots
 from vafa.books.rows import HoldRow, HoldState, LotRow, MemberRow, PaymentRow, PaymentState
 from vafa.club.lots import good_again_until
 from vafa.club.rewards import AMOUNT_OFF, part_back, reward_of
-from vafa.ledger import reads, value
+from vafa.ledger import people, reads, value
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
 from vafa.model.chain import check_code
@@ -53,7 +53,9 @@ def with_sale(tx: Transaction, sale: PaymentRow, part: int, ref: PaymentKey, by:
     """Post what comes back with `part` rial of a sale, before its refund is posted."""
     for back in due_with(tx.connection, sale, part):
         event = coming_back(tx, back, ref, by, zone)
-        tx.post(events.AwardRefund(sale.key, *msgspec.structs.astuple(event)))
+        tx.post(
+            events.AwardRefund(sale.key, *msgspec.structs.astuple(event)[:-1])
+        )  # `beside` is the refund's
 
 
 def returned_with(connection: sqlite3.Connection, undoing: reads.Entry) -> int:
@@ -88,16 +90,27 @@ def give_back(
             raise Refused(f"{left:,} points of this redemption can come back, not {wanted:,}")
         if wanted < left and not _is_money_off(tx.connection, open_rows[0]):
             raise Refused("this reward comes back as a whole or not at all")
-        for number, row in enumerate(reversed(open_rows)):
-            there = row.captured - row.returned
-            part = min(there, wanted)
-            wanted -= part
-            if part or (there == 0 and points is None):
-                name = ref if not number else msgspec.structs.replace(ref, reuse=number)
-                tx.post(coming_back(tx, Back(row, part, whole=part == there), name, by, zone))
+        due = _due(open_rows, wanted, points)
+        beside = people.not_among(tx.connection, [back.hold.holder for back in due])
+        for number, back in enumerate(due):
+            name = ref if not number else msgspec.structs.replace(ref, reuse=number)
+            event = coming_back(tx, back, name, by, zone)
+            tx.post(msgspec.structs.replace(event, beside=0 if number else beside))
         return _told(tx.connection, request, ref)
 
     return ledger.write(decide)
+
+
+def _due(rows: list[HoldRow], wanted: int, points: int | None) -> list[Back]:
+    """What comes back of each hold of a redemption, the last drawn first; `points` None: all of it."""
+    due = []
+    for row in reversed(rows):
+        there = row.captured - row.returned
+        part = min(there, wanted)
+        wanted -= part
+        if part or (there == 0 and points is None):
+            due.append(Back(row, part, whole=part == there))
+    return due
 
 
 def _again(connection: sqlite3.Connection, earlier: PaymentRow, request: str) -> Redeemed:
@@ -115,7 +128,8 @@ def _told(connection: sqlite3.Connection, request: str, ref: PaymentKey) -> Rede
     while (own := reads.payment(connection, ref)) is not None:
         entry = reads.entry(connection, own.seq)
         if isinstance(entry.event, events.RedemptionRefund):
-            points, balance, last = points + entry.event.points, balance + entry.event.balance, entry.row
+            points, balance = points + entry.event.points, balance + entry.event.balance + entry.event.beside
+            last = entry.row
         ref = msgspec.structs.replace(ref, reuse=ref.reuse + 1)
     device = reads.device(connection)
     assert device is not None

@@ -36,6 +36,7 @@ class Code(StrEnum):
     ELIGIBLE = "eligible"  # eligible amount
     TIER = "tier"  # the tier's id
     RATE = "rate"  # points, per
+    NEW_RIAL = "new_rial"  # the amounts of this sale are in it
     CONTRIBUTION = "contribution"  # eligible, points, per, contribution
     BONUS = "bonus"  # the bonus's id, percent
     BONUS_POINTS = "bonus_points"  # the bonus's id, points
@@ -141,7 +142,8 @@ def explain_nothing(
     programme: Programme | None, paid: int, why: Nothing, currency: int = Currency.RIAL_CURRENT
 ) -> tuple[Step, ...] | Mismatch:
     """Why a payment earned nothing. A stored "below the minimum" is checked against the minimum."""
-    steps = [Step(Code.PAID, (paid,))]
+    steps = [Step(Code.NEW_RIAL)] if currency == Currency.RIAL_NEW else []
+    steps.append(Step(Code.PAID, (paid,)))
     match why:
         case Nothing.NOT_A_SALE:
             steps.append(Step(Code.NOT_A_SALE))
@@ -176,16 +178,18 @@ def _first_difference(programme: Programme, result: Earned, award: events.Award)
 
 
 def _steps(programme: Programme, result: Earned, award: events.Award, carry: Fraction) -> Iterator[Step]:
+    if award.paid.currency == Currency.RIAL_NEW:
+        yield Step(Code.NEW_RIAL)
     yield Step(Code.PAID, (award.paid.amount,))
     for part, amount in award.less:
         if not_eligible(programme, ((part, amount),)):
             yield Step(_LESS[Less(part)], (amount,))
     if result.eligible != award.paid.amount:
         yield Step(Code.ELIGIBLE, (result.eligible,))
-    rate = programme.rate_in(award.paid.currency)
-    assert rate is not None, "an award has a rate"
     points, per = programme.points, programme.per
-    if not programme.is_plain and result.rate != programme.rate:
+    if award.paid.currency == Currency.RIAL_NEW:
+        points, per = programme.new_points, programme.new_per
+    if result.rate and result.rate != Fraction(points, per):  # a tier's; by the rate alone none is looked at
         points, per = result.rate.as_integer_ratio()
     tier = tiers.tier_of(programme, award.tier) if award.holder else None
     if tier is not None:

@@ -7,6 +7,7 @@ the phone.
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from vafa.books.rows import AliasRow, MemberRow, MemberState
 from vafa.ledger.tables import find_row, rows_where
@@ -75,6 +76,13 @@ def others(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
     if stands_alone(connection, member):
         return []
     return [row for row in owners(connection, member) if row.id != member]
+
+
+def not_among(connection: sqlite3.Connection, members: Sequence[bytes]) -> int:
+    """The points of the person that lie under none of these ids of theirs."""
+    if len(members) == 1 and stands_alone(connection, members[0]):
+        return 0
+    return sum(row.balance for row in owners(connection, members[0]) if row.id not in members)
 
 
 def beside(connection: sqlite3.Connection, member: bytes) -> int:

@@ -592,7 +592,8 @@ class Hold(Event, frozen=True):
 class Redemption(Event, frozen=True):
     """Held points are spent. `amount`: rial that were really taken off; `lots`: what was drawn from dated
     lots at the UTC second `at`; `key`: the payment it was for, if any; `balance` after it. `debt`: points of
-    them that another branch had spent: a debt of kind fork."""
+    them that another branch had spent: a debt of kind fork. `beside`: points of the same person under ids
+    that nothing was drawn from; the first row of a redemption tells them, and the paper adds them."""
 
     hold: bytes
     holder: bytes
@@ -607,6 +608,7 @@ class Redemption(Event, frozen=True):
     programme: bytes = b""
     by: str = ""
     debt: int = 0
+    beside: int = 0
 
 
 class Release(Event, frozen=True):
@@ -630,7 +632,7 @@ class RedemptionRefund(Event, frozen=True):
 
     redemption  (epoch, seq) of its row; `at` UTC seconds, what had lapsed by then
     debt        points of them that pay a debt, drawn from `drawn`; `stamps` are back on their card
-    ref         its own identity
+    ref         its own identity; beside: as in Redemption
     """
 
     redemption: tuple[int, int]
@@ -645,6 +647,7 @@ class RedemptionRefund(Event, frozen=True):
     at: int = 0
     ref: PaymentKey | None = None
     balance: int = 0
+    beside: int = 0
 
 
 class Offer(Event, frozen=True):

@@ -86,9 +86,11 @@ class Redeemed(Line, frozen=True):
 
 
 class CameBack(Line, frozen=True):
-    """Redeemed points that came back with a refund or return."""
+    """Redeemed points that came back with a refund or return; 0: the stamps of this reward."""
 
     points: int
+    fa: str = ""
+    en: str = ""
 
 
 class OwnBalance(Line, frozen=True):

@@ -81,7 +81,10 @@ def _points_moved(line: slip.ClawedBack | slip.Redeemed | slip.CameBack, lang: s
                     reward=name,
                 ),
             )
-        case slip.CameBack(points):
+        case slip.CameBack(points, name_fa, name_en):
+            if not points:
+                name = theirs(name_fa if lang == "fa" else name_en or name_fa, lang)
+                return (say(lang, "Back on the stamp card: {reward}", reward=name),)
             return (
                 _counted(
                     lang,
@@ -188,6 +191,7 @@ def _toman(rials: int, lang: str) -> str:
 
 # The steps of an explanation by code (club.explain); their values are numbered.
 STEPS = {
+    "new_rial": mark("all amounts here are in new rial, one of which is 10,000 rial"),
     "paid": mark("paid: {0} rial"),
     "less_cashback": mark("given back in cash: {0} rial"),
     "less_tip": mark("tip, which earns nothing: {0} rial"),
