@@ -8,7 +8,7 @@ from pathlib import Path
 from vafa import club
 from vafa.app.questions import Version
 from vafa.app.status import iso
-from vafa.club.programme import Programme, document, parse
+from vafa.club.programme import Programme, document, parse_stored
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.model import events
@@ -100,7 +100,7 @@ def parsed(connection: sqlite3.Connection, programme: bytes) -> Programme:
 
 @lru_cache(maxsize=4)  # a redemption asks for it several times; as many as refunds of a season may name
 def _of(document: str) -> Programme:
-    return parse(document, "programme in the journal")
+    return parse_stored(document, "programme in the journal")
 
 
 def in_force(connection: sqlite3.Connection, instant: int) -> Programme | None:

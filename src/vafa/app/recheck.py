@@ -20,7 +20,7 @@ from vafa.books.rows import AliasRow, MemberRow, PaymentRow
 from vafa.club import tiers
 from vafa.club.bonuses import Gain
 from vafa.club.explain import Mismatch, Step, derived, explain, explain_nothing
-from vafa.club.programme import Programme, document, parse
+from vafa.club.programme import Programme, document, parse_stored
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.seal import SealedPerson, Sealer, unopened, wrapping_key
 from vafa.keys.tokens import KEY_ID_BYTES, Tokens
@@ -158,7 +158,7 @@ class Recheck:
 
     def _activated(self, event: events.ProgrammeActivated) -> str:
         try:
-            programme = parse(event.document, "the programme's document")
+            programme = parse_stored(event.document, "the programme's document")
         except VafaError as error:
             return str(error)
         if (programme.hash, programme.id) != (event.hash, event.programme):

@@ -13,7 +13,7 @@ from vafa.app.sync_keeper import Keeper
 from vafa.app.sync_questions import SyncIs, SyncLog, SyncLogIs, SyncNow, SyncStanding, SyncStatus
 from vafa.app.sync_report import Moment
 from vafa.app.sync_talk import Begin, Forget, Now, Regain
-from vafa.club.programme import parse
+from vafa.club.programme import parse_stored
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
 from vafa.ledger.schema import SCHEMA_VERSION
@@ -133,7 +133,7 @@ class SyncSide:
     def _activate(self, document: str, from_at: int | None) -> str:
         """A version the hub signed; '' or why it is refused. LedgerError where it cannot be written now."""
         try:
-            version = parse(document, "the hub's programme")
+            version = parse_stored(document, "the hub's programme")
         except ProgrammeError as error:
             return str(error)
         changed = self._programmes.activate(version, from_at)

@@ -280,6 +280,13 @@ def parse(text: str, name: str = "programme") -> Programme:
     return read(text, name)
 
 
+def parse_stored(text: str, name: str) -> Programme:
+    """The programme in a document that somebody accepted before: in a journal, or at the hub."""
+    from vafa.club.reading import read_stored
+
+    return read_stored(text, name)
+
+
 def document(programme: Programme) -> str:
-    """The text ProgrammeActivated carries: `parse(document(p)).hash == p.hash`, on any device, for ever."""
+    """The text ProgrammeActivated carries: it gives `p.hash` when stored, on any device, for ever."""
     return programme.canonical.decode()

@@ -6,7 +6,7 @@ told here; what they must be together, in sense.py.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from vafa.club.programme import DOCUMENT_CHARS_MAX, ENTRY_TYPES, GROUP_FIELDS, SCHEMA, Programme
 from vafa.club.sense import nonsense
@@ -22,7 +22,10 @@ from vafa.club.settings import (
     Value,
 )
 from vafa.model.errors import Fault, ProgrammeError
+from vafa.model.identity import without_phones
+from vafa.model.pan import mask_pans
 
+_KEPT = "the rules are kept for ever, sent to each device and printed; leave it out"
 _ZWNJ = "\u200c"  # joins nothing and prints nothing, but belongs to Persian spelling
 _ENTRY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
@@ -32,6 +35,18 @@ Entries = dict[str, dict[str, Mapping[str, object]]]  # group -> id -> its setti
 
 def read(text: str, name: str) -> Programme:
     """The programme in a TOML document. ProgrammeError with every fault at once; `name` heads its message."""
+    return _read(text, name, _private)
+
+
+def read_stored(text: str, name: str) -> Programme:
+    """As `read`, for one that stands in a journal: sales go by it, whatever was typed into its texts."""
+    return _read(text, name, lambda *_: ())
+
+
+Looks = Callable[[Mapping[str, object], str], Iterable[Fault]]
+
+
+def _read(text: str, name: str, looks: Looks) -> Programme:
     if len(text) > DOCUMENT_CHARS_MAX:
         size = f"is longer than {DOCUMENT_CHARS_MAX:,} characters"
         raise ProgrammeError(name, [Fault("document", size)])
@@ -39,7 +54,7 @@ def read(text: str, name: str) -> Programme:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib's own error is a ValueError
         raise ProgrammeError(name, [_syntax_fault(error)]) from error
-    faults: list[Fault] = []
+    faults: list[Fault] = [*looks(document, "")]
     entries = _entries(document, faults)
     given = dict(_leaves(document))
     faults += [*_unknown(given), *_schema_faults(given)]
@@ -56,6 +71,19 @@ def read(text: str, name: str) -> Programme:
         if not faults:
             return programme
     raise ProgrammeError(name, faults)
+
+
+def _private(table: Mapping[str, object], place: str) -> Iterator[Fault]:
+    """What must not be journalled, sent and printed: card numbers and mobile numbers, in texts and names."""
+    for key, value in table.items():
+        inside = f"{place}.{key}".lstrip(".")
+        for each in (key, *(value if isinstance(value, list) else (value,))):
+            if isinstance(each, str) and mask_pans(each) != each:
+                yield Fault(_short(inside), f"holds a card number: {_KEPT}")
+            elif isinstance(each, str) and without_phones(each) != each:
+                yield Fault(_short(inside), f"holds a mobile number: {_KEPT}")
+        if isinstance(value, dict):
+            yield from _private(value, inside)
 
 
 def _entries(document: Mapping[str, object], faults: list[Fault]) -> Entries:
@@ -275,11 +303,12 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}" if abs(value) < 10**18 else "far too large"
+        return f"{value:,}" if abs(value) < 10**13 else "far too large"
     return _short(f'"{value}"' if isinstance(value, str) else str(value).lower())
 
 
 def _short(text: str) -> str:
     """One printable line of at most 60 characters: faults are shown on terminals."""
+    text = without_phones(mask_pans(text))
     line = "".join(c if c.isprintable() or c == _ZWNJ else "?" for c in text)
     return line if len(line) <= 60 else line[:59] + "…"
