@@ -17,6 +17,7 @@ import pytest
 import structlog
 
 from vafa.model.errors import PortError
+from vafa.ports import line_server
 from vafa.ports.allowance import Allowance
 from vafa.ports.line_server import Limits, LineServer, Peer
 from vafa.ports.unix_place import UnixPlace
@@ -197,6 +198,17 @@ def test_a_client_is_not_sent_away_for_connections_it_has_closed(shop: Shop) -> 
         client.close()  # its thread is still busy for it
     assert shop.client().ask(b"x") == b"heard x"
     assert json.loads(shop.client().lines.readline())["error"] == "SRV-001", "the places in all are taken"
+
+
+def test_a_connection_that_its_thread_closes_while_they_are_counted_is_a_closed_one() -> None:
+    """The acceptor counts what others are about to close; that once ended it, and the socket for good."""
+    here, there = socket.socketpair()
+    with here, there:
+        assert not line_server._is_closed(here)
+        there.close()
+        assert line_server._is_closed(here)
+        here.close()
+        assert line_server._is_closed(here)
 
 
 def test_a_client_that_waits_for_its_last_answer_still_counts(shop: Shop) -> None:

@@ -274,6 +274,9 @@ class LineServer:
 
 def _is_closed(connection: socket.socket) -> bool:
     """True when the other end has closed: not one that has said its last and waits for the answer."""
+    place = connection.fileno()
+    if place < 0:
+        return True  # by its own thread, just now
     poll = select.poll()
-    poll.register(connection, 0)  # POLLHUP is told unasked
+    poll.register(place, 0)  # POLLHUP is told unasked
     return bool(poll.poll(0))
