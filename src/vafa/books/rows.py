@@ -338,7 +338,10 @@ class Carry:
 
     def replaced(self, programme: bytes, fraction: tuple[int, int]) -> bytes:
         """The packed carry with one version's fraction set, in a canonical order."""
-        kept = [part for part in self._parts if part[0] != programme and part[1]]
+        parts = self._parts
+        if not parts or (len(parts) == 1 and parts[0][0] == programme):  # nearly always
+            return _encoder.encode([(programme, *fraction)] if fraction[0] else [])
+        kept = [part for part in parts if part[0] != programme and part[1]]
         if fraction[0]:
             kept.append((programme, *fraction))
         if len(kept) > 1:

@@ -6,6 +6,7 @@ than those before it at its terminal: they count up. What `books.apply` sees is 
 """
 
 import sqlite3
+from itertools import chain
 
 import msgspec
 
@@ -18,6 +19,7 @@ from vafa.model import events
 
 WAITING_CHANGES_MAX = 16_384
 KEPT_ROWS_MAX = 32_768  # some 20 MB
+ROWS_A_STATEMENT = 8  # beginning and ending a statement costs as much as two of its rows
 _BEFORE: Key = (-1,)
 
 
@@ -31,6 +33,8 @@ class _Table:
 
     def __init__(self, row_type: type[BookRow]) -> None:
         self.sql = SQL[row_type]
+        head, marks = self.sql.replace.split("VALUES")
+        self.replace_many = f"{head}VALUES{','.join([marks] * ROWS_A_STATEMENT)}"
         self.kept: dict[Key, BookRow | None] = {}
         self.waiting: dict[Key, BookRow | None] = {}
         self.hashed: dict[Key, tuple[BookRow, int]] = {}
@@ -50,8 +54,11 @@ class _Table:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """What waits, into the database."""
-        rows = (row for row in self.waiting.values() if row is not None)
-        connection.executemany(self.sql.replace, map(msgspec.structs.astuple, rows))
+        rows = [msgspec.structs.astuple(row) for row in self.waiting.values() if row is not None]
+        whole = len(rows) - len(rows) % ROWS_A_STATEMENT
+        together = zip(*[iter(rows[:whole])] * ROWS_A_STATEMENT, strict=True)
+        connection.executemany(self.replace_many, (tuple(chain.from_iterable(some)) for some in together))
+        connection.executemany(self.sql.replace, rows[whole:])
         gone = (key for key, row in self.waiting.items() if row is None)
         connection.executemany(self.sql.delete, gone)
         self.waiting.clear()
@@ -102,7 +109,8 @@ class Rebuild:
             state += self._tables[type(row)].moved(key, change.old, change.new)
             if change.old is None and isinstance(row, PaymentRow):
                 place = key[:2]
-                self._newest[place] = max(key, self._newest.get(place, key))
+                if key > self._newest.get(place, _BEFORE):
+                    self._newest[place] = key
         self.till = effect.till
         self.state = state & STATE_MASK
         self._changes += len(effect.changes)
