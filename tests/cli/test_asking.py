@@ -46,7 +46,7 @@ def impostor(device: Device) -> Iterator[list[bytes]]:
         (b'{"is":"dance"}\n', 1, "another version"),
         (b"no JSON\n", 1, "another version"),
         (b'{"is":"lines","number":"\xff","lines":[]}\n', 1, "another version"),
-        (b'{"is":"lines","number":"1","lines":[]}\n', 1, "another kind"),
+        (b'{"is":"lines","number":"1","lines":[]}\n', 1, "another version"),
         (b'{"is":"failure","code":"LED-001","message":"the disk","fix":"df"}\n', 1, "the disk   [LED-001]"),
     ],
 )

@@ -6,7 +6,6 @@ is its protection: whoever may connect may read and write all of this.
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from vafa.app import (
@@ -20,17 +19,20 @@ from vafa.app import (
     sync_questions,
 )
 from vafa.app.message import Rial
-from vafa.app.question import Language, Question, Reply, Text
-from vafa.app.standing import Status
+from vafa.app.question import Failure, Language, Question, Reply, Text, encode
+from vafa.app.status_question import GetStatus, StatusIs
 
-__all__ = ["Question", "Reply"]  # theirs too, for whoever asks or answers
+__all__ = [
+    "Failure",
+    "GetStatus",
+    "Question",
+    "Reply",
+    "StatusIs",
+    "encode",
+]  # theirs too, for whoever asks or answers
 JOURNAL_ROWS_MAX = 500
 POINTS_MAX = 10**12
 JOURNAL_SEQ_MAX = 2**40  # no card number is a row of the journal
-
-
-class GetStatus(Question, frozen=True, tag="status"):
-    """How do things stand?"""
 
 
 class Why(Question, frozen=True, tag="why"):
@@ -149,20 +151,6 @@ AnyQuestion = (
     | gap_questions.AnyGapQuestion | sync_questions.AnySyncQuestion
     | people_questions.AnyPeopleQuestion | redeem_questions.Redeem | offer_questions.AnyOfferQuestion
 )  # fmt: skip
-
-
-class Failure(Reply, frozen=True, tag="failure"):
-    """It was not done: `code` to look up, `message` for a person, `fix` what to do."""
-
-    code: str
-    message: str
-    fix: str = ""
-
-
-class StatusIs(Reply, frozen=True, tag="status"):
-    """How things stand."""
-
-    status: Status
 
 
 class Match(Struct, frozen=True):
@@ -343,8 +331,3 @@ AnyReply = (
     | redeem_questions.RedeemIs | offer_questions.AnyOfferReply
     | print_questions.PrintIs | sync_questions.SyncIs | sync_questions.SyncLogIs
 )  # fmt: skip
-
-
-def encode(message: Question | Reply) -> bytes:
-    """One line, without the newline."""
-    return msgspec.json.encode(message)

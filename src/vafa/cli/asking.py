@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
+from vafa.cli.lean import load_zoneinfo
 from vafa.model.errors import ConfigError, Fault, LedgerDamaged, LedgerError, NotRunning, VafaError
 
 if TYPE_CHECKING:
@@ -47,11 +48,13 @@ json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, 
 
 
 def ask(config_path: Path, question: "Question", expected: type[R], answer_s: float = ANSWER_S) -> R:
-    """Ask the daemon. NotRunning when nobody answers; what the daemon refuses comes as its error."""
-    answer = asked(config_path, question, answer_s)
-    if isinstance(answer, expected):
-        return answer
-    raise VafaError("the daemon gave an answer of another kind", fix="systemctl restart vafa")
+    """Ask the daemon for an answer of this very type. NotRunning when nobody answers; what the daemon refuses
+    comes as its error."""
+    with conversation(config_path) as line:
+        line.settimeout(answer_s)
+        send(line, question)
+        answer: R = _understood(_line(line), expected)
+    return answer
 
 
 def asked(config_path: Path, question: "Question", answer_s: float = ANSWER_S) -> "Reply":
@@ -86,7 +89,7 @@ def conversation(config_path: Path) -> Iterator[socket.socket]:
 
 def send(line: socket.socket, question: "Question") -> None:
     """One question, one line."""
-    from vafa.app.questions import encode
+    from vafa.app.question import encode
 
     try:
         line.sendall(encode(question) + b"\n")
@@ -98,6 +101,11 @@ def received(line: socket.socket, waiting: Callable[[], None] | None = None) -> 
     """The answer. `waiting` is called each time the line's timeout passes; without it that is the end."""
     from vafa.app import questions
 
+    answer: Reply = _understood(_line(line, waiting), questions.AnyReply)
+    return answer
+
+
+def _line(line: socket.socket, waiting: Callable[[], None] | None = None) -> bytes:
     taken = bytearray()
     while not taken.endswith(b"\n"):
         try:
@@ -112,13 +120,20 @@ def received(line: socket.socket, waiting: Callable[[], None] | None = None) -> 
         if not chunk:
             raise NotRunning("the daemon hung up", fix="journalctl -u vafa -n 50")
         taken += chunk
+    return bytes(taken)
+
+
+def _understood(line: bytes, expected: Any) -> Any:
+    """The answer, one of the `expected` types. What the daemon refuses is raised."""
+    from vafa.app.question import Failure
+
     try:
-        answer: questions.Reply = msgspec.json.decode(bytes(taken), type=questions.AnyReply)
+        answer = msgspec.json.decode(line, type=expected | Failure)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise VafaError(
             "the daemon's answer is not understood: it is of another version", fix="systemctl restart vafa"
         ) from error
-    if isinstance(answer, questions.Failure):
+    if isinstance(answer, Failure):
         raise VafaError(answer.message, fix=answer.fix, code=answer.code)
     return answer
 
@@ -130,6 +145,7 @@ def control_socket(config_path: Path) -> Path:
 
 def shop_zone(config_path: Path) -> "ZoneInfo":
     """The zone whose wall clock is shown: the shop's, not this machine's."""
+    load_zoneinfo()
     from zoneinfo import ZoneInfo
 
     try:

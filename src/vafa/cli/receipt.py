@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vafa.cli.asking import answered, ask, config_option, json_option, loaded, now_ms, print_json, reading
+from vafa.cli.asking import answered, asked, config_option, json_option, loaded, now_ms, print_json, reading
 from vafa.cli.why import one_sale
 from vafa.model.errors import Refused
 
@@ -78,12 +78,12 @@ def print_again(
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Print a sale's slip, or its void's or refund's, again. ID as for `vafa why`."""
-    from vafa.app import print_questions, questions
+    from vafa.app import print_questions
 
     if bool(sale) == sample:
         raise click.UsageError("Say an ID, or --sample.")
     question = print_questions.Print(sale=sale, printer=printer, lang=lang)
-    answer = one_sale(ask(config_path, question, questions.Reply), config_path, as_json=as_json)
+    answer = one_sale(asked(config_path, question), config_path, as_json=as_json)
     assert isinstance(answer, print_questions.PrintIs)
     if as_json:
         print_json(answer)

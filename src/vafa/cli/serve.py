@@ -9,7 +9,9 @@ def serve(config_path: Path) -> int:
     """Run the daemon until SIGTERM; its exit code. Raises the error tree when it cannot start."""
     from vafa.app.without_asyncio import asyncio_kept_out
     from vafa.app.without_openssl import hash_without_openssl
+    from vafa.cli.lean import load_zoneinfo
 
+    load_zoneinfo()
     hash_without_openssl()  # before anything that hashes
     from vafa.app.config import load
 

@@ -16,6 +16,7 @@ import click
 
 from vafa.cli import status_hub
 from vafa.cli.asking import config_option, pause, print_json
+from vafa.cli.lean import load_zoneinfo
 from vafa.model.errors import LedgerError, NotRunning
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def command(config_path: Path, as_json: bool, watch: bool, exit_when_ok: bool) -
 
 def standing(config_path: Path) -> "Status":
     """How things stand, from the daemon, else from the ledger."""
-    from vafa.app.questions import GetStatus, StatusIs
+    from vafa.app.status_question import GetStatus, StatusIs
     from vafa.cli.asking import ask
 
     try:
@@ -171,6 +172,7 @@ def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
 def _own_clock(status: "Status") -> tuple[str, ...]:
     local = datetime.fromisoformat(status.clock.time.replace("Z", "+00:00"))
     if status.clock.zone:
+        load_zoneinfo()
         from zoneinfo import ZoneInfo
 
         local = local.astimezone(ZoneInfo(status.clock.zone))
