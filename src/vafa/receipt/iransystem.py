@@ -46,11 +46,12 @@ def encode_lines(lines: Sequence[str], ranks: Sequence[int] = (), bytes_max: int
     The line of the highest rank goes first, of equals the last. Without ranks: the last. A comma inside a
     line would break it, so it becomes a blank.
     """
-    encoded = [(ranks[i] if ranks else 0, encode(line.replace(",", " "))) for i, line in enumerate(lines)]
-    while sum(len(line) + 1 for _, line in encoded) - 1 > bytes_max:
-        worst = max(range(len(encoded)), key=lambda i: (encoded[i][0], i))
-        del encoded[worst]
-    return b",".join(line for _, line in encoded)
+    encoded = [encode(line.replace(",", " ")) for line in lines]
+    kept = sorted(range(len(encoded)), key=lambda i: (ranks[i] if ranks else 0, i))
+    size = sum(len(line) + 1 for line in encoded) - 1
+    while size > bytes_max:
+        size -= len(encoded[kept.pop()]) + 1
+    return b",".join(encoded[i] for i in sorted(kept))
 
 
 def encode(line: str) -> bytes:
