@@ -30,7 +30,7 @@ def test_a_first_start_and_a_new_member_load_neither_sqlite_utils_nor_the_cipher
     program = f"""
 from pathlib import Path
 from vafa.app.aside import SealerAside, migrate_aside
-from vafa.app.daemon import open_epoch
+from vafa.app.ledger_start import open_epoch
 from vafa.app.members import Members
 from vafa.keys.device_key import DeviceKey
 from vafa.keys.seal import wrapping_key

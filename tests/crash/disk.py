@@ -23,7 +23,7 @@ import random
 from pathlib import Path
 from typing import NamedTuple
 
-from crash.strace_log import Answer, Create, Rename, Step, Sync, SyncFailed, Truncate, Unlink, Write
+from crash.strace_log import Answer, Create, Link, Rename, Step, Sync, SyncFailed, Truncate, Unlink, Write
 
 SECTOR_BYTES = 512
 _NOT_ON_DISK = ("-shm", ".lock", ".sock")
@@ -44,6 +44,13 @@ class File:
     def __init__(self) -> None:
         self.durable = bytearray()
         self.pending: list[Change] = []
+        self._whole: bytes | None = None
+
+    def whole(self) -> bytes:
+        """What is durable; the same object until that changes, for most images have most files so."""
+        if self._whole is None:
+            self._whole = bytes(self.durable)
+        return self._whole
 
     def sync(self, before: int) -> None:
         """Make durable what was changed by steps numbered below `before`."""
@@ -54,6 +61,7 @@ class File:
             else:
                 left = [earlier for earlier in left if not _covers(change.step, earlier.step)]
                 _apply(self.durable, change.step)
+                self._whole = None
         self.pending = left
 
     def give_up(self, before: int) -> None:
@@ -96,9 +104,10 @@ class Disk:
             case Unlink(path):
                 if path in self.names:
                     self._rename(Renaming(number, path, None))
-            case Rename(old, new):
+            case Rename(old, new) | Link(old, new):
                 if old in self.names:
-                    self._rename(Renaming(number, new, self.names[old], gone=old))
+                    gone = old if isinstance(step, Rename) else ""
+                    self._rename(Renaming(number, new, self.names[old], gone))
             case Sync(path, before):
                 self._sync(path, before)
             case SyncFailed(path, before):
@@ -133,7 +142,7 @@ class Disk:
         for change in self._pending_names[:kept]:
             _apply_name(names, change)
         return {
-            path: bytes(_content(file, how, chance))
+            path: bytes(_content(file, how, chance)) if file.pending else file.whole()
             for path, file in sorted(names.items())
             if not path.endswith(_NOT_ON_DISK)
         }

@@ -1,6 +1,9 @@
-"""Opens what a power cut left: is every acknowledged thing there, once, and does the shop go on?"""
+"""Opens what a power cut left, as a start does: is what was acknowledged there once, does the shop go on?"""
 
-from functools import partial
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +12,17 @@ from crash.disk import Image, write_image
 from shop import PROGRAMME
 
 from vafa.app.counter import Counter
+from vafa.app.joining import tokens_of
+from vafa.app.ledger_start import open_epoch
 from vafa.app.outcome import Outcome
 from vafa.app.programmes import Programmes
 from vafa.books.rows import HoldState
 from vafa.club.programme import parse
-from vafa.keys.device_key import load_or_create
+from vafa.keys.device_key import load, load_or_create
 from vafa.keys.tokens import Tokens
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
-from vafa.ledger.storage import connect_reader
+from vafa.ledger.storage import connect_reader, ledger_path
 from vafa.ledger.upkeep import check_integrity
 from vafa.ledger.value import holds_of_request
 from vafa.ledger.verify import chain_faults, verify
@@ -26,43 +31,69 @@ from vafa.model.errors import VafaError
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
 
 KEY_PATH = Path("keys/device.key")
+NOW_MS = 1_800_000_000_000
+_TOLD = ("paid", "known", "redeemed", "undone")
+_ELSE = {
+    b'{"is":"enrolled"': "enrolled",
+    b'{"tell":"synced"': "synced",
+    b'{"tell":"key told"': "key told",
+}
+_SAID = {b"keys sealed\n": "backed up", b" are back, in epoch ": "restored"}  # by the command line, to people
+Answers = Sequence[dict[str, Any]]
+More = Callable[[Path, Ledger, Tokens, Answers], str]
+
+
+@cache
+def programme() -> Any:
+    """The rules of the next payment."""
+    return parse(PROGRAMME)
 
 
 def acknowledged(data: bytes) -> dict[str, Any] | None:
-    """The award or enrolment that a reply confirms, None for any other bytes."""
-    if not data.startswith(b'{"answer":'):
-        return None
-    answer: dict[str, Any] = msgspec.json.decode(data)
-    return answer if answer["answer"] in ("paid", "known", "redeemed") else None
+    """What a reply promises (to a client, a person or the daemon), None for any other bytes."""
+    if data.startswith(b'{"answer":'):
+        answer: dict[str, Any] = msgspec.json.decode(data)
+        return answer if answer["answer"] in _TOLD else None
+    for begin, name in _ELSE.items():
+        if data.startswith(begin):
+            told: dict[str, Any] = msgspec.json.decode(data.partition(b"\n")[0])
+            return told | {"answer": name}
+    for text, name in _SAID.items():
+        if text in data:
+            return {"answer": name}
+    return None
 
 
-def fault_of(image: Image, answers: list[dict[str, Any]], directory: Path) -> str:
-    """'' when the image holds all that `answers` promised and the ledger goes on; else what is wrong."""
+def fault_of(image: Image, answers: Answers, directory: Path) -> str:
+    """'' when the image holds all that `answers` promised and the shop goes on; else what is wrong."""
+    return judged(image, answers, directory, ())
+
+
+def judged(image: Image, answers: Answers, directory: Path, more: Sequence[More]) -> str:
+    """The same, and what `more` finds before the shop goes on."""
     directory.mkdir(parents=True)
     write_image(image, directory)
-    if answers and str(KEY_PATH) not in image:
-        return "the device key is gone, though tokens made with it were acknowledged"
     try:
-        ledger = Ledger(directory, lambda: 1_800_000_000_000)
+        key = (load if ledger_path(directory).exists() else load_or_create)(directory / KEY_PATH)
+        tokens = tokens_of(directory, key)
+        ledger = Ledger(directory, lambda: NOW_MS)
     except VafaError as error:
-        return f"the ledger does not open: {error}"
+        return f"it does not start: {error}"
     try:
-        return (
-            _lost(ledger, answers)
-            or _unspent(ledger, answers)
-            or _doubled(ledger)
-            or _stuck(ledger, directory)
-            or _altered(ledger)
-            or _bad_backup(directory)
-        )
+        open_epoch(ledger, tokens.own_key_id)
+        if ledger.lost_commits:
+            return f"{ledger.lost_commits} commits are told to be lost, and none was"
+        looks: Sequence[More] = (lost, _unspent, _not_undone, *more, _doubled, _altered)
+        found = (look(directory, ledger, tokens, answers) for look in looks)
+        return next(filter(None, found), "") or _bad_backup(image, directory)
     except VafaError as error:
         return f"{type(error).__name__}: {error}"
     finally:
         ledger.close()
 
 
-def _lost(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
-    """An acknowledged award that is not there as it was told."""
+def lost(_directory: Path, ledger: Ledger, _tokens: Tokens, answers: Answers) -> str:
+    """An acknowledged award or member that is not there as it was told."""
     for answer in answers:
         if answer["answer"] != "paid":
             continue
@@ -76,7 +107,8 @@ def _lost(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
     found = ledger.read(lambda c: {row[0] for row in c.execute("SELECT last4 FROM member")})
     sealed, active = ledger.read(
         lambda c: c.execute(
-            "SELECT (SELECT count(*) FROM secret), (SELECT count(*) FROM member WHERE state = 1)"
+            "SELECT (SELECT count(*) FROM secret), "
+            "(SELECT count(*) FROM member WHERE state = 1 AND last4 <> '')"
         ).fetchone()
     )
     if sealed != active:
@@ -84,7 +116,7 @@ def _lost(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
     return "" if phones <= found else "an acknowledged member is gone"
 
 
-def _unspent(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
+def _unspent(_directory: Path, ledger: Ledger, _tokens: Tokens, answers: Answers) -> str:
     """A hold, capture or release that was acknowledged and is not as it was told."""
     states = {"held": HoldState.OPEN, "captured": HoldState.CAPTURED, "released": HoldState.RELEASED}
     told = {answer["request"]: answer for answer in answers if answer["answer"] == "redeemed"}
@@ -93,27 +125,44 @@ def _unspent(ledger: Ledger, answers: list[dict[str, Any]]) -> str:
         if len(rows) != 1:
             return f"{request} was acknowledged and is {len(rows)} holds"
         state = states[answer["state"]]
-        if rows[0].state != state and state != HoldState.OPEN:  # a hold may have been captured since
+        later = {HoldState.OPEN: set(HoldState), HoldState.CAPTURED: {HoldState.RETURNED}}.get(state, set())
+        if rows[0].state not in {state, *later}:
             return f"{request} was acknowledged as {answer['state']}"
         if state == HoldState.CAPTURED and rows[0].captured != answer["points"]:
             return f"{request} spent {rows[0].captured} points, {answer['points']} were acknowledged"
     return ""
 
 
-def _doubled(ledger: Ledger) -> str:
-    """A payment that the journal has twice."""
-    kinds = (events.Kind.AWARD, events.Kind.PAYMENT)
-    keys = ledger.read(lambda c: [reads.paid_of(each.event).key for each in reads.entries(c, 0, kinds)])
-    return "" if len(keys) == len(set(keys)) else "a payment is in the journal twice"
+def _not_undone(_directory: Path, ledger: Ledger, _tokens: Tokens, answers: Answers) -> str:
+    """A void or refund that was acknowledged and is not there as it was told."""
+    for answer in answers:
+        if answer["answer"] != "undone":
+            continue
+        tid = "C0000301"
+        row = ledger.read(partial(reads.payment, key=PaymentKey(Scheme.REQUEST, tid, answer["request"])))
+        if row is None:
+            return f"{answer['request']} ({answer['kind']}) was acknowledged and is gone"
+        if answer["number"].rpartition("-")[2] != str(row.seq):
+            return f"{answer['request']} is not where it was acknowledged"
+    return ""
 
 
-def _stuck(ledger: Ledger, directory: Path) -> str:
+def _doubled(_directory: Path, ledger: Ledger, _tokens: Tokens, _answers: Answers) -> str:
+    """A payment, void or refund that the journal has twice."""
+    paid = (events.Kind.AWARD, events.Kind.PAYMENT)
+    keys = ledger.read(lambda c: [reads.paid_of(each.event).key for each in reads.entries(c, 0, paid)])
+    if len(keys) != len(set(keys)):
+        return "a payment is in the journal twice"
+    undone = (events.Kind.REVERSAL, events.Kind.REFUND, events.Kind.REFUND_UNMATCHED)
+    events_of = partial(reads.entries, kinds=undone)
+    refs = ledger.read(lambda c: [_ref(each.event) for each in events_of(c)])
+    return "" if len(refs) == len(set(refs)) else "a void or refund is in the journal twice"
+
+
+def _stuck(ledger: Ledger, tokens: Tokens) -> str:
     """The next payment is taken, and answered the same again."""
-    tokens = Tokens(load_or_create(directory / KEY_PATH))
-    if ledger.head.seq == 0:
-        ledger.write(lambda tx: tx.post(events.EpochOpened(b"L" * 16, 1, None, tokens.key_id, "test")))
     programmes = Programmes(ledger)
-    programmes.activate(parse(PROGRAMME), None)
+    programmes.activate(programme(), None)
     counter = Counter(ledger, tokens, programmes, "Asia/Tehran")
     next_one = Payment(key=PaymentKey(Scheme.SENDER, "C0000301", "next"), amount=777, source=Source.LOCAL)
     first: Outcome = counter.post(next_one)
@@ -122,8 +171,29 @@ def _stuck(ledger: Ledger, directory: Path) -> str:
     return "" if same and not first.seen_before else "the next payment is not taken once"
 
 
-def _altered(ledger: Ledger) -> str:
-    """Chain, till sums, state hashes and every row of the books, recomputed."""
+def _ref(event: events.Event) -> PaymentKey:
+    assert isinstance(event, events.Reversal | events.Refund | events.RefundUnmatched)
+    return event.ref
+
+
+_verified: dict[bytes, str] = {}
+
+
+def _altered(_directory: Path, ledger: Ledger, tokens: Tokens, _answers: Answers) -> str:
+    """Pages and indexes by SQLite; chain, till sums, state hashes and every row of the books, recomputed,
+    before and after the next payment.
+
+    Images differ in what is half written; once opened most hold the same rows. The same rows in all tables
+    have the same verdict: for them the next payment is tried and the pages looked at, and that is all.
+    """
+    rows = ledger.read(_digest)
+    if rows not in _verified:
+        _verified[rows] = _unverified(ledger) or _stuck(ledger, tokens) or _unverified(ledger)
+        return _verified[rows] or _broken(ledger)
+    return _verified[rows] or _stuck(ledger, tokens) or _broken(ledger)
+
+
+def _unverified(ledger: Ledger) -> str:
     reader = connect_reader(ledger.path)
     try:
         return "; ".join(str(bad) for bad in verify(reader, lambda *_: "", scratch=ledger.path.parent).bad)
@@ -131,11 +201,31 @@ def _altered(ledger: Ledger) -> str:
         reader.close()
 
 
-def _bad_backup(directory: Path) -> str:
-    """A backup that has its name is whole."""
-    problems = [
-        problem
-        for backup in sorted(directory.glob("backups/ledger-*.db"))
-        for problem in check_integrity(backup, chain_faults)
-    ]
-    return "; ".join(problems)
+def _broken(ledger: Ledger) -> str:
+    (sound,) = ledger.read(lambda c: c.execute("PRAGMA integrity_check(1)").fetchone())
+    return "" if sound == "ok" else f"the file is damaged: {sound}"
+
+
+def _digest(connection: sqlite3.Connection) -> bytes:
+    """Of every row of every table."""
+    digest = blake2b(digest_size=16)
+    for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        digest.update(repr((table, connection.execute(f"SELECT * FROM {table}").fetchall())).encode())  # noqa: S608
+    return digest.digest()
+
+
+_sound: dict[bytes, str] = {}
+
+
+def _bad_backup(image: Image, directory: Path) -> str:
+    """A backup that has its name is whole. Most images have the same ones: each is looked at once."""
+    problems = []
+    for path, content in image.items():
+        if not path.startswith("backups/ledger-"):
+            continue
+        if content not in _sound:
+            if len(_sound) > 50:
+                _sound.clear()
+            _sound[content] = "; ".join(check_integrity(directory / path, chain_faults))
+        problems.append(_sound[content])
+    return "; ".join(filter(None, problems))

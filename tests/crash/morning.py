@@ -60,6 +60,15 @@ class Daemon:
         answer: dict[str, Any] = msgspec.json.decode(line)
         return answer
 
+    def control(self, **question: Any) -> dict[str, Any]:
+        """One question of the control socket, its answer."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(_EXIT_S)
+            line.connect(str(self._socket_path.with_name("control.sock")))
+            line.sendall(msgspec.json.encode(question) + b"\n")
+            answer: dict[str, Any] = msgspec.json.decode(line.makefile("rb").readline())
+            return answer
+
     def ask_at_once(self, requests: Sequence[dict[str, Any]]) -> None:
         """Each on a connection of its own, all sent before the first answer is read: lanes that meet."""
         clients = [self._connect() for _ in requests]
@@ -146,11 +155,6 @@ UNALTERED = (sys.executable, "-m", "vafa.cli.main")
 SLOW_DISK = ("-e", "inject=fdatasync:delay_enter=20000")  # in microseconds; as long as it takes, others wait
 
 
-def altered(how: str) -> tuple[str, ...]:
-    """The command with one thing altered, see altered.py."""
-    return (sys.executable, str(Path(__file__).with_name("altered.py")), how)
-
-
 def payment(number: int, **more: Any) -> dict[str, Any]:
     """A payment of the morning: its number says all."""
     card = {"mask": f"621986******{number % 7:04d}", "sha256": f"{number % 5 + 1:064x}" if number % 3 else ""}
@@ -188,6 +192,22 @@ def spend(daemon: Daemon, number: int) -> None:
         daemon.ask(op="release", request=request)
 
 
+def undo(daemon: Daemon, number: int) -> None:
+    """After the payment with this number: an earlier one is voided, refunded in two parts, or another one
+    that nobody knows is."""
+    sale = {"terminal": TID, "ref": f"sale-{number - 2:04d}", "request": f"undo-{number:04d}"}
+    match number % 4:
+        case 0:
+            daemon.ask(op="void", **sale)
+        case 1:
+            daemon.ask(op="refund", amount=300, **sale)
+            daemon.ask(op="refund", amount=200, **sale | {"request": f"more-{number:04d}"})
+        case 2:
+            daemon.ask(op="void", **sale | {"ref": f"lost-{number:04d}"})
+        case _:
+            return
+
+
 def morning(
     vafa: Sequence[str],
     directory: Path,
@@ -195,12 +215,13 @@ def morning(
     awaited: str = "",
     at_once: int = 1,
     spend_after: int | None = None,
+    undo_after: int | None = None,
 ) -> StraceLog:
     """Half the payments, a kill -9, a start, repeats, the other half, and an orderly end.
 
     awaited  a pattern of files that must have appeared before the last payments
     at_once  how many payments are told together, each by a client of its own
-    spend_after  from which payment on points are redeemed too; None: never
+    spend_after, undo_after  from which payment on points are redeemed, payments undone; None: never
     """
     state = directory / "state"
     state.mkdir()
@@ -226,6 +247,8 @@ def morning(
                 if spend_after is not None and number >= max(first, spend_after):
                     spend(daemon, number)
                 daemon.ask(**told(number))
+                if undo_after is not None and number >= max(first + 2, undo_after):
+                    undo(daemon, number)
                 if awaited and number == payments - 5:
                     daemon.wait_for(state, awaited)
             daemon.end(signal.SIGTERM if run else signal.SIGKILL)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash.morning import CONFIG, Daemon, altered, payment
+from crash import altered
+from crash.morning import CONFIG, Daemon, payment
 from crash.states import faults, states
 from crash.strace_log import StraceLog, SyncFailed
 
@@ -20,7 +21,7 @@ needs_strace = pytest.mark.skipif(
 
 
 def day_with(
-    injected: str, directory: Path, vafa: tuple[str, ...] = altered("unfilled")
+    injected: str, directory: Path, vafa: tuple[str, ...] = altered.command("unfilled")
 ) -> tuple[StraceLog, list[dict[str, Any]]]:
     """Payments on a new ledger, each asked until granted, at most twice; then an orderly end."""
     state = directory / "state"
@@ -58,7 +59,7 @@ def test_one_failed_sync_is_told_and_a_repeat_makes_it_durable(tmp_path: Path, n
 @needs_strace
 @pytest.mark.parametrize("number", [17, 22])  # the start makes fewer than 16, the filling 17 after them
 def test_a_failed_sync_while_the_log_is_filled_loses_nothing(tmp_path: Path, number: int) -> None:
-    log, answers = day_with(f"fdatasync:error=EIO:when={number}", tmp_path, altered("short"))
+    log, answers = day_with(f"fdatasync:error=EIO:when={number}", tmp_path, altered.command("short"))
     assert [answer["answer"] for answer in answers].count("failure") <= 1  # a sale's, or nobody's
     assert "log not filled" in (tmp_path / "run0.out").read_text("utf-8")
     assert any(isinstance(step, SyncFailed) for step in log.steps)

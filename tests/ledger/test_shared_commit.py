@@ -139,6 +139,20 @@ def test_a_commit_that_fails_fails_for_all_who_shared_it_and_the_next_starts_fro
     assert awards(lanes) == 1
 
 
+def test_trouble_of_the_disk_ends_without_a_sale_when_it_is_looked_after(lanes: Lanes) -> None:
+    def fail() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    lanes.disk.commit = fail
+    lanes.run([lanes.pay(1)])
+    assert lanes.ledger.failed is not None
+    lanes.ledger.write(lambda tx: None)
+    assert lanes.ledger.failed is not None, "a write of nothing does not show that the disk takes anything"
+    lanes.ledger.look_after()
+    assert lanes.ledger.failed is None
+    assert lanes.ledger.failure == ""
+
+
 @pytest.mark.parametrize("refused", [0, 3, LANES - 1])
 def test_a_decision_that_raises_takes_back_its_own_rows_alone(lanes: Lanes, refused: int) -> None:
     def post_then_refuse(tx: Transaction) -> None:

@@ -69,6 +69,7 @@ def back_up(config: Config, target: Path, now_ms: int, *, new_code: bool) -> Mad
             sealed = recovery.seal_keys(files, about.digest, public, _hub(directory))
             _write(draft, about, sealed, copy)
         draft.rename(target)
+        upkeep.flush(target.parent)
     except OSError as error:
         raise LedgerError(f"no backup at {target}: {error.strerror}", fix="check space and rights") from error
     finally:

@@ -6,7 +6,6 @@ that dies of our own bug ends the process, so that systemd starts a whole one.
 """
 
 import gc
-import secrets
 import signal
 import threading
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from vafa.app.elsewhere import Elsewhere
 from vafa.app.hub_side import HubSide
 from vafa.app.joining import tokens_of
 from vafa.app.lane import Lane, LaneSettings
+from vafa.app.ledger_start import device_key, open_epoch, require_ledger, tell_lost
 from vafa.app.live import LaneState, Live, SaleTimes
 from vafa.app.local_lines import SOCKET_MODE, LocalLines
 from vafa.app.log_keeping import LogKeeper
@@ -38,13 +38,9 @@ from vafa.app.sales import Sales
 from vafa.app.status import facts
 from vafa.app.sync_questions import SYNC_QUESTIONS
 from vafa.club.programme import Programme, parse
-from vafa.keys.device_key import DeviceKey, load, load_or_create
 from vafa.keys.seal import wrapping_key
-from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger
-from vafa.ledger.storage import ledger_path
-from vafa.model import events
-from vafa.model.errors import Fault, KeyFileError, LedgerError, ProgrammeError, VafaError
+from vafa.model.errors import Fault, LedgerError, ProgrammeError, VafaError
 from vafa.model.payment import Scheme
 from vafa.ports import notify
 from vafa.ports.clock import Clock
@@ -61,7 +57,6 @@ ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_OUR_BUG = 70  # EX_SOFTWARE: systemd restarts us
 STATUS_EVERY_S = 10.0
 HUNG_AFTER_S = 60.0  # a lane blocks at most seconds; after this the watchdog is not fed any more
-DEVICE_NUMBER = 1  # until enrolment gives this device its number within the merchant
 
 log = structlog.get_logger()
 
@@ -81,6 +76,8 @@ class Daemon:
         self._jobs: Jobs | None = None
         self._notified: Notified | None = None
         self._times: dict[int, SaleTimes] = {}
+        self._is_begun = False
+        self._unbegun = ""
         self.lanes: dict[str, Lane] = {}
         self.listeners: dict[str, ProxyLane] = {}
 
@@ -98,12 +95,14 @@ class Daemon:
             raise LedgerError(
                 f"{directory} cannot be made ({error})", fix="sudo install -d -o vafa it"
             ) from error
+        require_ledger(config)
         key = device_key(config)
         tokens = tokens_of(directory, key)
         programme = configured_programme(config.programme_file)
         self.ledger = Ledger(directory, clock.wall_ms, migrate_aside)
         self._log_keeper = LogKeeper(self.ledger)
         open_epoch(self.ledger, tokens.own_key_id)
+        tell_lost(self.ledger, [t.id for t in config.terminal])
         sealer = SealerAside(wrapping_key(key))
         self._hub = HubSide(self.ledger, tokens, sealer, config, clock)
         self._hub.settle()
@@ -131,11 +130,26 @@ class Daemon:
         self._thread("log", self._log_keeper.run)
         notify.ready(self._summary())
         log.info("ready", version=__version__, terminals=[t.id for t in config.terminal])
-        self._hub.begin(self._counter, self._memory_only)
-        from vafa.app.upkeep_jobs import start_jobs  # the scheduler is loaded after READY
+        self._begin_the_rest()
 
-        self._fill_log()
-        self._jobs = start_jobs(config, self.ledger, clock, self._log_keeper)
+    def _begin_the_rest(self) -> None:
+        """What a sale does not need: sync, jobs, the log's full size. A machine without a descriptor, a
+        thread or memory to spare gets them when it has."""
+        self.ledger.look_after()
+        if self._is_begun:
+            return
+        try:
+            from vafa.app.upkeep_jobs import start_jobs  # the scheduler is loaded after READY
+
+            if self._jobs is None:
+                self._fill_log()
+                self._jobs = start_jobs(self._config, self.ledger, self._clock, self._log_keeper)
+            self._hub.begin(self._counter, self._memory_only)
+            self._is_begun, self._unbegun = True, ""
+            log.info("jobs and sync begun")
+        except (OSError, MemoryError, RuntimeError) as error:  # RuntimeError: no thread can be started
+            self._unbegun = str(error) or "out of memory"
+            log.error("jobs and sync are not begun", reason=self._unbegun)
 
     def _fill_log(self) -> None:
         """Behind READY: a disk that refuses costs sales some time, no more; the job says it again."""
@@ -164,6 +178,7 @@ class Daemon:
             if self._lanes_live():
                 notify.watchdog()
             notify.status(self._summary())
+            self._begin_the_rest()
         return self.stop()
 
     def stop(self) -> int:
@@ -207,6 +222,10 @@ class Daemon:
             up_s=self._clock.monotonic() - self._started_at,
             lanes=tuple(lane.state() for lane in self._all_lanes()) + local,
             ledger_failure=self.ledger.failure,
+            ledger_fix=self.ledger.failed.fix if self.ledger.failed else "",
+            ledger_code=self.ledger.failed.code if self.ledger.failed else "",
+            has_reserve=self.ledger.has_reserve,
+            unbegun=self._unbegun,
             jobs=self._jobs_seen(),
             local=self._local.states() if self._local else (),
             notifications=self._notified.facts() if self._notified else None,
@@ -357,29 +376,6 @@ def configured_programme(path: Path | None) -> Programme:
     except (OSError, UnicodeDecodeError) as error:
         raise ProgrammeError(str(path), [Fault("file", f"cannot be read: {error}")]) from error
     return parse(text, str(path))
-
-
-def device_key(config: Config) -> DeviceKey:
-    """A new ledger may have a new key. One that is there needs its own: another finds none of its members."""
-    if ledger_path(config.ledger_directory).exists():
-        return load(config.key_file)
-    return load_or_create(config.key_file)
-
-
-def open_epoch(ledger: Ledger, key_id: bytes) -> None:
-    """The first row of a new ledger; an existing one goes on in its epoch. KeyFileError for another's key.
-
-    key_id  of the device's own key: what every ledger begins with, whatever it joins later
-    """
-    begun = ledger.read(reads.device)
-    if begun is None:
-        opened = events.EpochOpened(secrets.token_bytes(16), DEVICE_NUMBER, None, key_id, "a new ledger")
-        ledger.write(lambda tx: tx.post(opened))
-    elif begun.own_key_id != key_id:
-        raise KeyFileError(
-            "the device key is not the one this ledger was begun with: its members could not be found",
-            fix="put the ledger's own key back, from its backup",
-        )
 
 
 def _pid() -> int:

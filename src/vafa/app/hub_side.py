@@ -59,7 +59,11 @@ class HubSide:
         """
         self._counter, self._memory_only = counter, memory_only
         with self._changing:
-            self._begin()
+            try:
+                self._begin()
+            except (OSError, MemoryError, RuntimeError):  # half of it may run: all or none
+                self._end()
+                raise
 
     def stop(self) -> None:
         """End all of it, and wait for that."""

@@ -127,8 +127,12 @@ class Jobs:
         return dict(self._outcomes)
 
     def start(self) -> None:
-        self._scheduler.start()
-        self._watcher.start()
+        self._watcher.start()  # first: without a thread to spare nothing is begun
+        try:
+            self._scheduler.start()
+        except RuntimeError:
+            self._stopping.set()
+            raise
 
     def stop(self) -> None:
         """Waits for the job in hand; the service manager bounds the whole."""

@@ -95,13 +95,21 @@ class PrinterState(msgspec.Struct, frozen=True):
 
 
 class Live(msgspec.Struct, frozen=True):
-    """The daemon's own part of `status`. `jobs`: name -> (ended well, age in seconds, words)."""
+    """The daemon's own part of `status`. `jobs`: name -> (ended well, age in seconds, words).
+
+    has_reserve  as much room is kept aside on the ledger's disk as there should be
+    unbegun      why jobs and sync do not run, '' when they do
+    """
 
     version: str
     pid: int
     up_s: float
     lanes: tuple[LaneState, ...]
     ledger_failure: str = ""
+    ledger_fix: str = ""
+    ledger_code: str = ""
+    has_reserve: bool = True
+    unbegun: str = ""
     jobs: dict[str, tuple[bool, float, str]] = {}
     clock_jumps: int = 0
     hub: HubLive | None = None

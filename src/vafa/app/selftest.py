@@ -154,7 +154,8 @@ def award() -> str:
     """A payment becomes a durable award, once, in a ledger of its own, and the books of it verify."""
     from vafa.app.aside import migrate_aside
     from vafa.app.counter import Counter
-    from vafa.app.daemon import configured_programme, open_epoch
+    from vafa.app.daemon import configured_programme
+    from vafa.app.ledger_start import open_epoch
     from vafa.app.programmes import Programmes
     from vafa.keys.device_key import DeviceKey
     from vafa.keys.tokens import Tokens

@@ -15,6 +15,7 @@ import msgspec
 
 from vafa import __version__
 from vafa.app import releases
+from vafa.app.ledger_standing import of_the_daemon, of_the_ledger
 from vafa.app.live import Live
 from vafa.app.local_standing import local_lines, of_local_lines
 from vafa.app.printer_standing import of_printers, printer_facts
@@ -77,9 +78,6 @@ class Facts(msgspec.Struct, frozen=True):
     release: ReleaseFacts | None = None
 
 
-_DISK_FIX = "Check disk space (df) and the disk; then: vafa verify. Sales at the terminal go on."
-
-
 class Books(msgspec.Struct, frozen=True):
     """What the ledger says."""
 
@@ -103,8 +101,8 @@ def status(
     books = empty if connection is None else read_books(connection, since, now_ms)
     behind_s = max(0, (books.newest_at_ms - now_ms) // 1000)
     trouble = [
-        *_of_the_ledger(live, unreadable),
-        *_of_the_daemon(live),
+        *of_the_ledger(live, unreadable),
+        *of_the_daemon(live),
         *terminal_troubles(live),
         *of_local_lines(live),
         *of_printers(live),
@@ -309,33 +307,6 @@ def _unknown(facts: Facts) -> tuple[TerminalFacts, ...]:
         TerminalFacts(tid, mode, "" if mode == "local" else address, "unknown")
         for tid, mode, address in facts.terminals
     )
-
-
-def _of_the_ledger(live: Live | None, unreadable: LedgerError | None) -> Iterator[Trouble]:
-    failure = (live.ledger_failure if live else "") or str(unreadable or "")
-    fix, code = _DISK_FIX, LedgerError.code
-    if live is None and unreadable is not None and unreadable.fix:  # who asks may be who lacks something
-        fix, code = f"{unreadable.fix[0].upper()}{unreadable.fix[1:]}.", unreadable.code
-    if failure:
-        yield Trouble("broken", f"The ledger does not answer: {failure}.", fix, code)
-    for lane in live.lanes if live else ():
-        if lane.unposted:
-            yield Trouble(
-                "broken",
-                f"{lane.unposted} paid sales of terminal {lane.terminal} are not on the disk yet.",
-                "Free disk space. Do not switch this device off until they are written.",
-                "LED-007",
-            )
-
-
-def _of_the_daemon(live: Live | None) -> Iterator[Trouble]:
-    if live is None:
-        yield Trouble(
-            "broken",
-            "The daemon does not answer: sales earn nothing now.",
-            "sudo systemctl restart vafa; if it stops again: journalctl -u vafa",
-            "RUN-001",
-        )
 
 
 def _of_sales(books: Books) -> Iterator[Trouble]:

@@ -50,6 +50,7 @@ class SyncSide:
         self._counter = counter
         self._links, self._memory_only, self._clock = links, memory_only, clock
         self._directory: Path = ledger.path.parent
+        self._gaps_open = 0
         self._day_bytes = config.links.metered_kb_a_day * 1000
         begin = Begin(
             ledger_directory=str(self._directory.absolute()),
@@ -120,10 +121,14 @@ class SyncSide:
         links = self._links()
         carrier = links.carrier
         link = LinkNow(f"{carrier.name} {carrier.kind}", carrier.metered) if carrier else LinkNow()
+        try:
+            self._gaps_open = self._ledger.read(lambda connection: len(reads.open_gaps(connection)))
+        except LedgerError as error:  # the disk fails: what is there is sent all the same
+            log.warning("gaps not counted", reason=str(error))
         facts = Facts(
             vafa=__version__,
             schema=SCHEMA_VERSION,
-            gaps_open=self._ledger.read(lambda connection: len(reads.open_gaps(connection))),
+            gaps_open=self._gaps_open,
             memory_only=self._memory_only(),
             link=link.name,
             metered=link.metered,

@@ -24,8 +24,9 @@ from vafa.books import till as tills
 from vafa.books.apply import apply, state_hash_after
 from vafa.books.rows import BookRow, Key, R, key_of
 from vafa.books.till import TillSums
-from vafa.ledger import log_file, storage
+from vafa.ledger import log_end, log_file, reserve, storage
 from vafa.ledger.tables import SQL, find_row, update_of
+from vafa.ledger.trouble import explained, is_full, is_sqlite
 from vafa.model import events
 from vafa.model.chain import NO_HASH, Row, chain_hash
 from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
@@ -149,11 +150,18 @@ class Ledger:
         self._lock = threading.Lock()
         self._waiting: deque[_Write] = deque()
         self.failure = ""  # why the last write failed; '' while all is well
+        self.failed: LedgerError | None = None  # the same, with what to do
+        self.has_reserve = True  # as far as known; `look_after` keeps it
+        self.lost_commits = 0  # acknowledged once and not to be read any more; found when it was opened
         self.followers: list[Callable[[], None]] = []  # told after each commit, on its thread
         self._lock_descriptor = storage.lock_ledger(self.path)
         try:
+            self.lost_commits = log_end.settle(self.path)
             self._connection: sqlite3.Connection | None = self._connected()
             self._head = _read_head(self._connection)
+        except sqlite3.Error as error:
+            os.close(self._lock_descriptor)
+            raise explained(error, f"{self.path} cannot be read", self.path) from error
         except BaseException:
             os.close(self._lock_descriptor)
             raise
@@ -186,19 +194,17 @@ class Ledger:
         """One transaction, and one flush, for every write that came while the last one was being flushed."""
         batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
-            connection = self._ready()
-            connection.execute("BEGIN IMMEDIATE")
-            head = self._head
-            for each in batch:
-                head = self._decided(connection, head, each, batch)
-            # nothing to make durable costs no flush
-            is_news = head is not self._head or any(each.keeps for each in batch)
-            connection.execute("COMMIT" if is_news else "ROLLBACK")
-            self._head = head
-            self.failure = ""
+            try:
+                self._commit(batch)
+            except sqlite3.OperationalError as error:
+                if not (is_full(error) and self._make_room()):
+                    raise
+                for each in batch:
+                    each.error = None
+                self._commit(batch)
         except BaseException as error:  # noqa: BLE001 - raised by each `write` it concerns
             failed = error
-            if isinstance(error, sqlite3.Error):
+            if is_sqlite(error):
                 failed = self._failed(error)
                 failed.__cause__ = error
             for each in batch:
@@ -206,6 +212,21 @@ class Ledger:
         finally:
             for each in batch:
                 each.is_done = True
+
+    def _commit(self, batch: Sequence["_Write"]) -> None:
+        connection = self._ready()
+        connection.execute("BEGIN IMMEDIATE")
+        head = self._head
+        for each in batch:
+            head = self._decided(connection, head, each, batch)
+        # nothing to make durable costs no flush, and does not show that the disk takes anything
+        is_news = head is not self._head or any(each.keeps for each in batch)
+        connection.execute("COMMIT" if is_news else "ROLLBACK")
+        if is_news or isinstance(self.failed, LedgerBusy):
+            self._is_well()
+        self._head = head
+        if not self.has_reserve:
+            self.has_reserve = reserve.keep(self.path)
 
     def _decided(
         self, connection: sqlite3.Connection, head: Head, each: "_Write", batch: Sequence["_Write"]
@@ -216,7 +237,7 @@ class Ledger:
         transaction = Transaction(connection, head, self._wall_ms())
         try:
             each.answer = each.decide(transaction)
-        except sqlite3.Error:  # nothing of the whole batch may stand
+        except (sqlite3.Error, MemoryError):  # nothing of the whole batch may stand
             raise
         except BaseException as error:  # noqa: BLE001 - raised by the `write` that asked for it
             each.error = error
@@ -232,7 +253,7 @@ class Ledger:
         with self._lock:
             try:
                 return question(self._ready())
-            except sqlite3.Error as error:
+            except (sqlite3.Error, MemoryError) as error:
                 raise self._failed(error) from error
 
     def extend_log(self) -> bool:
@@ -243,6 +264,25 @@ class Ledger:
                 return log_file.extend(self.path)
             except OSError as error:
                 raise self._failed(error) from error
+
+    def look_after(self) -> None:
+        """After a failure: does the disk take something again? And is there room kept aside? Never raises for
+        the disk; to be called now and then, so that trouble ends though no sale comes."""
+        with self._lock:
+            if self.failed is not None and not isinstance(self.failed, LedgerDamaged):
+                try:
+                    connection = self._ready()
+                    connection.execute("BEGIN IMMEDIATE")
+                    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+                    connection.execute(f"PRAGMA user_version = {schema}")  # as it is: one page, durably
+                    connection.execute("COMMIT")
+                    self._is_well()
+                except (sqlite3.Error, MemoryError) as error:
+                    self._failed(error)
+                except LedgerError as error:
+                    self.failed, self.failure = error, str(error)
+            if self.failed is None:
+                self.has_reserve = reserve.keep(self.path)
 
     def close(self) -> None:
         """Close the file and give up the lock. A write in hand ends first; closing twice is harmless."""
@@ -263,18 +303,32 @@ class Ledger:
     def _connected(self) -> sqlite3.Connection:
         return storage.connect_writer(self.path, lambda path: self._migrate(path, self._lock_descriptor))
 
-    def _failed(self, error: sqlite3.Error | OSError) -> LedgerError:
+    def _failed(self, error: BaseException) -> LedgerError:
         """Forget the connection: after an error only what the disk has counts."""
+        self._forget()
+        failed = explained(error, "the ledger could not be written", self.path)
+        if not isinstance(self.failed, LedgerDamaged):
+            self.failed, self.failure = failed, str(error) or type(error).__name__
+        return failed
+
+    def _is_well(self) -> None:
+        """Damage stays said: that another page could be written proves nothing of the broken one."""
+        if not isinstance(self.failed, LedgerDamaged):
+            self.failure, self.failed = "", None
+
+    def _forget(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self.failure = str(error)
-        if getattr(error, "sqlite_errorname", "") in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-            return LedgerBusy(f"the ledger is held by another program ({error})", fix=f"fuser -v {self.path}")
-        return LedgerError(
-            f"the ledger could not be written ({error})",
-            fix="check disk space and the disk; then: vafa verify",
-        )
+
+    def _make_room(self) -> bool:
+        """The disk is full: gives up what was kept aside, and empties the log into the database with it. The
+        log's own room, which repeats pages, is free for rows then. False while a reader holds it."""
+        self._forget()
+        self.has_reserve = False
+        reserve.give_up(self.path)
+        held, _, _ = self._ready().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not held
 
 
 def _read_head(connection: sqlite3.Connection) -> Head:

@@ -232,7 +232,8 @@ def scratch_tables(connection: sqlite3.Connection) -> None:
     Without the indexes: nothing is looked for there but by its key.
     """
     later = SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6 + SINCE_7 + SINCE_8 + SINCE_9
-    connection.executescript(TABLES + later)
+    # One transaction: ten times as fast as thirty.
+    connection.executescript(f"BEGIN; {TABLES + later} COMMIT;")
     indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     for (name,) in connection.execute(indexes).fetchall():
         connection.execute(f"DROP INDEX {name}")

@@ -8,11 +8,13 @@ import fcntl
 import operator
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from vafa.books.rows import HoldState, MemberState, PaymentState
 from vafa.ledger.schema import SCHEMA_VERSION
+from vafa.ledger.trouble import explained
 from vafa.model.errors import LedgerBusy, LedgerDamaged, LedgerError
 from vafa.model.events import Kind, SaleOutcome
 from vafa.model.payment import Scheme
@@ -51,13 +53,28 @@ def connect_writer(path: Path, migrate: Callable[[Path], None]) -> sqlite3.Conne
     """
     if sqlite3.sqlite_version_info < SQLITE_MIN:
         raise LedgerError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
+    _require_file(path)
     _make_durable(path.with_name(path.name + "-wal"))
     try:
         connection = _connect(path)
         _prepare(connection, path, migrate)
     except BROKEN as error:
-        raise _explained(error, path) from error
+        raise explained(error, f"{path} cannot be opened", path) from error
     return connection
+
+
+def _require_file(path: Path) -> None:
+    """A directory, a device or a pipe in the ledger's place: SQLite would wait for a pipe for ever."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # there is none, or it may not be seen: SQLite says which
+    if not stat.S_ISREG(mode):
+        kind = "a directory" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise LedgerDamaged(
+            f"{path} is {kind}, not a ledger",
+            fix="move it away, then restore the newest backup: vafa restore",
+        )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -77,6 +94,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, migrate: Callable[[Path
         )
     if version < SCHEMA_VERSION:
         if version == 0:
+            _require_none_of_others(connection, path)
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         path.chmod(0o600)
@@ -113,6 +131,17 @@ def _can_go_on(connection: sqlite3.Connection, version: int) -> bool:
     return 0 < since <= SCHEMA_VERSION
 
 
+def _require_none_of_others(connection: sqlite3.Connection, path: Path) -> None:
+    """A database that never was a ledger is left as it is."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and "_sqlite_migrations" not in tables:
+        connection.close()
+        raise LedgerDamaged(
+            f"{path} is a database of another program (tables: {', '.join(sorted(tables))[:80]})",
+            fix="move it away, then restore the newest backup: vafa restore",
+        )
+
+
 def _make_durable(log: Path) -> None:
     """Everything readable in the write-ahead log is on the disk, or the ledger does not open.
 
@@ -145,23 +174,39 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise LedgerError(
             f"there is no ledger at {path}", fix="start the daemon once: vafa run", code="LED-006"
         )
+    _require_file(path)
     if not os.access(path, os.R_OK):
         raise LedgerError(
             f"{path} may be read by root and the vafa user only", fix="run it with sudo", code="LED-001"
         )
     try:
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
+            _reading(path), uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
         )
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = int(_pragma(connection, "user_version"))
         readable = _can_go_on(connection, version)
     except BROKEN as error:
-        raise _explained(error, path) from error
+        raise explained(error, f"{path} cannot be read", path) from error
     if version < SCHEMA_VERSION or not readable:
         connection.close()
-        raise LedgerError(f"{path} has schema {version}, this Vafa reads {SCHEMA_VERSION}", code="LED-004")
+        newer = version > SCHEMA_VERSION
+        raise LedgerError(
+            f"{path} has schema {version}, this Vafa reads {SCHEMA_VERSION}",
+            fix="install the newer version again"
+            if newer
+            else "start the daemon once: it brings it up to date",
+            code="LED-004",
+        )
     return connection
+
+
+def _reading(path: Path) -> str:
+    """Read-only. On a disk that is so itself SQLite could not make the log's index; where the log is empty it
+    need not, for nothing can change."""
+    log = path.with_name(path.name + "-wal")
+    is_still = os.statvfs(path).f_flag & os.ST_RDONLY and not (log.exists() and log.stat().st_size)
+    return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if is_still else "")
 
 
 def lock_ledger(path: Path) -> int:
@@ -169,7 +214,14 @@ def lock_ledger(path: Path) -> int:
 
     Returns the lock's file descriptor. LedgerBusy when another daemon has it.
     """
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = path.with_suffix(".lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LedgerError(
+            f"{lock} cannot be opened ({error.strerror})",
+            fix="run as the vafa user or with sudo; is the disk full or read-only?",
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -184,19 +236,3 @@ def lock_ledger(path: Path) -> int:
 def _pragma(connection: sqlite3.Connection, name: str) -> int | str:
     answer: int | str = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return answer
-
-
-def _explained(error: sqlite3.DatabaseError | UnicodeDecodeError, path: Path) -> LedgerError:
-    """The error tree's word for what SQLite said."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT") or isinstance(error, UnicodeDecodeError):
-        return LedgerDamaged(
-            f"{path} is not a readable ledger ({error})", fix="vafa verify; then restore the newest backup"
-        )
-    if name in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-        return LedgerBusy(
-            f"{path} is held by another program ({error})", fix="find it with: fuser -v " + str(path)
-        )
-    if name in ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"):
-        return LedgerError(f"{path} cannot be opened ({error})", fix="run as the vafa user or with sudo")
-    return LedgerError(f"{path}: {error}", fix="check the disk; then: vafa verify")

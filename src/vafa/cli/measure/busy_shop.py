@@ -34,7 +34,7 @@ class BusyShop:
 
     def __init__(self, directory: Path, seed: int, programme: str = "grocery") -> None:
         from vafa.app.counter import Counter
-        from vafa.app.daemon import open_epoch
+        from vafa.app.ledger_start import open_epoch
         from vafa.app.members import Members
         from vafa.app.programmes import Programmes, example
         from vafa.app.sales import Sales

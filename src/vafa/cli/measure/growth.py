@@ -27,7 +27,7 @@ class Side:
     """One of the two ledgers, its history plain, then under the grocery programme as `stage` has it."""
 
     def __init__(self, directory: Path, payments: int, tell: Callable[[int], None] = lambda _: None) -> None:
-        from vafa.app.daemon import open_epoch
+        from vafa.app.ledger_start import open_epoch
         from vafa.app.programmes import Programmes, example
         from vafa.club.programme import parse
         from vafa.keys.device_key import load_or_create

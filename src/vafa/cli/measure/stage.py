@@ -38,7 +38,7 @@ class Stage:
 
     def __init__(self, directory: Path) -> None:
         from vafa.app.counter import Counter
-        from vafa.app.daemon import open_epoch
+        from vafa.app.ledger_start import open_epoch
         from vafa.app.programmes import Programmes, example
         from vafa.club.programme import parse
         from vafa.codecs.sadad_dialogue import Dialogue
