@@ -56,6 +56,9 @@ def test_the_first_purchases_of_a_member_under_every_rule(shop: Shop) -> None:
     second = buy(shop, 2, 210_000, at("1404/09/15", "12:30"), member)
     assert (second.points, second.clipped) == (420, ())  # happy hours double
     assert row_of(shop, member).tier == "good"  # 310,000: from the next purchase on
+    told = shop.members.show(member).value
+    assert told is not None
+    assert told.tier == "good"
     third = buy(shop, 3, 100_000, at("1404/09/15", "12:40"), member)
     assert third.tier == "good"
     assert third.points == 60  # 100 × 1.5 × 2 = 300, the day has room for 60

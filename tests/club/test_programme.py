@@ -264,6 +264,49 @@ def test_a_fault_of_a_rule_is_told_in_a_merchants_words(text: str, place: str, w
     assert words in told[place][0]
 
 
+def test_what_cannot_be_read_hides_no_fault_between_other_settings() -> None:
+    told = faults(
+        CAFE
+        + """
+[cap]
+day = "many"
+[pending]
+hours = 3
+days = 4
+[bonus.bday]
+kind = "birtday"
+[reward.cup]
+kind = "stamps"
+name_fa = "x"
+stamp = "cop"
+[stamp.cup]
+name_fa = "x"
+needed = "two"
+[offer.ten]
+name_fa = "x"
+valid_days = 7
+percent_off = 10
+discount = 5
+"""
+    )
+    assert {
+        place: words for place, (words, _) in told.items() if place not in ("cap.day", "stamp.cup.needed")
+    } == {
+        "bonus.bday.kind": told["bonus.bday.kind"][0],
+        "pending": "says hours and days: points wait for one of them",
+        "reward.cup.stamp": "names no stamp card of this programme: cup",
+        "offer.ten": "takes off rial or a percentage, not both",
+    }
+    assert "birthday" in told["bonus.bday.kind"][1]
+
+
+def test_what_follows_from_a_setting_that_cannot_be_read_is_not_told() -> None:
+    assert list(faults(CAFE + '[tiers]\nmetric = "x"\nwindow = "rolling"\n')) == ["tiers.metric"]
+    assert list(faults(CAFE + "[teirs]\ndays = 3\n[pending]\nhours = 3\ndays = 4\n")) == ["teirs"]
+    tiers = '[tier.a]\nname_fa = "x"\nat_least = "0"\n[tier.b]\nname_fa = "x"\nat_least = 1\n'
+    assert list(faults(CAFE + tiers)) == ["tier.a.at_least"]
+
+
 def test_faults_of_several_entries_are_told_at_once() -> None:
     told = faults(
         CAFE + '[bonus.a]\nkind = "alway"\n[tier.b]\nat_leats = 5\nname_fa = "ط"\n[stamps.cup]\nneeded = 3\n'

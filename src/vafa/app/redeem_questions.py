@@ -30,13 +30,15 @@ class StampLine(Struct, frozen=True):
 
 
 class MemberValue(Struct, frozen=True):
-    """What a member's points are made of. usable: what a redemption could take; undated: never lapse."""
+    """What a member's points are made of. usable: what a redemption could take; undated: never lapse;
+    tier: the id of the one they are in, "" for none."""
 
     usable: int
     undated: int
     lots: tuple[LotLine, ...] = ()
     holds: tuple[HoldLine, ...] = ()
     stamps: tuple[StampLine, ...] = ()
+    tier: str = ""
 
 
 class Redeem(Question, frozen=True, tag="redeem"):

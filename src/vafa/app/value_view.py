@@ -6,10 +6,12 @@ As of the newest journal row, so that it reads the same whoever asks, also while
 import sqlite3
 from collections.abc import Sequence
 
+from vafa.app.programmes import in_force
 from vafa.app.redeem_questions import HoldLine, LotLine, MemberValue, StampLine
 from vafa.app.status import iso
 from vafa.books import lots
 from vafa.books.rows import MemberRow
+from vafa.club.tiers import tier_of
 from vafa.ledger import reads, value
 from vafa.model.lots import undated, usable
 from vafa.model.standing import unpack
@@ -37,4 +39,12 @@ def value_view(connection: sqlite3.Connection, owned: Sequence[MemberRow]) -> Me
         ),
         holds=tuple(HoldLine(each.request, each.points, iso(each.until * 1000)) for each in held),
         stamps=tuple(StampLine(stamp.id, stamp.count) for stamp in stamps if stamp.count),
+        tier=_tier(connection, owned[0].tier, now) if owned else "",
     )
+
+
+def _tier(connection: sqlite3.Connection, tier: str, now: int) -> str:
+    """The tier somebody is in by the rules in force; who never rose is in the one that asks for nothing."""
+    programme = in_force(connection, now)
+    found = tier_of(programme, tier) if programme is not None else None
+    return found.id if found is not None else ""

@@ -288,6 +288,8 @@ def _value(member: "Member", zone: tzinfo) -> Iterator[str]:
     value = member.value
     if value is None:
         return
+    if value.tier:
+        yield f"  in tier {value.tier}"
     if value.usable != member.balance:
         yield f"  {value.usable:,} of them can be used now"
     for lot in value.lots:

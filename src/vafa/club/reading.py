@@ -43,6 +43,15 @@ def read_stored(text: str, name: str) -> Programme:
     return _read(text, name, lambda *_: ())
 
 
+def _further(
+    faults: list[Fault], values: dict[str, Value], groups: Mapping[str, tuple[object, ...]], entries: Entries
+) -> list[Fault]:
+    """What else is wrong, as far as it can be told beside what could not be read."""
+    from vafa.club.further import further_faults  # only a document with faults pays for it
+
+    return list(further_faults(faults, values, groups, {group: tuple(entries[group]) for group in entries}))
+
+
 Looks = Callable[[Mapping[str, object], str], Iterable[Fault]]
 
 
@@ -70,6 +79,8 @@ def _read(text: str, name: str, looks: Looks) -> Programme:
         faults += nonsense(programme)
         if not faults:
             return programme
+    else:
+        faults += _further(faults, values, groups, entries)
     raise ProgrammeError(name, faults)
 
 
