@@ -117,5 +117,10 @@ def test_the_unit_has_room_for_what_the_code_may_need() -> None:
     assert int(one("RestartPreventExitStatus")) == EXIT_USAGE
 
 
+def test_a_daemon_that_the_kernel_killed_for_its_memory_is_started_again_however_often() -> None:
+    assert (one("Restart"), one("StartLimitIntervalSec")) == ("always", "0")
+    assert "OOMPolicy" not in UNIT, "the daemon goes with whatever of it was killed, and begins anew"
+
+
 def test_the_unit_lets_the_link_watch_hear_the_kernel_and_the_daemon_reach_the_hub() -> None:
     assert set(one("RestrictAddressFamilies").split()) == {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"}
