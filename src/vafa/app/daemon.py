@@ -327,12 +327,23 @@ class Daemon:
                 work()
             except BaseException as error:  # our bug: say so, end the process, start whole again
                 log.exception("thread died", thread=name)
-                self._crashed = f"{name}: {type(error).__name__}"
-                self._wake.set()
+                self._ends_crashed(name, type(error))
 
         thread = threading.Thread(target=guarded, name=name)
         thread.start()
         self._threads.append(thread)
+
+    def thread_died(self, told: threading.ExceptHookArgs) -> None:
+        """For `threading.excepthook`. A socket without its acceptor is deaf; a client's thread ends alone."""
+        name = told.thread.name if told.thread is not None else "a thread"
+        if told.exc_type is not SystemExit and told.exc_value is not None:
+            log.error("thread died", thread=name, exc_info=told.exc_value)
+            if not name.startswith("client "):
+                self._ends_crashed(name, told.exc_type)
+
+    def _ends_crashed(self, name: str, kind: type[BaseException]) -> None:
+        self._crashed = f"{name}: {kind.__name__}"
+        self._wake.set()
 
     def _lanes_live(self) -> bool:
         now = self._clock.monotonic()

@@ -1,5 +1,6 @@
 """The daemon's process, from a configuration to its exit code, without click (see `main`)."""
 
+import threading
 from pathlib import Path
 
 SELF_TEST_WITHIN_S = 120.0  # two seconds on a small device; flash that is busy may need more
@@ -25,6 +26,7 @@ def serve(config_path: Path) -> int:
     from vafa.ports.clock import SystemClock
 
     daemon = Daemon(config, SystemClock())
+    threading.excepthook = daemon.thread_died
     daemon.start()
     return daemon.run()
 
