@@ -116,7 +116,8 @@ class PackedRows(Housed):
         raw = random.choice(self.raws)
         if random.random() < 0.2:
             raw = raw[: random.randrange(len(raw) + 1)] + random.randbytes(random.randrange(20))
-        return bytes([Form.ROWS_1]) + varint(len(raw)) + raw + compress(Form.ROWS_1, data)
+        form = random.choice((Form.ROWS_1, Form.ROWS_3_WHOLE))
+        return bytes([form]) + varint(len(raw)) + raw + compress(form, data)
 
     def judge(self, data: bytes, random: Random) -> str:
         try:

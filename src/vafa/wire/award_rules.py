@@ -1,8 +1,9 @@
 """The fields that rules beyond a rate add to an award: what was not foretold of them, in columns.
 
 One number an award says which fields differ from what wire.foretelling foretold: 0 for an award of a rate
-alone, 1 where all came as foretold. Numbers travel as the difference, a column a field; everything else as
-MessagePack. What the points depend on (fixed points, what caps took) is read ahead of them.
+alone, 1 where all came as foretold. Numbers travel as the difference or as what wire.nearby makes of them, a
+column a field; everything else as MessagePack. What the points depend on (fixed points, what caps took) is
+read ahead of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import msgspec
 
 from vafa.model import events
 from vafa.model.errors import Malformed
-from vafa.wire import bodies
+from vafa.wire import bodies, nearby
 from vafa.wire import foretelling as fields
 from vafa.wire.columns import Reader, Writer, unzigzag, zigzag
 from vafa.wire.foretelling import CLIPPED, FIELDS, FIRST_FIELD, FIXED, STANDING, Foreteller
@@ -27,9 +28,10 @@ _ORDER = (*_FIRST, *(place for place in range(len(FIELDS)) if place not in _FIRS
 _BIT = {place: 2 << number for number, place in enumerate(_ORDER)}
 _MASK_MAX = (2 << len(_ORDER)) - 1
 _DATES = (fields.AVAILABLE, fields.EXPIRES)
+_NEAR = (*_DATES, fields.DAY)
 _NUMBERS = (fields.AT, FIXED, *_DATES, fields.VISITS, fields.DAY, fields.BESIDE)
-_PARTS = tuple(place for place in range(len(FIELDS)) if place not in _NUMBERS)
-_PARTS_MASK = sum(_BIT[place] for place in _PARTS)
+_SECOND_PARTS = tuple(place for place in range(len(FIELDS)) if place not in _NUMBERS)
+_PARTS = tuple(place for place in _SECOND_PARTS if place != fields.COUNTED)  # since ROWS_3
 _UNITS_S = (86_400, 1_800, 1)  # of a date's step: mostly days
 _TYPES = [field.type for field in msgspec.structs.fields(events.Award)[FIRST_FIELD:]]
 _LATER = events.Award.__struct_defaults__[len(FIELDS) :]  # of fields that this form does not know
@@ -47,6 +49,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     steps: tuple[tuple[int, int], ...] = ()
     parts: tuple[Any, ...] = ()
     extra: Fraction = (0, 1)
+    counted: tuple[tuple[events.Counted | None, events.Award], ...] = ()
+    standing: tuple[tuple[list[int], int], ...] = ()
 
 
 _PLAIN = Told()
@@ -61,20 +65,28 @@ def compared(awards: Sequence[events.Award]) -> list[Told]:
 def _compared(award: events.Award, foreteller: Foreteller) -> Told:
     values = msgspec.structs.astuple(award)[FIRST_FIELD:]
     mask, steps, parts = 1, list[tuple[int, int]](), list[Any]()
+    counted: tuple[tuple[events.Counted | None, events.Award], ...] = ()
+    standing: tuple[tuple[list[int], int], ...] = ()
 
     def tell(place: int, foretold: Any) -> Any:
-        nonlocal mask
+        nonlocal mask, counted, standing
         value = values[place]
         if value != foretold:
             mask |= _BIT[place]
             if place in _NUMBERS:
-                steps.append((place, _step(place, value - foretold)))
+                steps.append((place, _step(place, value, foretold, award.at)))
+            elif place == fields.COUNTED:
+                counted = ((value, award),)
             else:
-                parts.append(_part(place, value))
+                part = _part(place, value)
+                if place == STANDING and isinstance(part, list):
+                    part, numbers = nearby.standing_parts(part)
+                    standing = ((numbers, award.at),)
+                parts.append(part)
         return value
 
     foreteller.walk(award, tell)
-    return Told(mask, tuple(steps), tuple(parts), unexplained(award.fixed, award.clipped))
+    return Told(mask, tuple(steps), tuple(parts), unexplained(award.fixed, award.clipped), counted, standing)
 
 
 def fits(award: events.Award) -> bool:
@@ -82,6 +94,8 @@ def fits(award: events.Award) -> bool:
     if msgspec.structs.astuple(award)[FIRST_FIELD + len(FIELDS) :] != _LATER:
         return False
     numbers = (award.at, award.fixed, award.available_at, award.expires_at, award.visits, award.day)
+    if award.counted is not None:
+        numbers = (*numbers, *msgspec.structs.astuple(award.counted))
     return max(map(abs, (*numbers, award.beside))) <= _STEP_MAX and all(den > 0 for *_, den in award.clipped)
 
 
@@ -111,7 +125,9 @@ def write(rules: Sequence[Told], told: TokensTold, out: Writer) -> None:
             columns[place].append(step)
     for column in columns.values():
         out.wide(column)
+    nearby.write_counted([pair for each in rules for pair in each.counted], out)
     bodies.write_parts([each.parts for each in rules if each.parts], told, out)
+    nearby.write_standings([each_one for each in rules for each_one in each.standing], out)
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -121,6 +137,8 @@ class Heard(msgspec.Struct, frozen=True):
     steps: dict[int, list[int]]
     parts: Sequence[Sequence[Any]]
     extras: Sequence[Fraction]
+    counted: nearby.CountedHeard | None = None  # None before ROWS_3: it was a part
+    standings: nearby.StandingsHeard | None = None  # as well
 
 
 def none_heard(count: int) -> Heard:
@@ -134,14 +152,27 @@ def read(count: int, heard: TokensHeard, into: Reader) -> Heard:
     if max(masks, default=0) > _MASK_MAX:
         raise Malformed("an award has fields this Vafa does not know")
     steps = {place: into.wide(sum(mask & _BIT[place] != 0 for mask in masks)) for place in _NUMBERS}
-    of_those = iter(bodies.read_parts(sum(mask & _PARTS_MASK != 0 for mask in masks), heard, into))
-    parts = [_typed(mask, next(of_those)) if mask & _PARTS_MASK else () for mask in masks]
+    counted, places = None, _SECOND_PARTS
+    if into.is_near:
+        counted, places = (
+            nearby.CountedHeard(sum(mask & _BIT[fields.COUNTED] != 0 for mask in masks), into),
+            _PARTS,
+        )
+    parts_mask = sum(_BIT[place] for place in places)
+    of_those = iter(bodies.read_parts(sum(mask & parts_mask != 0 for mask in masks), heard, into))
+    of_each = [[place for place in places if mask & _BIT[place]] for mask in masks]
+    parts = [_typed(its, next(of_those), into) if its else () for its in of_each]
+    standings = None
+    if into.is_near:
+        pairs = (pair for its, own in zip(of_each, parts, strict=True) for pair in zip(its, own, strict=True))
+        begun = [part for place, part in pairs if place == STANDING and isinstance(part, list)]
+        standings = nearby.StandingsHeard([part[0] if part else None for part in begun], into)
     fixed = iter(steps[FIXED])
     extras = []
-    for mask, own in zip(masks, parts, strict=True):
-        clipped = own[_places(mask).index(CLIPPED)] if mask & _BIT[CLIPPED] else ()
+    for mask, its, own in zip(masks, of_each, parts, strict=True):
+        clipped = own[its.index(CLIPPED)] if mask & _BIT[CLIPPED] else ()
         extras.append(unexplained(unzigzag(next(fixed)) if mask & _BIT[FIXED] else 0, clipped))
-    return Heard(masks, steps, parts, extras)
+    return Heard(masks, steps, parts, extras, counted, standings)
 
 
 def whole(plain: Sequence[events.Award], heard: Heard) -> list[events.Award]:
@@ -153,25 +184,54 @@ def whole(plain: Sequence[events.Award], heard: Heard) -> list[events.Award]:
         if not mask:
             awards.append(award)
             continue
-        own = iter(parts)
-
-        def tell(place: int, foretold: Any, mask: int = mask, own: Iterator[Any] = own) -> Any:
-            if not mask & _BIT[place]:
-                return foretold
-            return foretold + _unstep(place, next(steps[place])) if place in steps else next(own)
-
-        awards.append(foreteller.walk(award, tell))
+        awards.append(foreteller.walk(award, _Telling(award, mask, iter(parts), steps, heard)))
     return awards
 
 
-def _step(place: int, step: int) -> int:
-    if place not in _DATES:
-        return zigzag(step)
-    number = next(number for number, unit_s in enumerate(_UNITS_S) if step % unit_s == 0)
-    return zigzag(step // _UNITS_S[number]) * len(_UNITS_S) + number
+class _Telling:
+    """Answers the walk of one award with what was told of it, else with what is foretold."""
+
+    def __init__(
+        self,
+        plain: events.Award,
+        mask: int,
+        own: Iterator[Any],
+        steps: dict[int, Iterator[int]],
+        heard: Heard,
+    ) -> None:
+        self._plain, self._mask, self._own, self._steps = plain, mask, own, steps
+        self._counted, self._standings = heard.counted, heard.standings
+        self._at = 0
+
+    def __call__(self, place: int, foretold: Any) -> Any:
+        value = self._told(place, foretold) if self._mask & _BIT[place] else foretold
+        if place == fields.AT:
+            self._at = value
+        return value
+
+    def _told(self, place: int, foretold: Any) -> Any:
+        if place in self._steps:
+            step = next(self._steps[place])
+            if self._counted is None or place not in _NEAR:
+                return foretold + _second_unstep(place, step)
+            heard = nearby.date_heard if place in _DATES else nearby.day_heard
+            return heard(step, self._at)
+        if place == fields.COUNTED and self._counted is not None:
+            return self._counted.take(self._plain, self._at)
+        part = next(self._own)
+        if place == STANDING and isinstance(part, list) and self._standings is not None:
+            return _encoder.encode(self._standings.take(part, self._at))
+        return part
 
 
-def _unstep(place: int, step: int) -> int:
+def _step(place: int, value: int, foretold: int, at: int) -> int:
+    if place in _DATES:
+        return nearby.date_told(value, at)
+    return nearby.day_told(value, at) if place == fields.DAY else zigzag(value - foretold)
+
+
+def _second_unstep(place: int, step: int) -> int:
+    """Of a date in ROWS_2: how far it is from the foretold one."""
     if place not in _DATES:
         return unzigzag(step)
     number, unit = divmod(step, len(_UNITS_S))
@@ -186,18 +246,13 @@ def _part(place: int, value: Any) -> Any:
     return _decoder.decode(_encoder.encode(value))
 
 
-def _places(mask: int) -> list[int]:
-    """The told fields that are no numbers, in the order of the walk."""
-    return [place for place in _PARTS if mask & _BIT[place]]
-
-
-def _typed(mask: int, parts: Sequence[Any]) -> Sequence[Any]:
-    places = _places(mask)
+def _typed(places: Sequence[int], parts: Sequence[Any], into: Reader) -> Sequence[Any]:
+    """What was told of fields that are no numbers, as they are in an award."""
     if len(parts) != len(places):
         raise Malformed("an award's rules have another number of fields than they say")
     try:
         found = [
-            _encoder.encode(part)
+            (part if into.is_near else _encoder.encode(part))
             if place == STANDING and isinstance(part, list)
             else msgspec.convert(part, _TYPES[place])
             for place, part in zip(places, parts, strict=True)

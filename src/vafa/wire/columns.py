@@ -154,9 +154,10 @@ class Reader:
     """Reads what a Writer wrote, in the same order. Malformed where the streams do not hold it.
 
     has_rules  what rules added to awards is in columns of its own
+    is_near    dates, days and what tiers count are told by wire.nearby
     """
 
-    has_rules = True
+    has_rules = is_near = True
 
     def __init__(self, plain: bytes, raw: bytes) -> None:
         self._plain, self._at = plain, 0
@@ -250,10 +251,16 @@ class Reader:
         return number
 
 
+class SecondReader(Reader):
+    """Reads payloads of the second form: dates told from what was foretold."""
+
+    is_near = False
+
+
 class FirstReader(Reader):
     """Reads payloads of the first form: their decimal numbers told their own lengths."""
 
-    has_rules = False
+    has_rules = is_near = False
 
     def digits(self, count: int, digits: int) -> list[int]:  # noqa: ARG002 - as in the newer form
         return self.wide(count)

@@ -32,10 +32,21 @@ class Form(IntEnum):
     PLAIN = 0
     ZSTD = 1
     ROWS_1 = 2  # with dictionary-1.bin, for the columns of packed rows; read, written no more
-    ROWS_2 = 3  # with dictionary-2.bin, columns for what rules add to awards
+    ROWS_2 = 3  # with dictionary-2.bin, columns for what rules add to awards; read, written no more
+    ROWS_3 = 4  # with dictionary-3.bin, dates and days told by how near they are; one block's content alone
+    ROWS_3_WHOLE = (
+        5  # the same columns in a whole frame: of more than one block, or of one that did not shrink
+    )
 
 
-_DICTIONARIES = {Form.ROWS_1: "dictionary-1.bin", Form.ROWS_2: "dictionary-2.bin"}
+_BLOCK_BYTES_MAX = 128 * 1024  # of zstd: what one block holds unpacked
+_BLOCK_WINDOW = (17 - 10) << 3  # the window descriptor of that many bytes
+_DICTIONARIES = {
+    Form.ROWS_1: "dictionary-1.bin",
+    Form.ROWS_2: "dictionary-2.bin",
+    Form.ROWS_3: "dictionary-3.bin",
+    Form.ROWS_3_WHOLE: "dictionary-3.bin",
+}
 
 
 @cache
@@ -90,19 +101,43 @@ def compress(form: Form, plain: bytes) -> bytes:
 
 def decompress(form: Form, data: bytes) -> bytes:
     """The text again. Malformed when it is not what `compress` writes, or larger than anything of ours."""
-    import zstandard
-
     length, start = read_varint(data, 0)
     if length > limits.CONTENT_BYTES_MAX:
         raise Malformed(f"a packed text promises {length:,} bytes, more than {limits.CONTENT_BYTES_MAX:,}")
-    try:
-        with _decompressor(form).stream_reader(_lengthened(data[start:])) as reader:
-            plain = reader.read(length + 1)
-    except (zstandard.ZstdError, MemoryError) as error:
-        raise Malformed(f"a packed text does not unpack ({error})") from error
+    plain = _read(form, _lengthened(data[start:]), length + 1)
     if len(plain) != length:
         raise Malformed("a packed text has another length than it promises")
     return plain
+
+
+def block(plain: bytes) -> tuple[Form, bytes]:
+    """(form, bytes) of the plain stream of rows: a lone event's are mostly the content of one block, without
+    even its length and window, which its reader can do without."""
+    frame = _compressor(Form.ROWS_3).compress(plain)
+    short = _shortened(frame)
+    if short[0] == _WHOLE_FRAME:
+        return Form.ROWS_3_WHOLE, varint(len(plain)) + short
+    return Form.ROWS_3, short[1:]
+
+
+def unblock(form: Form, data: bytes) -> bytes:
+    """The plain stream again. Malformed as above."""
+    if form is not Form.ROWS_3:
+        return decompress(form, data)
+    plain = _read(form, _lengthened(bytes([_BLOCK_WINDOW]) + data), _BLOCK_BYTES_MAX + 1)
+    if len(plain) > _BLOCK_BYTES_MAX:
+        raise Malformed("a packed text is larger than a block")
+    return plain
+
+
+def _read(form: Form, frame: bytes, at_most: int) -> bytes:
+    import zstandard
+
+    try:
+        with _decompressor(form).stream_reader(frame) as reader:
+            return reader.read(at_most)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise Malformed(f"a packed text does not unpack ({error})") from error
 
 
 def _shortened(frame: bytes) -> bytes:
@@ -140,7 +175,7 @@ def unpacked(form: Form | None, data: bytes) -> bytes:
             return data
         case Form.ZSTD:
             return decompress(form, data)
-        case Form.ROWS_1 | Form.ROWS_2 | None:
+        case Form.ROWS_1 | Form.ROWS_2 | Form.ROWS_3 | Form.ROWS_3_WHOLE | None:
             raise Malformed("a message is written in a form this Vafa does not know")
 
 

@@ -20,11 +20,14 @@ from vafa.model.chain import Row
 from vafa.model.errors import Malformed
 from vafa.model.events import Award, Kind, encode
 from vafa.wire import award_points, award_rules, awards, bodies, limits
-from vafa.wire.columns import FirstReader, Reader, Writer, unzigzag, zigzag
-from vafa.wire.compress import Form, compress, decompress, read_varint, varint
+from vafa.wire.columns import FirstReader, Reader, SecondReader, Writer, unzigzag, zigzag
+from vafa.wire.compress import Form, block, read_varint, unblock, varint
 from vafa.wire.tokens import TokensHeard, TokensTold
 
-_READERS: dict[int, type[Reader]] = {Form.ROWS_1: FirstReader, Form.ROWS_2: Reader}
+_READERS: dict[int, type[Reader]] = {
+    Form.ROWS_1: FirstReader, Form.ROWS_2: SecondReader, Form.ROWS_3: Reader,
+    Form.ROWS_3_WHOLE: Reader,
+}  # fmt: skip
 _INT64 = 1 << 63
 _TILL_BYTES_MAX = 256
 _RECENTLY_MS = 1_767_225_600_000  # 2026-01-01: a first row's time is told from there
@@ -45,7 +48,8 @@ class WireRow(msgspec.Struct, frozen=True, gc=False):
 def pack(rows: Sequence[Row | WireRow], *, whole: bool = False) -> bytes:
     """The payload of 1 to ROWS_MAX consecutive rows."""
     raw, plain = streams(rows, whole=whole)
-    return bytes([Form.ROWS_2]) + varint(len(raw)) + raw + compress(Form.ROWS_2, plain)
+    form, packed = block(plain)
+    return bytes([form]) + varint(len(raw)) + raw + packed
 
 
 def streams(rows: Sequence[Row | WireRow], *, whole: bool = False) -> tuple[bytes, bytes]:
@@ -84,7 +88,7 @@ def unpack(payload: bytes) -> list[WireRow]:
     raw = payload[start : start + length]
     if len(raw) != length:
         raise Malformed("the rows are cut off")
-    into = reader(decompress(Form(payload[0]), payload[start + length :]), raw)
+    into = reader(unblock(Form(payload[0]), payload[start + length :]), raw)
     try:
         rows = _read(into)
     except (ValueError, OverflowError, RecursionError, StopIteration) as error:

@@ -1,8 +1,8 @@
 """Makes the dictionary for packed rows: `python -m vafa.cli.measure.dictionary FILE` (scripts/dictionary).
 
-From the plain streams of payloads of many sizes, of forty generated shops. Reproducible: everything by
-chance comes from a seed. A dictionary that has shipped is never made anew under its name: what was packed
-with it must unpack for ever, so a better one is another file and another form (wire.compress.Form).
+From the plain streams of payloads of many sizes, most of them lone awards, of generated shops. Reproducible:
+everything by chance comes from a seed. A dictionary that has shipped is never made anew under its name: what
+was packed with it must unpack for ever, so a better one is another file and form (wire.compress.Form).
 """
 
 import sys
@@ -16,10 +16,13 @@ from vafa.cli.measure.busy_shop import shop_rows
 if TYPE_CHECKING:
     from vafa.model.chain import Row
 
-PROGRAMMES = ("grocery", "plain", "grocery", "cafe", "grocery", "restaurant", "grocery", "plain")
-SHOPS, SALES, SEED = 40, 700, 100
-BYTES = 4_096
-SIZES = ((1, 60), (2, 20), (5, 10), (20, 8), (100, 6))  # (rows a payload, payloads of a shop)
+PROGRAMMES = (
+    "grocery", "cafe", "restaurant", "plain", "cafe", "restaurant", "grocery", "cafe", "restaurant",
+)  # fmt: skip
+SHOPS, SALES, SEED = 36, 700, 100
+BYTES = 12_288
+ALONE = 300  # awards of a shop, each a payload
+SIZES = ((1, 20), (2, 10), (5, 8), (20, 4), (100, 2))  # (rows a payload, payloads of a shop)
 
 
 class _Drawn:
@@ -32,9 +35,13 @@ class _Drawn:
 
 def samples(shops: Sequence["Sequence[Row]"], random: Random) -> Iterator[bytes]:
     """Plain streams of payloads as a courier would pack them."""
+    from vafa.model.events import Kind
     from vafa.wire.rows import streams
 
     for rows in shops:
+        awards = [row for row in rows if row.kind == Kind.AWARD]
+        for _ in range(ALONE):
+            yield streams([awards[random.randrange(len(awards))]])[1]
         for size, count in SIZES:
             for _ in range(count):
                 first = random.randrange(len(rows) - size)
