@@ -178,7 +178,7 @@ def _tell_what_if(found: "WhatIf", top: int) -> None:
     click.echo(
         f"{found.payments:,} payments of {found.holders:,} holders under programme {found.programme}\n"
     )
-    click.echo(f"{'':<28}{'as it was':>16}{'under FILE':>16}{'difference':>16}")
+    click.echo(f"{'':<28}{'as it was':>17}{'under FILE':>17}{'difference':>17}")
     for what, was, would in (
         ("points earned", found.points_was, found.points_would),
         ("points outstanding", found.outstanding_was, found.outstanding_would),
@@ -188,7 +188,7 @@ def _tell_what_if(found: "WhatIf", top: int) -> None:
         known = was is not None and would is not None
         told = ["unknown" if each is None else f"{each:,}" for each in (was, would)]
         told.append(f"{(would or 0) - (was or 0):+,}" if known else "unknown")
-        click.echo(f"{what:<28}" + "".join(f"{each:>16}" for each in told))
+        click.echo(f"{what:<28}" + "".join(f"{each:>17}" for each in told))
     click.echo(f"\n{len(found.different):,} holders with a difference")
     for each in found.different[:top]:
         name = each.holder or "(waits on a payment)"
