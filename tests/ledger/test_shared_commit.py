@@ -139,6 +139,20 @@ def test_a_commit_that_fails_fails_for_all_who_shared_it_and_the_next_starts_fro
     assert awards(lanes) == 1
 
 
+def test_a_commit_without_memory_is_a_failure_and_the_next_starts_from_the_disk(lanes: Lanes) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    lanes.disk.commit = fail
+    lanes.run([lanes.pay(1)])
+    assert [str(error) for error in lanes.errors.values()] == [
+        "the ledger could not be written (out of memory)"
+    ]
+    assert lanes.ledger.failure
+    assert lanes.pay(1)().seen_before is False
+    assert lanes.ledger.failure == ""
+
+
 def test_trouble_of_the_disk_ends_without_a_sale_when_it_is_looked_after(lanes: Lanes) -> None:
     def fail() -> None:
         raise sqlite3.OperationalError("disk I/O error")

@@ -76,7 +76,7 @@ class Daemon:
         self._jobs: Jobs | None = None
         self._notified: Notified | None = None
         self._times: dict[int, SaleTimes] = {}
-        self._is_begun = False
+        self._is_begun = self._is_syncing = False
         self._unbegun = ""
         self.lanes: dict[str, Lane] = {}
         self.listeners: dict[str, ProxyLane] = {}
@@ -141,10 +141,11 @@ class Daemon:
         try:
             from vafa.app.upkeep_jobs import start_jobs  # the scheduler is loaded after READY
 
-            if self._jobs is None:
-                self._fill_log()
-                self._jobs = start_jobs(self._config, self.ledger, self._clock, self._log_keeper)
-            self._hub.begin(self._counter, self._memory_only)
+            if not self._is_syncing:
+                self._hub.begin(self._counter, self._memory_only)
+                self._is_syncing = True
+            self._fill_log()
+            self._jobs = start_jobs(self._config, self.ledger, self._clock, self._log_keeper)
             self._is_begun, self._unbegun = True, ""
             log.info("jobs and sync begun")
         except (OSError, MemoryError, RuntimeError) as error:  # RuntimeError: no thread can be started

@@ -52,13 +52,15 @@ class HubSide:
             settle(self._ledger, self._tokens, enrolled)
 
     def begin(self, counter: "Counter", memory_only: Callable[[], int]) -> None:
-        """Start what an enrolled device runs; nothing where it is not enrolled.
+        """Start what an enrolled device runs; nothing where it is not enrolled. Anew where an enrolment that
+        came right after READY has started it already, without the counter.
 
         counter      where what comes down is posted
         memory_only  how many payments a failing disk did not take
         """
         self._counter, self._memory_only = counter, memory_only
         with self._changing:
+            self._end()
             try:
                 self._begin()
             except (OSError, MemoryError, RuntimeError):  # half of it may run: all or none
