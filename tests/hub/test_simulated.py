@@ -18,6 +18,8 @@ from vafa.hub.database import Database
 from vafa.hub.journal import Held
 from vafa.wire.rows import WireRow
 
+TESTS = Path(__file__).parents[1]
+
 
 def test_what_a_simulated_hub_was_sent_gives_the_same_hashes_at_a_real_one(
     database: Database, tmp_path: Path
@@ -74,7 +76,9 @@ def test_the_real_hub_gives_restored_and_copied_devices_back_what_they_lost(
 
 def test_a_long_run_that_is_ended_leaves_no_server_behind() -> None:
     command = [sys.executable, "-m", "simulated.long_run", "1000000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
+    with subprocess.Popen(
+        command, cwd=TESTS, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as run:
         assert run.stderr is not None
         folder = run.stderr.readline().split()[-1]
         assert folder in commands()
