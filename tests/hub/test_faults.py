@@ -20,8 +20,8 @@ from shop import Shop
 
 from vafa.app import forgetting
 from vafa.app.sync_journal import LedgerJournal
-from vafa.hub import codes, embedded, merchants
-from vafa.hub.backup import _program as pg_dump
+from vafa.hub import codes, merchants
+from vafa.hub.backup import restore
 from vafa.hub.database import Database, connect
 from vafa.hub.embedded import EmbeddedPostgres
 from vafa.hub.lines import lines_of
@@ -29,6 +29,7 @@ from vafa.keys.device_key import DeviceKey
 from vafa.keys.sign import SigningKey
 from vafa.keys.tokens import Tokens
 from vafa.model.chain import Row
+from vafa.model.errors import HubError, StoreUnavailable
 from vafa.sync.courier import Courier, Who, World
 from vafa.sync.enrol import Enroller, Ledger, Wish, settle_keys
 from vafa.sync.kept import Store
@@ -217,7 +218,7 @@ def test_a_hub_restored_from_an_older_backup_gets_the_rest_again(
         sold(linked.shop, 4, 320062640000)
         linked.settle()
     database.close()
-    _restore(database.dsn, tmp_path / "hub.dump")
+    hub.vafa("restore", str(tmp_path / "hub.dump"), "--yes")
     with database.transaction() as connection:
         assert lines_of(connection, linked.merchant, linked.device)[0].seq == then
     with hub.running():
@@ -228,20 +229,34 @@ def test_a_hub_restored_from_an_older_backup_gets_the_rest_again(
     agrees_with(database, linked.shop, linked.merchant, linked.device)
 
 
-def _restore(dsn: str, dump: Path) -> None:
-    """As docs/hub.md says."""
-    program = pg_dump(embedded_major()).with_name("pg_restore")
-    command = [str(program), "--clean", "--if-exists", "--no-owner", f"--dbname={dsn}", str(dump)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def embedded_major() -> int:
-    """Of the server the package brings."""
-    said = subprocess.run(
-        [str(embedded.programs() / "pg_dump"), "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    return int(said.split()[-1].split(".")[0])
+def test_a_dump_that_cannot_be_put_back_leaves_all_as_it_was(
+    hub: RealHub, linked: Linked, database: Database, tmp_path: Path
+) -> None:
+    whole, torn, other = (tmp_path / name for name in ("hub.dump", "torn.dump", "notes.txt"))
+    with hub.running():
+        linked.reach(hub)
+        sold(linked.shop, 3)
+        linked.settle()
+        hub.vafa("backup", str(whole))
+        database.close()
+        with pytest.raises(HubError, match="a hub is at work on it"):
+            restore(database, whole)
+    torn.write_bytes(whole.read_bytes()[:-2_000])
+    other.write_text("PG? no")
+    refusals = (
+        (torn, "pg_restore failed"),
+        (other, "is no dump of a hub"),
+        (tmp_path / "x", "cannot be read"),
+    )
+    for file, words in refusals:
+        with pytest.raises(HubError, match=words):
+            restore(database, file)
+    agrees_with(database, linked.shop, linked.merchant, linked.device)
+    with database.transaction() as connection:
+        held = len(merchants.merchants(connection))
+    database.close()
+    assert restore(database, whole) == held
+    agrees_with(database, linked.shop, linked.merchant, linked.device)
 
 
 def test_a_hub_that_is_stopped_ends_in_order_and_its_key_stays(hub: RealHub, linked: Linked) -> None:
@@ -270,7 +285,6 @@ def test_tls_files_that_cannot_be_used_are_named(hub: RealHub, spoiled: str, tmp
 
 
 def test_a_lost_connection_in_a_transaction_is_one_error_of_ours(database: Database) -> None:
-    from vafa.model.errors import StoreUnavailable
 
     def cut() -> None:
         with database.transaction() as connection:

@@ -192,6 +192,8 @@ def test_a_backup_is_whole_and_what_is_in_it_is_safe(
     head = journal(shop)[-1]
     sold(shop, 1, 320062690000)
     assert till.sync(shop).safe.seq == head.seq
+    shown = vafa("restore", str(file))
+    assert "would replace what the database holds of 1 merchants; nothing was done" in shown.out
     refused = vafa("backup", str(tmp_path / "nowhere" / "x"))
     assert (refused.code, "[HUB-006]" in refused.err) == (1, True)
 

@@ -15,6 +15,7 @@ PARTS = {
     "message": "Lines for receipts: add, list, cancel.",
     "member": "A merchant's members over all its devices.",
     "backup": "Dump the database; tell devices what is safe.",
+    "restore": "Put a dump back in place of what is there.",
     "recover": "Open the keys of a device's backup.",
     "key": "The hub's public key and its fingerprint.",
 }
