@@ -254,6 +254,8 @@ def test_a_dump_that_cannot_be_put_back_leaves_all_as_it_was(
     agrees_with(database, linked.shop, linked.merchant, linked.device)
     with database.transaction() as connection:
         held = len(merchants.merchants(connection))
+        connection.execute("ALTER SCHEMA public RENAME TO before_restore")  # as a power cut leaves it
+        connection.execute("CREATE SCHEMA public")
     database.close()
     assert restore(database, whole) == held
     agrees_with(database, linked.shop, linked.merchant, linked.device)

@@ -19,6 +19,7 @@ SOURCES = sorted((Path(__file__).parents[2] / "src/vafa/hub").glob("*.py"))
 # What is about the database itself, or about all merchants by name: (module, how the statement begins).
 EXCEPT = {
     ("backup", "SELECT count(*) FROM pg_stat_activity"),
+    ("backup", "SELECT 1 FROM pg_namespace"),
     ("migrations", "SELECT pg_advisory_xact_lock"),
     ("migrations", "CREATE TABLE IF NOT EXISTS schema_version"),
     ("migrations", "SELECT coalesce(max(version), 0) FROM schema_version"),

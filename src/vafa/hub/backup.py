@@ -27,6 +27,7 @@ _OTHERS = """SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
 _MAGIC = b"PGDMP"
 _ASIDE = "before_restore"
+_CUT_OFF = "SELECT 1 FROM pg_namespace WHERE nspname = 'before_restore'"
 
 
 def dump(database: Database, target: Path) -> int:
@@ -49,13 +50,16 @@ def restore(database: Database, source: Path) -> int:
     """Put the dump in `source` in the place of all that is there; how many merchants there are now.
 
     HubError when it is no dump, when a hub is at work on the database, or when the dump cannot be read or is
-    a newer hub's: then what was there is there again.
+    a newer hub's: then what was there is there again. One that was cut off (a power cut) is said again.
     """
     _require_dump(source)
     with database.transaction() as connection:
         _require_nobody_else(connection)
         server = connection.info.server_version // 10_000
-        connection.execute(f"ALTER SCHEMA public RENAME TO {_ASIDE}")
+        if connection.execute(_CUT_OFF).fetchone():  # what was there stands aside already
+            connection.execute("DROP SCHEMA public CASCADE")
+        else:
+            connection.execute(f"ALTER SCHEMA public RENAME TO {_ASIDE}")
         connection.execute("CREATE SCHEMA public")
     try:
         _run(_program("pg_restore", server), database.dsn, "--no-owner", "--exit-on-error", str(source))
