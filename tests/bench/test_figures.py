@@ -1,12 +1,18 @@
 """Goals, verdicts and percentiles of `vafa bench`, without measuring anything."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from vafa.cli.measure.bare import Bare, written_since
 from vafa.cli.measure.figures import GOALS, Goal, Measured, judged, missed, percentile, table
+from vafa.cli.measure.floor import Floor
 from vafa.cli.measure.machine import file_system
 from vafa.cli.measure.stage import Stage
+from vafa.ledger import reads
+from vafa.ledger.storage import connect_reader, ledger_path
+from vafa.ledger.tables import SQL
 
 ONE = {"award_mean": Goal("award", "x floor", 1.5, 1.3, "a record")}
 
@@ -70,3 +76,22 @@ def test_a_terminal_s_bytes_become_committed_awards(tmp_path: Path) -> None:
         assert stage.ledger.head.seq == before + 5
     finally:
         stage.close()
+
+
+def test_sqlite_alone_is_given_the_very_rows_that_the_awards_wrote(tmp_path: Path) -> None:
+    with closing(Stage(tmp_path / "state")) as stage:
+        with closing(Bare(stage.ledger, tmp_path / "bare")) as bare, closing(Floor(tmp_path)) as floor:
+            written = []
+            for _ in range(5):
+                before = stage.ledger.head.seq
+                stage.award(stage.response())
+                written.append(written_since(stage.ledger, before))
+            assert bare.times_floor(written, floor) > 0
+        with (
+            closing(connect_reader(stage.ledger.path)) as ours,
+            closing(connect_reader(ledger_path(tmp_path / "bare"))) as copied,
+        ):
+            assert list(reads.entries(copied)) == list(reads.entries(ours))
+            for row_type in SQL:
+                rows = SQL[row_type].all_by_key
+                assert copied.execute(rows).fetchall() == ours.execute(rows).fetchall()

@@ -35,7 +35,7 @@ T = TypeVar("T")
 Migrate = Callable[
     [Path, int], None
 ]  # brings the ledger at a path to the newest schema; its lock's descriptor
-_INSERT = "INSERT INTO journal (epoch, seq, at, kind, body, till, state, hash) VALUES (?,?,?,?,?,?,?,?)"
+INSERT_ROW = "INSERT INTO journal (epoch, seq, at, kind, body, till, state, hash) VALUES (?,?,?,?,?,?,?,?)"
 _NEWEST_TWO = "SELECT epoch, seq, at, kind, body, till, state, hash FROM journal ORDER BY seq DESC LIMIT 2"
 
 
@@ -86,7 +86,7 @@ class Transaction:
         state_bytes = state.to_bytes(32, "big")
         row_hash = chain_hash(head.hash, epoch, seq, self.at_ms, kind, body, till, state_bytes)
         row = Row(epoch, seq, self.at_ms, kind, body, till, state_bytes, row_hash)
-        self.connection.execute(_INSERT, msgspec.structs.astuple(row))
+        self.connection.execute(INSERT_ROW, msgspec.structs.astuple(row))
         for change in effect.changes:
             self._write_row(change.old, change.new)
         self.head = Head(seq, epoch, row_hash, effect.till, state)
