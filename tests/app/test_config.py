@@ -69,7 +69,7 @@ def test_every_fault_is_named_at_once_with_its_place_and_the_nearest_right_name(
         "terminal[1].id": "is missing: the terminal id (TID) as its receipts print it ~ ",
         "terminal[1].mode": "expected one of 'ecr', 'poll', 'local', 'proxy', got 'ecrr' ~ ecr",
         "terminal[1].address": 'expected a device path such as "/dev/ttyUSB0", "usb:0403:6001", '
-        'or "tcp:192.0.2.1:8888" ~ ',
+        'or "tcp:192.0.2.1:8888" ~ tcp:192.0.2.1:8888',
         "terminal[1].card_first": "expected bool, got int, got 1 ~ ",
         "jobs.checkpoint_every_min": "expected int, got str, got '60' ~ ",
         "jobs.backups_kept": "expected int >= 1, got 0 ~ ",
@@ -90,6 +90,50 @@ def test_every_fault_is_named_at_once_with_its_place_and_the_nearest_right_name(
 )
 def test_a_file_of_the_wrong_shape_says_so(tmp_path: Path, text: str, place: str, message: str) -> None:
     assert message in faults(tmp_path, text)[place]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("tcp://127.0.0.1:7941", "tcp:127.0.0.1:7941"),
+        ("TCP:192.0.2.1:8888", "tcp:192.0.2.1:8888"),
+        ("tcp:/192.0.2.1:8888/", "tcp:192.0.2.1:8888"),
+        ("socket://pos.shop:8888", "tcp:pos.shop:8888"),
+        ("192.0.2.1:9999", "tcp:192.0.2.1:9999"),
+        ("192.0.2.1", "tcp:192.0.2.1:8888"),
+        ("tcp:[2001:db8::1]", "tcp:[2001:db8::1]:8888"),
+        ("tcp:pos.shop", "tcp:pos.shop:8888"),
+        ("ttyUSB0", "/dev/ttyUSB0"),
+        ("dev/ttyACM1", "/dev/ttyACM1"),
+        ("/dev/ttyUSB0 ", "/dev/ttyUSB0"),
+        ("0403:6001", "usb:0403:6001"),
+        ("USB:0403:6001", "usb:0403:6001"),
+        ("tcp:192.0.2.300:8888", ""),
+        ("tcp:192.0.2.1:88888", ""),
+        ("tcp: 192.0.2.1:8888", ""),
+        ("tcp:pos/shop:8888", ""),
+        ("COM3", ""),
+        ("terminal", ""),
+        ("", ""),
+    ],
+)
+def test_an_address_in_another_form_is_a_fault_that_names_the_right_one(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    found = faults(tmp_path, LEAST + f'address = "{written}"\n')
+    assert list(found) == ["terminal[0].address"]
+    assert found["terminal[0].address"].rpartition(" ~ ")[2] == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "tcp:192.0.2.1:8888", "tcp:[2001:db8::1]:8888", "tcp:2001:db8::1:8888", "tcp:pos-1.shop_2:8888",
+        "/dev/ttyUSB0", "/dev/serial/by-id/usb-FTDI", "usb:A50285BI",
+    ],
+)  # fmt: skip
+def test_an_address_in_its_own_form_is_none(tmp_path: Path, written: str) -> None:
+    assert loaded(tmp_path, LEAST + f'address = "{written}"\n').terminal[0].address == written
 
 
 def test_two_terminals_of_mode_local_need_no_line(tmp_path: Path) -> None:

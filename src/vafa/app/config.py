@@ -12,11 +12,17 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from vafa.app.config_address import (
+    address_fault,
+    nearest_address,
+    nearest_printer,
+    printer_fault,
+    serial_fault,
+)
 from vafa.app.config_links import Links
 from vafa.app.config_udp import Notifications
 from vafa.app.config_update import Update
 from vafa.model.errors import ConfigError, Fault
-from vafa.ports.usb_id import PREFIX, read_usb_id
 
 KEY_CREDENTIAL = "vafa.key"  # what LoadCredential calls the key in systemd/vafa.service
 
@@ -29,29 +35,12 @@ def _zone(text: str) -> str:
     return ""
 
 
-def _address(text: str) -> str:
-    if text.startswith("/"):
-        return ""
-    if text.startswith(PREFIX):
-        return "" if read_usb_id(text) else 'expected "usb:0403:6001", "usb:SERIAL" or "usb:0403:6001@1-1.2"'
-    host, colon, port = text.removeprefix("tcp:").rpartition(":")
-    if text.startswith("tcp:") and colon and host and port.isascii() and port.isdigit():
-        return "" if 0 < int(port[:6]) < 65_536 else "a port is a number from 1 to 65535"
-    return 'expected a device path such as "/dev/ttyUSB0", "usb:0403:6001", or "tcp:192.0.2.1:8888"'
-
-
 def _loopback(text: str) -> str:
     if not text:
         return ""
     from vafa.ports.loopback_place import loopback_fault  # only those pay for it who set it
 
     return loopback_fault(text)
-
-
-def _device(text: str) -> str:
-    if text.startswith("tcp:"):
-        return 'expected a serial line such as "/dev/ttyUSB1"; for a port of this machine set local.tcp'
-    return _address(text) if text else ""
 
 
 def _terminal_id(text: str) -> str:
@@ -127,7 +116,7 @@ class Local(Struct, frozen=True):
         str,
         Meta(
             description='the same on a serial line, e.g. "/dev/ttyUSB1" or "usb:0403:6001"; "" = none',
-            extra={"check": _device},
+            extra={"check": serial_fault, "nearest": nearest_address},
         ),
     ] = ""
     baud: Annotated[
@@ -190,7 +179,7 @@ class Terminal(Struct, frozen=True, kw_only=True):
             description="serial line, better by what does not change (/dev/serial/by-id/..., or the USB "
             'adapter as "usb:0403:6001", "usb:SERIAL", "usb:0403:6001@1-1.2"), or "tcp:192.0.2.1:8888"; '
             "unused by local",
-            extra={"check": _address},
+            extra={"check": address_fault, "nearest": nearest_address},
         ),
     ] = "/dev/ttyUSB0"
     listen: Annotated[
@@ -198,7 +187,10 @@ class Terminal(Struct, frozen=True, kw_only=True):
         Meta(
             description="proxy only: where the cash register comes in, of the address's kind: a serial line, "
             'or "tcp:0.0.0.0:8888"',
-            extra={"check": lambda text: _address(text) if text else ""},
+            extra={
+                "check": lambda text: address_fault(text) if text else "",
+                "nearest": nearest_address,
+            },
         ),
     ] = ""
     baud: Annotated[
@@ -221,10 +213,6 @@ class Terminal(Struct, frozen=True, kw_only=True):
     answer_timeout_s: Annotated[
         int, Meta(ge=10, le=600, description="seconds the customer has to pay; then the sale is unsure")
     ] = 180
-
-
-def _printer_address(text: str) -> str:
-    return _address(text).replace("/dev/ttyUSB0", "/dev/usb/lp0").replace("8888", "9100")
 
 
 class Receipt(Struct, frozen=True):
@@ -252,7 +240,7 @@ class Printer(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description='"/dev/usb/lp0", a serial line as for a terminal, or "tcp:192.0.2.9:9100"',
-            extra={"check": _printer_address},
+            extra={"check": printer_fault, "nearest": nearest_printer},
         ),
     ]
     profile: Annotated[

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from vafa.app.config import Config, Local, Printer, Terminal
+from vafa.app.config_address import is_ip_number
 from vafa.model.errors import ConfigError, Fault
 
 # What a terminal has that does not say: its own missing id, and the usual line.
@@ -84,7 +85,7 @@ def _read_section(
         if name in table:
             message = _fault_of(setting, table[name])
             if message:
-                faults.append(Fault(f"{place}.{name}", message, _nearest(table[name], setting.choices)))
+                faults.append(Fault(f"{place}.{name}", message, _meant(setting, table[name])))
         elif setting.required:
             faults.append(Fault(f"{place}.{name}", f"is missing: {setting.meta.description}"))
     return msgspec.convert(table, section) if len(faults) == before else None
@@ -166,18 +167,8 @@ def _proxy_faults(terminal: Terminal) -> Iterator[tuple[str, str]]:
     elif over_tcp:
         for name in ("address", "listen"):
             host = str(getattr(terminal, name)).removeprefix("tcp:").rpartition(":")[0]
-            if not _is_ip_number(host.removeprefix("[").removesuffix("]")):
+            if not is_ip_number(host):
                 yield name, f"needs an IP number, not {host!r}: a name would have to be looked up each time"
-
-
-def _is_ip_number(text: str) -> bool:
-    from ipaddress import ip_address  # only a relayed line pays for it
-
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _refuse_twins(tables: list[dict[str, Any]], faults: list[Fault]) -> None:
@@ -210,6 +201,12 @@ def _fault_of(setting: Setting, value: object) -> str:
         return f"{str(error).replace('`', '').replace('Expected', 'expected')}, got {value!r}"
     check = (setting.meta.extra or {}).get("check")
     return str(check(value)) if check else ""
+
+
+def _meant(setting: Setting, value: object) -> str:
+    """What was most likely meant by a value that is wrong, '' when nobody can tell."""
+    nearest = (setting.meta.extra or {}).get("nearest")
+    return str(nearest(value)) if nearest and isinstance(value, str) else _nearest(value, setting.choices)
 
 
 def _unknown(place: str, name: str, known: Iterable[str]) -> Fault:
