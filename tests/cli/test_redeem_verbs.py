@@ -60,6 +60,7 @@ def test_a_redemption_from_quote_to_return(device: Device, vafa: Run) -> None:
             "captured  1-1-8: 50 points for Money off, request t-17\n  taken off: 500 rial"
         )
         assert "balance after it: 150 points" in done.out
+        assert "  | ۵۰ امتیاز استفاده شد تخفیف\n" in done.out  # the slip as the shop's paper has it
         refused = vafa("redeem", "release", "t-17")
         assert (refused.code, "was captured (1-1-8)" in refused.err) == (1, True)
         back = vafa("redeem", "return", "t-17", "--json")

@@ -232,7 +232,10 @@ class Control:
         return self._undone_is(act(wish), ref, sale, question.lang)
 
     def _redeem(self, question: redeem_questions.Redeem, by: str) -> questions.Reply:
-        """As the local protocol does it; a capture's sale is named as support names sales."""
+        """As the local protocol does it; a capture's sale is named as support names sales.
+
+        The command line speaks English, and shows the slip as the shop's paper has it.
+        """
         ask, sale = question.ask, PaymentKey(Scheme.REQUEST, "", "")
         if question.sale and isinstance(ask, redeem_messages.Capture):
             with self._reading() as connection:
@@ -241,7 +244,9 @@ class Control:
                 return found
             sale = found
             ask = msgspec.structs.replace(ask, terminal=sale.tid, ref=sale.ref)
-        desk = RedeemDesk(self._counter, self._members, self._paper, lambda *_: sale, lambda _: None)
+        desk = RedeemDesk(
+            self._counter, self._members, self._paper, lambda *_: sale, lambda _: None, names_in="en"
+        )
         return redeem_questions.RedeemIs(told=desk.handlers[type(ask)](ask, by))
 
     def _adjust(self, question: questions.Adjust, by: str) -> questions.Reply:

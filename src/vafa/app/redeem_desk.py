@@ -23,12 +23,22 @@ Ticket = Callable[[str], bytes | None]  # whom a ticket of `identify` names
 
 
 class RedeemDesk:
-    """`handlers`: message -> who answers it; the second argument says who asks, for the journal."""
+    """`handlers`: message -> who answers it; the second argument says who asks, for the journal.
+
+    names_in: language of a reward's name where the request names none; None takes the paper's
+    """
 
     def __init__(
-        self, counter: Counter, members: Members, paper: Paper, sale: SaleKey, ticket: Ticket
+        self,
+        counter: Counter,
+        members: Members,
+        paper: Paper,
+        sale: SaleKey,
+        ticket: Ticket,
+        names_in: str | None = None,
     ) -> None:
         self._counter, self._members, self._paper = counter, members, paper
+        self._names_in = names_in or paper.lang
         self._sale, self._ticket = sale, ticket
         self._redeeming = Redeeming(counter)
         self.handlers: dict[type[Any], Callable[[Any, str], messages.AnyRedeemed]] = {
@@ -45,7 +55,7 @@ class RedeemDesk:
             quoted = self._redeeming.quotes_of_slip(asked.claim, asked.amount)
         else:
             quoted = self._redeeming.quotes(self._who(asked.member, asked.identified), asked.amount)
-        lang = asked.lang or self._paper.lang
+        lang = asked.lang or self._names_in
         return messages.Quoted(
             balance=quoted.balance,
             usable=quoted.usable,
@@ -105,7 +115,7 @@ class RedeemDesk:
             request=done.request,
             state=done.state,
             reward=done.reward,
-            name=done.name(lang or self._paper.lang),
+            name=done.name(lang or self._names_in),
             number=done.number,
             check=done.check,
             points=done.points,

@@ -44,7 +44,7 @@ def quote(phone: str, bill: int | None, config_path: Path, as_json: bool) -> Non
     from vafa.app import redeem_messages as messages
 
     member, claim = _phone_or_code(phone)
-    asked = messages.Quote(member=member, claim=claim, amount=bill or 0, lang="en")
+    asked = messages.Quote(member=member, claim=claim, amount=bill or 0)
     _carry_out(asked, config_path, as_json=as_json)
 
 
@@ -82,7 +82,6 @@ def hold(
         claim=claim,
         amount=bill or 0,
         points=points,
-        lang="en",
         offer=None if offer is None else offer.lower(),
     )
     _carry_out(wish, config_path, as_json=as_json)
@@ -105,7 +104,7 @@ def capture(request: str, applied: int | None, sale: str, config_path: Path, as_
     """The payment was completed: spend what is held. With --sale a refund brings the points back."""
     from vafa.app import redeem_messages as messages
 
-    done = messages.Capture(request=request, applied=applied, lang="en")
+    done = messages.Capture(request=request, applied=applied)
     _carry_out(done, config_path, sale, as_json=as_json)
 
 
@@ -117,7 +116,7 @@ def release(request: str, config_path: Path, as_json: bool) -> None:  # noqa: FB
     """The payment was not completed: what is held is free again."""
     from vafa.app import redeem_messages as messages
 
-    _carry_out(messages.Release(request=request, lang="en"), config_path, as_json=as_json)
+    _carry_out(messages.Release(request=request), config_path, as_json=as_json)
 
 
 @command.command("return")
@@ -133,7 +132,7 @@ def give_back(request: str, points: int | None, own: str | None, config_path: Pa
     name = request_id(own)
     again = f"vafa redeem return {shlex.quote(request)} --request {shlex.quote(name)}"
     click.echo(f"request {name}; should this stop, give it again:  {again}", err=True)
-    back = messages.Return(redemption=request, request=name, points=points, lang="en")
+    back = messages.Return(redemption=request, request=name, points=points)
     _carry_out(back, config_path, as_json=as_json)
 
 
