@@ -1,5 +1,6 @@
 """Spending where it meets: many connections at once, what paper says of it, who vouches for the clock."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ from club_rules import at
 from desk_bench import LOCAL_TID, DeskBench
 from shop import HASHED, PROGRAMME, Shop, payment
 
-from vafa.app import support
-from vafa.app.attesting import attest_by_terminals
+from vafa.app import attesting, support
+from vafa.app.attesting import LOOKED_AT_ONCE, Attestations, attest_by_terminals
 from vafa.app.paper import Paper
 from vafa.app.questions import WhyIs
 from vafa.app.recheck import Recheck
@@ -100,7 +101,7 @@ def test_a_hold_left_by_a_crash_ends_at_the_next_start(shop: Shop) -> None:
     shop.ledger.close()
     shop.wall_ms += 3_600_000
     shop.open()
-    settle_the_past(shop.ledger, ZONE)
+    settle_the_past(shop.ledger, Attestations(shop.ledger, ZONE))
     assert shop.ledger.read(lambda c: value.open_holds(c, member)) == []
 
 
@@ -139,7 +140,7 @@ def mark(shop: Shop) -> int:
 
 def test_terminals_vouch_for_the_clock_when_two_days_agree(shop: Shop) -> None:
     pay_at(shop, 1)
-    assert attest_by_terminals(shop.ledger, ZONE) == 0
+    assert attest_by_terminals(shop.ledger, ZONE) is None
     shop.wall_ms += DAY_S * 1000
     pay_at(shop, 2, off_s=-60)
     newest = shop.wall_ms // 1000 - 60
@@ -166,7 +167,7 @@ def test_two_days_are_two_dates_of_the_shop_and_half_a_day_between(
     pay_at(shop, 1)
     shop.wall_ms += later_s * 1000
     pay_at(shop, 2)
-    assert attest_by_terminals(shop.ledger, ZONE) == (shop.wall_ms // 1000 if vouched else 0)
+    assert attest_by_terminals(shop.ledger, ZONE) == (shop.wall_ms // 1000 if vouched else None)
 
 
 YEARS_56_S = 56 * 31_557_600
@@ -177,7 +178,7 @@ def test_one_day_after_a_leap_of_both_clocks_vouches_for_nothing(shop: Shop, lea
     pay_at(shop, 1)
     shop.wall_ms += leap_s * 1000
     pay_at(shop, 2)
-    assert attest_by_terminals(shop.ledger, ZONE) == 0
+    assert attest_by_terminals(shop.ledger, ZONE) is None
 
 
 def test_a_clock_that_leapt_and_came_back_leaves_no_mark_in_the_future(shop: Shop) -> None:
@@ -205,7 +206,47 @@ def test_a_clock_that_disagrees_and_what_nobody_approved_now_vouch_for_nothing(
     for number in range(3):
         pay_at(shop, number, **wrong)
         shop.wall_ms += DAY_S * 1000
-    assert attest_by_terminals(shop.ledger, ZONE) == 0
+    assert attest_by_terminals(shop.ledger, ZONE) is None
+
+
+def test_sales_go_between_the_slices_of_a_look_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was one transaction of up to 2,000 rows, each minute, for which a sale had to wait."""
+    for number in range(3 * LOOKED_AT_ONCE):
+        pay_at(shop, number, off_s=-7_200)
+    looked: list[int] = []
+    newest = reads.newest
+
+    def counted(connection: sqlite3.Connection, *asked: Any) -> Iterator[reads.Entry]:
+        found = list(newest(connection, *asked))
+        looked.append(len(found))
+        return iter(found)
+
+    monkeypatch.setattr(reads, "newest", counted)
+    attestations = Attestations(shop.ledger, ZONE)
+    attestations.run()
+    assert max(looked) <= LOOKED_AT_ONCE
+    assert sum(looked) == 3 * LOOKED_AT_ONCE
+    looked.clear()
+    attestations.run()
+    assert looked == []  # nothing was sold since
+    shop.wall_ms += DAY_S * 1000
+    pay_at(shop, 1_000)
+    attestations.run()
+    assert sum(looked) == 3 * LOOKED_AT_ONCE + 1
+    assert mark(shop) == 0
+
+
+@pytest.mark.parametrize(("between", "is_found"), [(3 * LOOKED_AT_ONCE, True), (4 * LOOKED_AT_ONCE, False)])
+def test_the_day_before_is_found_some_slices_back_and_no_further_than_that(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, between: int, is_found: bool
+) -> None:
+    monkeypatch.setattr(attesting, "ROWS_LOOKED_AT", 4 * LOOKED_AT_ONCE)
+    pay_at(shop, 1)
+    shop.wall_ms += DAY_S * 1000
+    for number in range(between):
+        pay_at(shop, 10 + number, off_s=-7_200)
+    pay_at(shop, 2)
+    assert attest_by_terminals(shop.ledger, ZONE) == (shop.wall_ms // 1000 if is_found else None)
 
 
 def test_a_card_s_mask_never_redeems_and_its_hash_does(tmp_path: Path) -> None:

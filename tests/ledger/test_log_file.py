@@ -1,5 +1,6 @@
 """The write-ahead log at its full size: nothing of it is ever read as a sale, and no sale makes it longer."""
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -41,6 +42,29 @@ def test_a_sale_does_not_make_a_full_log_longer(shop: Shop) -> None:
         sell(shop, number)
     assert size(shop) == LOG_BYTES
     assert shop.verified().bad == ()
+
+
+def test_between_any_two_slices_the_ledger_is_free_for_sales(shop: Shop) -> None:
+    """A thread that filled took the lock again before one that waited for it: a sale waited for all."""
+    sizes: list[int] = []
+
+    def sold_meanwhile(seconds: float) -> bool:
+        assert 0 < seconds < 0.01
+        sizes.append(size(shop))
+        sell(shop, len(sizes))
+        return False
+
+    LogKeeper(shop.ledger, sold_meanwhile).fill()
+    assert size(shop) == LOG_BYTES
+    assert len(sizes) >= LOG_BYTES // log_file.SLICE_BYTES - 1
+    assert max(b - a for a, b in itertools.pairwise(sizes)) <= log_file.SLICE_BYTES
+
+
+def test_a_keeper_that_is_stopped_fills_no_further(shop: Shop) -> None:
+    keeper, before = LogKeeper(shop.ledger), size(shop)
+    keeper.stop()
+    keeper.fill()
+    assert size(shop) - before <= log_file.SLICE_BYTES
 
 
 def test_what_was_sold_before_and_after_the_filling_is_there_after_a_kill(shop: Shop, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from simulated.hubs import MemoryHub
 from simulated.net import Net, Points, SimulatedTransport
 
 from vafa.app import forgetting
+from vafa.app.attesting import Attestations
 from vafa.app.redeeming import Redeeming, Wish
 from vafa.app.settling import settle_points
 from vafa.app.sync_journal import LedgerJournal
@@ -287,7 +288,8 @@ class Day:
     def _settle_points(self) -> None:
         """The daemon's job: what terminals vouch for, holds and lots whose time is over."""
         try:
-            settle_points(self.bench.shop.ledger, ZONE)
+            ledger = self.bench.shop.ledger
+            settle_points(ledger, Attestations(ledger, ZONE))
         except LedgerError:
             self.seen["points settled later"] += 1
 

@@ -8,6 +8,9 @@ nothing lapses on a device whose clock leapt or fell and came back by itself.
 """
 
 from datetime import date
+from functools import partial
+
+import msgspec
 
 from vafa.ledger import reads
 from vafa.ledger.ledger import Ledger, Transaction
@@ -18,6 +21,7 @@ from vafa.model.events import Kind
 from vafa.model.payment import Source
 
 ROWS_LOOKED_AT = 2_000
+LOOKED_AT_ONCE = 50  # of one transaction, so that no sale waits long
 AGREE_S = 300  # a terminal's clock may be some minutes off; more is a clock that somebody must set
 EVERY_S = 20 * 3600  # a row a day is enough: the own clock is believed for 26 hours
 HALF_A_DAY_S = 43_200
@@ -25,29 +29,54 @@ NEAR_S = 8 * 86_400  # a shop that opens once a week has two days too
 BY = "terminal"
 
 
-def attest_by_terminals(ledger: Ledger, zone: str) -> int:
-    """Raise the attested mark by the newest payment that two days of payments vouch for; the mark now.
+class Attestations:
+    """Used by one thread. Looks back once, then again when there are new rows."""
+
+    def __init__(self, ledger: Ledger, zone: str) -> None:
+        self._ledger, self._zone = ledger, zone
+        self._looked_at = -1  # the head, when nobody vouched
+
+    def run(self) -> None:
+        """Raise the attested mark where that can be done now."""
+        head = self._ledger.head.seq
+        if head != self._looked_at and attest_by_terminals(self._ledger, self._zone) is None:
+            self._looked_at = head
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """How far a look back has come.
+
+    mark    the attested mark, None when two days vouched for none
+    newest  the newest time that was told and agreed, UTC seconds; 0 while none is found
+    upto    the row the next slice begins at; 0 when the look is over
+    """
+
+    mark: int | None = None
+    newest: int = 0
+    upto: int = 0
+
+
+def attest_by_terminals(ledger: Ledger, zone: str) -> int | None:
+    """Raise the attested mark by the newest payment that two days of payments vouch for; the mark now, None
+    when it is old and nobody vouches for a newer one.
 
     zone  the shop's, whose calendar days count
     """
-
-    def decide(tx: Transaction) -> int:
-        mark = attested_mark(tx.connection)
-        if tx.at_ms // 1000 - mark < EVERY_S:
-            return mark
-        vouched = _vouched(tx, zone)
-        if vouched - mark < EVERY_S:
-            return mark
-        tx.post(events.ClockAttested(vouched, BY))
-        return vouched
-
-    return ledger.write(decide)
+    first = ledger.head.seq
+    look = _Look(upto=first)
+    while True:
+        look = ledger.write(partial(_slice, zone, look))
+        if look.upto <= max(0, first - ROWS_LOOKED_AT):
+            return look.mark
 
 
-def _vouched(tx: Transaction, zone: str) -> int:
-    """The newest time a terminal told that agreed with this device's, if it was so on two days; else 0."""
-    newest = 0
-    for each in reads.newest(tx.connection, (Kind.AWARD, Kind.PAYMENT), ROWS_LOOKED_AT):
+def _slice(zone: str, look: _Look, tx: Transaction) -> _Look:
+    """One slice further back, and the mark raised once a second day is met: sales go between two slices."""
+    mark = attested_mark(tx.connection)
+    if tx.at_ms // 1000 - mark < EVERY_S:
+        return _Look(mark)
+    newest = look.newest
+    for each in reads.newest(tx.connection, (Kind.AWARD, Kind.PAYMENT), LOOKED_AT_ONCE, look.upto):
         paid = reads.paid_of(each.event)
         if paid.source != Source.LIVE or paid.paid_at is None:
             continue
@@ -56,8 +85,11 @@ def _vouched(tx: Transaction, zone: str) -> int:
         newest = newest or paid.paid_at
         earlier = HALF_A_DAY_S <= newest - paid.paid_at <= NEAR_S
         if earlier and _day(newest, zone) != _day(paid.paid_at, zone):
-            return newest
-    return 0
+            if newest - mark < EVERY_S:
+                return _Look(mark)
+            tx.post(events.ClockAttested(newest, BY))
+            return _Look(newest)
+    return _Look(None, newest, look.upto - LOOKED_AT_ONCE)
 
 
 def _day(at: int, zone: str) -> date:

@@ -7,6 +7,7 @@ does it by itself.
 """
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -16,18 +17,23 @@ from vafa.model.errors import LedgerError
 
 COMMITS_UNTIL_MOVED = 500  # about 2,600 pages of the 4,000 at which a commit would do it
 COMMITS_WORTH_MOVING = 200  # fewer wait: each move costs five flushes and what of its pages is written twice
+PAUSE_S = 0.002  # between slices; who takes a free lock again at once keeps everybody out who waits for it
 
 log = structlog.get_logger()
 
 
 class LogKeeper:
-    """`committed` is for the ledger's followers, `run` its thread, `job` what the scheduler calls."""
+    """`committed` is for the ledger's followers, `run` its thread, `job` what the scheduler calls.
 
-    def __init__(self, ledger: Ledger) -> None:
+    pause  waits so many seconds, or until the keeper is stopped: then it says True
+    """
+
+    def __init__(self, ledger: Ledger, pause: Callable[[float], bool] | None = None) -> None:
         self._ledger = ledger
         self._commits = 0  # since the log was moved, about: two threads may count as one
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
+        self._pause = pause or self._stopping.wait
         ledger.followers.append(self.committed)
 
     def committed(self) -> None:
@@ -38,7 +44,7 @@ class LogKeeper:
 
     def run(self) -> None:
         """Until stopped. A disk that refuses is said in the log; SQLite tries again in a commit."""
-        while self._wake.wait() and not self._stopping:
+        while self._wake.wait() and not self._stopping.is_set():
             self._wake.clear()
             try:
                 self.moved()
@@ -47,7 +53,7 @@ class LogKeeper:
 
     def stop(self) -> None:
         """`run` returns."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
 
     def moved(self) -> log_file.LogMoved:
@@ -56,8 +62,8 @@ class LogKeeper:
         return log_file.move(self._ledger.path)
 
     def fill(self) -> None:
-        """Give the log its full size, in slices no sale waits long for. LedgerError: the disk refuses."""
-        while self._ledger.extend_log():
+        """Give the log its full size; sales go between its slices. LedgerError: the disk refuses."""
+        while self._ledger.extend_log() and not self._pause(PAUSE_S):
             pass
 
     def job(self) -> object:

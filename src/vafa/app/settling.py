@@ -9,7 +9,7 @@ import sqlite3
 import msgspec
 import structlog
 
-from vafa.app.attesting import attest_by_terminals
+from vafa.app.attesting import Attestations
 from vafa.books import lots
 from vafa.books.rows import HoldRow, MemberRow
 from vafa.club.lots import attested_now
@@ -37,17 +37,17 @@ class Settled(msgspec.Struct, frozen=True):
         return f"{self.holds} holds timed out, {self.points:,} points of {self.members} members lapsed"
 
 
-def settle_points(ledger: Ledger, zone: str) -> str:
+def settle_points(ledger: Ledger, attestations: Attestations) -> str:
     """The job: what terminals vouch for, then what that ends. What it did in words, '' for nothing."""
-    attest_by_terminals(ledger, zone)
+    attestations.run()
     settled = settle_all(ledger)
     return "" if settled == Settled() else str(settled)
 
 
-def settle_the_past(ledger: Ledger, zone: str) -> None:
+def settle_the_past(ledger: Ledger, attestations: Attestations) -> None:
     """At the start: what ended while nobody ran. A disk that fails now is said again by the job."""
     try:
-        told = settle_points(ledger, zone)
+        told = settle_points(ledger, attestations)
     except LedgerError as error:
         log.warning("points not settled", reason=str(error), fix=error.fix)
         return

@@ -3,6 +3,7 @@
 What a job needs once a day is loaded when it runs, not for the hours between.
 """
 
+from vafa.app.attesting import Attestations
 from vafa.app.config import Config
 from vafa.app.evaluating import Evaluations
 from vafa.app.jobs import Jobs, ledger_jobs
@@ -16,8 +17,8 @@ from vafa.ports.clock import Clock
 
 def start_jobs(config: Config, ledger: Ledger, clock: Clock, keeper: LogKeeper) -> Jobs:
     """All of them, started; what was due while the daemon was down is settled first."""
-    path, zone = ledger.path, config.shop.zone
-    settle_the_past(ledger, zone)
+    path, attestations = ledger.path, Attestations(ledger, config.shop.zone)
+    settle_the_past(ledger, attestations)
     evaluations, offers = Evaluations(ledger), OfferRounds(ledger)
 
     def check_integrity() -> list[str]:
@@ -37,7 +38,7 @@ def start_jobs(config: Config, ledger: Ledger, clock: Clock, keeper: LogKeeper) 
             check_integrity=check_integrity,
             backup=backup,
             settle=lambda: "; ".join(
-                filter(None, (settle_points(ledger, zone), evaluations.run(), offers.run()))
+                filter(None, (settle_points(ledger, attestations), evaluations.run(), offers.run()))
             ),
         ),
         clock,

@@ -92,12 +92,16 @@ def entries(
         yield Entry(row, events.decode(row.kind, row.body))
 
 
-def newest(connection: sqlite3.Connection, kinds: tuple[Kind, ...], rows_max: int) -> Iterator[Entry]:
-    """Journal rows of the named kinds, newest first, looking at no more than `rows_max` rows."""
+def newest(
+    connection: sqlite3.Connection, kinds: tuple[Kind, ...], rows_max: int, upto: int | None = None
+) -> Iterator[Entry]:
+    """Journal rows of the named kinds, newest first, looking at no more than `rows_max` rows; `upto`: at
+    these before and with that row."""
     wanted = ",".join(str(int(kind)) for kind in kinds)
+    last = "(SELECT coalesce(max(seq), 0) FROM journal)" if upto is None else str(upto)
     sql = (
-        f"SELECT {_COLUMNS} FROM journal WHERE kind IN ({wanted}) AND seq > "
-        "(SELECT coalesce(max(seq), 0) FROM journal) - ? ORDER BY seq DESC"
+        f"SELECT {_COLUMNS} FROM journal WHERE kind IN ({wanted}) AND seq > {last} - ? AND seq <= {last} "
+        "ORDER BY seq DESC"
     )
     for columns in connection.execute(sql, (rows_max,)):
         row = Row(*columns)

@@ -116,5 +116,6 @@ def measure_lines(running: Running, line: tuple[int, "Terminal"], sales: int, di
                 took_s.append(counter.sell(f"bench-{number}", 100_000 + 1_000 * number, member))
         finally:
             floor.close()
-    note = f"median {median(took_s) * 1000:.1f} ms, worst {max(took_s) * 1000:.1f} ms, {sales} sales"
+    first, worst = took_s[0] * 1000, max(took_s) * 1000  # the first: while the rest of the daemon begins
+    note = f"median {median(took_s) * 1000:.1f}, first {first:.1f}, worst {worst:.1f} ms; {sales} sales"
     return Measured("lines_p99", percentile(took_s, 0.99) * 1000, fmean(floors_s) * 1000, "ms", note)
