@@ -17,7 +17,7 @@ from vafa.app.live import HubLive
 from vafa.keys.seal import Seals
 from vafa.keys.tokens import Tokens
 from vafa.ledger.ledger import Ledger
-from vafa.model.errors import LedgerError, SealingFailed
+from vafa.model.errors import LedgerError, SealingFailed, SyncError
 from vafa.ports.clock import Clock
 from vafa.sync.enrolment import Enrolment, EnrolmentFault, load
 from vafa.sync.facts import SyncFacts
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from vafa.app.link_thread import LinkThread
     from vafa.app.question import Reply
     from vafa.app.sync_side import SyncSide
+
+BEGUN_WITHIN_S = 10.0  # behind READY it is a tenth of a second
 
 log = structlog.get_logger()
 
@@ -44,6 +46,7 @@ class HubSide:
         self._counter: Counter | None = None
         self._memory_only: Callable[[], int] = int
         self._threads: list[threading.Thread] = []
+        self._begun = threading.Event()
 
     def settle(self) -> None:
         """The journal says what the enrolment says. LedgerError."""
@@ -66,6 +69,7 @@ class HubSide:
             except (OSError, MemoryError, RuntimeError):  # half of it may run: all or none
                 self._end()
                 raise
+        self._begun.set()
 
     def stop(self) -> None:
         """End all of it, and wait for that."""
@@ -96,11 +100,9 @@ class HubSide:
         return hub_live(links.links(), self._sync_facts(), now, now_ms)
 
     def sync(self, question: "sync_questions.AnySyncQuestion", by: str) -> "Reply":
-        """Answer `vafa sync`. EnrolmentFault where there is nothing to sync with."""
-        sync = self._sync
-        if sync is None:
-            fix = "vafa enrol CODE --hub URL"
-            raise EnrolmentFault("this device is not enrolled", fix=fix, code="ENR-006")
+        """Answer `vafa sync`. EnrolmentFault where there is nothing to sync with, SyncError where it does not
+        begin."""
+        sync = self._sync or self._about_to_begin()
         match question:
             case sync_questions.SyncNow():
                 return sync.now(question, by)
@@ -108,6 +110,17 @@ class HubSide:
                 return sync.status(question, by)
             case sync_questions.SyncLog():
                 return sync.log(question, by)
+
+    def _about_to_begin(self) -> "SyncSide":
+        """Who asks right after READY waits until it has begun."""
+        if load(self._ledger.path.parent) is None:
+            fix = "vafa enrol CODE --hub URL"
+            raise EnrolmentFault("this device is not enrolled", fix=fix, code="ENR-006")
+        self._begun.wait(BEGUN_WITHIN_S)
+        sync = self._sync
+        if sync is None:
+            raise SyncError("the sync does not begin", fix="vafa status", code="SYN-024")
+        return sync
 
     def _sync_facts(self) -> SyncFacts:
         if self._sync is not None:
