@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
+from unittest.mock import patch
 
 import pytest
 from lane_bench import Bench
@@ -51,9 +52,9 @@ def acks(bench: Bench) -> int:
     return sum(data[4:8] == b"000\x06" for data in bench.written)
 
 
-def until_paying(bench: Bench) -> None:
+def until_paying(bench: Bench, sale: int = 1) -> None:
     bench.terminal.pay_after_s = 5
-    bench.run(lambda: bench.requests_sent() == 1)
+    bench.run(lambda: bench.requests_sent() == sale)
 
 
 # --- when it goes -----------------------------------------------------------------------------------------
@@ -108,6 +109,19 @@ def test_one_late_ack_for_each_answer_that_waits(sent: tuple[LateAck, threading.
         assert count.acquire(timeout=10)
     late.close()
     assert not count.acquire(blocking=False)
+
+
+def test_an_ack_that_waits_is_sent_though_the_thread_had_gone_to_sleep(
+    sent: tuple[LateAck, threading.Semaphore],
+) -> None:
+    late, count = sent
+    late.arm()
+    late.disarm()
+    assert any(late._sleeps or count.acquire(timeout=0.01) for _ in range(1_000)), (
+        "it sleeps when none is armed"
+    )
+    late.arm()
+    assert count.acquire(timeout=10)
 
 
 # --- a disk that fails ------------------------------------------------------------------------------------
@@ -187,6 +201,28 @@ def test_a_ledger_that_cannot_be_read_leaves_the_line_served_and_sales_refused(
     bench.run(lambda: bench.lane.state().unposted == 0)
     assert bench.sell("r-3", 305).outcome is SaleOutcome.APPROVED
     assert bench.shop.ledger.head.till.member == 40
+
+
+def test_a_declined_sale_whose_end_the_disk_refused_gets_it_from_the_terminals_journal(
+    bench: Bench, disk: Disk
+) -> None:
+    bench.sell("r-1")
+    bench.terminal.next("decline")
+    work = bench.queue("r-2")
+    until_paying(bench, 2)
+    disk.fails = True
+    bench.run(work.ended.is_set)
+    disk.fails = False
+    bench.run(lambda: not bench.shop.sales.unresolved(bench.terminal_id))
+    assert bench.lane.selling.sell("r-2", 105, b"", lambda: None).outcome is SaleOutcome.RESOLVED_UNPAID
+
+
+def test_what_is_in_doubt_is_read_when_something_is_new_not_at_each_step(bench: Bench) -> None:
+    bench.sell("r-1")
+    bench.run_for(200)
+    with patch.object(bench.shop.sales, "unresolved", side_effect=AssertionError("nothing is new")):
+        for number in range(2, 7):
+            bench.sell(f"r-{number}")
 
 
 def test_a_stop_posts_what_the_disk_had_refused(bench: Bench, disk: Disk) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vafa.app.logs import Format, mask, set_up
+from vafa.app.logs import _LONG_NUMBER, _PHONE, Format, _masked_phone, mask, set_up
+from vafa.model.identity import without_phones
+from vafa.model.pan import mask_pans
 
 PAN = "6219861000000009"  # invented; passes Luhn
 PHONE = "09121236789"
@@ -67,6 +71,12 @@ def test_a_phone_is_masked_in_every_spelling(spelling: str) -> None:
 )
 def test_what_is_neither_stays_as_it_is(value: object) -> None:
     assert mask(None, "", {"event": value}) == {"event": value}
+
+
+@given(st.text("0123456789۰۹٩१ -()+.:a", max_size=30))
+def test_a_text_without_a_long_number_holds_nothing_to_mask(text: str) -> None:
+    whole = without_phones(_PHONE.sub(_masked_phone, mask_pans(text)))
+    assert whole == text or _LONG_NUMBER.search(text)
 
 
 @pytest.mark.parametrize("raw", [PAN.encode(), bytearray(16), memoryview(bytes(16))])

@@ -191,7 +191,7 @@ class Lane:
     def _begin(self) -> None:
         """Start what is next: an unsure sale's journal, a poll that must not wait, a new sale, a poll."""
         now = self._clock.monotonic()
-        if not self._posting.waiting and self._lookup.is_due() and self._in_doubt():
+        if not self._posting.waiting and self._must_look_up():
             self._ask_journal(self._lookup)
             return
         presses = self._may_poll() and self._polling.is_pressing()
@@ -233,6 +233,7 @@ class Lane:
             text = self._paper.request_text(asked, language) if language else b""
         except VafaError as error:
             self._work = None
+            self._lookup.now()  # a disk that fails may have kept it all the same
             self.selling.fail(work, error)
             return
         work.asked = asked
@@ -252,7 +253,7 @@ class Lane:
                     self._sent_at = self._clock.monotonic()
                     self._line.write(data)
                 case dialogue.Taken():
-                    self._log.info("customer pays")
+                    self._log.debug("customer pays")
                 case dialogue.SaleDone():
                     self._sale_done(output, wrong_terminal(outputs))
                 case dialogue.Late(payment) | dialogue.Repeat(payment):
@@ -292,17 +293,17 @@ class Lane:
     # What ends a sale
 
     def _sale_done(self, done: dialogue.SaleDone, other: str) -> None:
-        """`other` says that another terminal answered: unsure for good, its journal proves nothing."""
+        """`other`: another terminal answered; unsure for good. The log hears of it behind the ACK."""
         work, self._work = self._work, None
         assert work is not None
         assert work.asked is not None
         asked, payment = self._with_card(work.asked, done.payment)
         response = WRONG_TERMINAL if other else done.response
         self._card = CardHint()
+        outcome = self._commit(payment, lambda: self._sales.end(asked, done.outcome, response, payment))
         self._log.info(
             "sale ended", number=asked.number, outcome=done.outcome.name.lower(), response=response
         )
-        outcome = self._commit(payment, lambda: self._sales.end(asked, done.outcome, response, payment))
         if done.outcome is SaleOutcome.UNSURE and not other:
             self._lookup.unsure(asked, self._sent_at)
             work.in_doubt.set()
@@ -340,7 +341,9 @@ class Lane:
     def _commit(self, payment: Payment | None, post: Callable[[], Outcome | None]) -> Outcome | None:
         """As Posting.commit; a sale that went through ends what was wrong before it."""
         outcome = self._posting.commit(payment, post)
-        if not self._posting.trouble:
+        if self._posting.trouble:
+            self._lookup.now()  # an end that is not written down leaves a sale in doubt
+        else:
             self._fault.sale_went_through()  # its own faults come after this
             if payment is not None:
                 self._lookup.suspended = False
@@ -374,19 +377,19 @@ class Lane:
             due.append(now)
         elif self._posting.waiting:
             due.append(self._posting.retry_at)
-        elif not self._lookup.suspended and self._in_doubt():
+        elif not self._lookup.suspended:
             due.append(self._lookup.due_at)
         if not self._talk.busy and self._may_poll():
             due.append(self._polling.next_at)
         return max(0.0, min(due) - now)
 
-    def _in_doubt(self) -> list[Asked]:
-        """Sales to look up; none while the ledger cannot tell them: the line is served all the same."""
+    def _must_look_up(self) -> bool:
+        """False while the ledger cannot tell what is in doubt: the line is served all the same."""
         try:
-            return self._lookup.in_doubt()
+            return self._lookup.is_due()
         except LedgerError as error:
             self._posting.failed(error)
-            return []
+            return False
 
     def _doing(self) -> str:
         work = self._work

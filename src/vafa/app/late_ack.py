@@ -2,11 +2,14 @@
 
 A companion never becomes the reason that a terminal reverses real money: after 300 ms the ACK goes, durable
 or not. What could not be committed stays in memory and `status` says BROKEN.
+
+While sales come, nobody wakes it: it looks of itself each 300 ms, and sleeps on to the end of what is armed.
+Being woken at each approval took its lane's turn from the very commit that the ACK waits for.
 """
 
 import threading
+import time
 from collections.abc import Callable
-from functools import partial
 
 ACK_WAIT_MAX_S = 0.3
 
@@ -17,8 +20,9 @@ class LateAck:
     def __init__(self, send: Callable[[], None], name: str) -> None:
         self._send = send
         self._wake = threading.Condition()
-        self._armed = 0  # counts; the thread serves the newest one only
-        self._disarmed = 0
+        self._due_at: float | None = None  # monotonic; None: nothing is armed
+        self._armed = 0  # counts
+        self._sleeps = False  # until it is woken, for nothing was armed for a while
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"late-ack {name}", daemon=True)
         self._thread.start()
@@ -26,14 +30,15 @@ class LateAck:
     def arm(self) -> None:
         """The clock runs from now."""
         with self._wake:
+            self._due_at = time.monotonic() + ACK_WAIT_MAX_S
             self._armed += 1
-            self._wake.notify()
+            if self._sleeps:
+                self._wake.notify()
 
     def disarm(self) -> None:
         """The commit was in time, or the link is gone."""
         with self._wake:
-            self._disarmed = self._armed
-            self._wake.notify()
+            self._due_at = None
 
     def close(self) -> None:
         """End the thread."""
@@ -42,18 +47,19 @@ class LateAck:
             self._wake.notify()
         self._thread.join()
 
-    def _is_over(self, serving: int) -> bool:
-        return self._closed or self._disarmed >= serving or self._armed != serving
-
     def _run(self) -> None:
+        looked = 0
         with self._wake:
             while not self._closed:
-                if self._armed == self._disarmed:
-                    self._wake.wait()
-                    continue
-                serving = self._armed
-                if not self._wake.wait_for(partial(self._is_over, serving), ACK_WAIT_MAX_S):
-                    self._disarmed = serving
+                due_at, now = self._due_at, time.monotonic()
+                if due_at is None:
+                    self._sleeps, looked = looked == self._armed, self._armed
+                    self._wake.wait(None if self._sleeps else ACK_WAIT_MAX_S)
+                    self._sleeps = False
+                elif now < due_at:
+                    self._wake.wait(due_at - now)
+                else:
+                    self._due_at = None
                     self._wake.release()
                     try:
                         self._send()

@@ -5,6 +5,7 @@ and "not paid" must not be said while a customer can still be paying.
 """
 
 from collections.abc import Callable
+from math import inf
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from vafa.codecs.sadad_journal import JournalFilter, JournalRequest
 from vafa.codecs.sadad_outputs import JournalRefused, JournalRows, Output
 from vafa.ledger import reads
 from vafa.ledger.tables import find_row
+from vafa.model.errors import LedgerError
 from vafa.model.events import SaleOutcome
 from vafa.model.payment import Source
 
@@ -73,15 +75,25 @@ class Lookup:
         return [asked for asked in sales if asked.response != WRONG_TERMINAL]
 
     def is_due(self) -> bool:
-        """True when the journal may be asked again."""
-        return not self.suspended and self._monotonic() >= self.due_at
+        """True when the journal is to be asked. That nothing is in doubt is looked up once, not at each
+        step: from then on it takes something new (`now`) for a sale to be."""
+        if self.suspended or self._monotonic() < self.due_at:
+            return False
+        try:
+            found = self.in_doubt()
+        except LedgerError:
+            self.due_at = self._monotonic() + ASK_AGAIN_S[0]
+            raise
+        if not found:
+            self.due_at = inf
+        return bool(found)
 
     def question(self) -> JournalRequest:
         """What to ask the terminal."""
         return JournalRequest(filter=JournalFilter.ALL, with_order_ids=self._with_order_ids)
 
     def now(self) -> None:
-        """There is something new to find out."""
+        """There is something new to find out: the line is new, or a sale has no end that is written down."""
         self._in_vain, self.due_at = 0, 0.0
 
     def unsure(self, asked: Asked, sent_at: float) -> None:

@@ -7,6 +7,7 @@ cut), in the same commit as its payments, so that each gap is posted once. What 
 is left to resolution.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -15,7 +16,7 @@ import structlog
 
 from vafa.app.counter import Counter
 from vafa.app.foreign import ANOTHER
-from vafa.app.outcome import Outcome
+from vafa.app.outcome import Outcome, evidence_against
 from vafa.app.poll import PAUSE_MIN_S, Reading, pause_s, read_rows, refused_pause_s
 from vafa.app.read_up import READ_BEFORE, SOON_AFTER, Known, proves
 from vafa.app.sales import TRACE_ROWS_MAX, Asked
@@ -215,12 +216,15 @@ class Polling:
         """
         if reading.unreadable:
             return 0
+        open_gaps = self._open_gaps(tx)
+        if not open_gaps:
+            return 0
         is_all = not reading.is_full and self._filter is JournalFilter.ALL
         told = [reads.entry(tx.connection, row.seq) for row in self._rows(tx, reading.known)]
         oldest = min((each.row.seq for each in told if _told_by_terminal(each.event)), default=None)
         healed = [
             row
-            for row in self._open_gaps(tx)
+            for row in open_gaps
             if is_all or (reading.is_whole and oldest is not None and oldest < row.seq)
         ]
         for row in healed:
@@ -289,19 +293,28 @@ class Polling:
         now_there = {payment.key for payment in (*reading.new, *reading.known)}
         self._compared &= now_there
         self.disagreeing = {key: each for key, each in self.disagreeing.items() if key in now_there}
-        for payment in reading.known:
-            if payment.key in self._compared or not self._is_payment(payment):
-                continue
+        fresh = [payment for payment in reading.known if payment.key not in self._compared]
+        if not fresh:
+            return
+        for payment, fields in self._counter.ledger.read(lambda connection: self._against(connection, fresh)):
             self._compared.add(payment.key)
-            first = self._counter.seen(payment)
-            if first is not None and first.disagrees:
+            first = self._counter.seen(payment) if fields else None
+            if first is not None:
                 self.disagreeing[payment.key] = first.number
-                self._log.warning("evidence disagrees", number=first.number, fields=first.disagrees)
+                self._log.warning("evidence disagrees", number=first.number, fields=fields)
 
-    def _is_payment(self, payment: Payment) -> bool:
-        """False for the row of a void or refund, which is known by its own reference."""
-        row = self._counter.ledger.read(lambda connection: reads.payment(connection, payment.key))
-        return row is not None and row.state != PaymentState.UNDOING
+    def _against(
+        self, connection: sqlite3.Connection, payments: Sequence[Payment]
+    ) -> list[tuple[Payment, tuple[str, ...]]]:
+        """The payments with what of them differs from their first hearing, all under one lock. Not the rows
+        of voids and refunds, which are known by their own reference."""
+        found = []
+        for payment in payments:
+            row = reads.payment(connection, payment.key)
+            if row is not None and row.state != PaymentState.UNDOING:
+                paid = reads.paid_of(reads.entry(connection, row.seq).event)
+                found.append((payment, evidence_against(paid, payment, self._counter.tokens)))
+        return found
 
 
 def _told_by_terminal(event: events.Event) -> bool:

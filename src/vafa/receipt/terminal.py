@@ -12,8 +12,20 @@ from vafa.receipt.slip import Slip
 from vafa.receipt.words import ZONE, worded
 
 OPT6_BYTES_MAX = 500  # protocols/iran.md, Sadad: "up to 500 chars"
-_DROPPED = "٬" + "\u2066\u2067\u2068\u2069\u200e\u200f\u200d"
 _BLANKS = ",،" + ZWNJ  # a blank keeps the two parts of a word apart, as the non-joiner did
+
+
+class _Shown(dict[int, str | None]):
+    """What stands for a character, for str.translate; each is judged when it first comes."""
+
+    def __missing__(self, code: int) -> str | None:
+        c = chr(code)
+        unseen = c == "٬" or unicodedata.category(c) == "Cf"
+        self[code] = " " if c in _BLANKS else None if unseen else c
+        return self[code]
+
+
+_SHOWN = _Shown()
 
 
 def plain(slip: Slip, lang: str, zone: str = ZONE) -> tuple[str, ...]:
@@ -40,9 +52,7 @@ def plain_line(shown: str, lang: str) -> str:
     """One line without anything a terminal stumbles over. English grouping commas join, others part."""
     if lang == "en":
         shown = _ungrouped(shown)
-    kept = (" " if c in _BLANKS else c for c in shown if c not in _DROPPED)
-    visible = (c for c in kept if unicodedata.category(c) != "Cf")
-    return " ".join("".join(visible).split())
+    return " ".join(shown.translate(_SHOWN).split())
 
 
 def _ungrouped(shown: str) -> str:
