@@ -47,7 +47,7 @@ YEARLY = 0
 GAPS_S = (600, 5 * 3600, DAY_S, 4 * DAY_S, 30 * DAY_S, YEARLY)  # between the steps of one life, about
 # What a world is about: rules that must be in it, and how long its lives pause. Without a theme some things
 # would hardly ever happen: that lapsed points come back, or the day of a first purchase.
-SPENDING, YEARS, GIVING = "spending", "years", "giving"
+SPENDING, YEARS, GIVING, FULL, PEOPLE = "spending", "years", "giving", "full", "people"
 THEMES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "": ({}, GAPS_S),
     SPENDING: (
@@ -62,8 +62,11 @@ THEMES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
         (12 * DAY_S, 25 * DAY_S),
     ),
     GIVING: ({}, (600, 5 * 3600, DAY_S)),
+    FULL: ({}, (600, 5 * 3600, DAY_S)),
+    PEOPLE: ({}, (5 * 3600, 3 * DAY_S)),
     YEARS: ({"kinds": ("anniversary",)}, (YEARLY,)),
 }
+THEMES_OFTEN = ("", "", *[SPENDING] * 5, YEARS, *[GIVING] * 3, FULL, FULL, PEOPLE, PEOPLE)
 ROUNDS_DAYS = (4, 10, 30)
 GIFT_CHANCE = 0.003
 Evaluation = tuple[Rules, int]  # under which version, of which instant
@@ -97,12 +100,11 @@ class World:
         self._evaluations, self._rounds = Evaluations(self.shop.ledger), OfferRounds(self.shop.ledger)
         self._evaluated: Evaluation | None = None
         self._gifts = 0
-        offered = (
-            "" if wanted else self.chance.choice(("", "", "", SPENDING, SPENDING, YEARS, GIVING, GIVING))
-        )
+        offered = "" if wanted else self.chance.choice(THEMES_OFTEN)
         self.theme = wanted.get("theme", offered)
         must, self.gaps_s = THEMES[self.theme]
-        offers = "none" if wanted else "all" if self.theme == GIVING else "some"
+        self.is_of_chance = not wanted  # all may happen; where something is wanted, lives are about that
+        offers = "none" if wanted else "all" if self.theme in (GIVING, FULL) else "some"
         wanted = {"offered": offers} | {name: what for name, what in wanted.items() if name != "theme"}
         self.rules = random_rules(self.chance, must | wanted, day_of(START))
         while not _accepted(self.rules):
@@ -122,6 +124,16 @@ class World:
     def is_giving(self) -> bool:
         """Offers are given, used and come back here."""
         return bool(self.theme == GIVING)
+
+    @property
+    def is_full(self) -> bool:
+        """People hold as many offers here as anybody may."""
+        return bool(self.theme == FULL)
+
+    @property
+    def is_of_people(self) -> bool:
+        """Cards of several people, people of several phones, people who are forgotten and come again."""
+        return bool(self.theme == PEOPLE)
 
     @property
     def is_spending(self) -> bool:
@@ -186,7 +198,7 @@ class World:
     def _gift(self) -> Gift | None:
         """Now and then the merchant gives a segment something."""
         rules = self.rules_at(self.now)
-        if not rules.segments or self.chance.random() > GIFT_CHANCE:
+        if not rules.segments or self.chance.random() > GIFT_CHANCE * (1 + 9 * self.is_full):
             return None
         self._gifts += 1
         segment, offer = (self.chance.choice(group)[0] for group in (rules.segments, rules.offers))

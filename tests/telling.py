@@ -10,7 +10,7 @@ from oracle.purse import Id
 
 from vafa.app.member_view import ASKED
 from vafa.books import lots
-from vafa.books.rows import MemberRow
+from vafa.books.rows import MemberRow, MemberState
 from vafa.model import events
 from vafa.model.lots import usable
 from vafa.model.standing import unpack
@@ -35,7 +35,7 @@ class Telling:
         self.members: dict[str, bytes] = {}
         self.count = 0
         self.settled = len(world.settled)
-        for place in range(chance.choice((1, 2, 2, 3))):
+        for place in range(chance.choice((2, 3) if world.is_of_people else (1, 2, 2, 3))):
             self._join(f"m{place}")
 
     @property
@@ -48,7 +48,12 @@ class Telling:
         member = shop.tokens.member_id(phone)
         shop.ledger.write(lambda tx: tx.post(events.Enrol(member, phone[-4:], "test")))
         self.members[name] = member
-        me = self.life.ids.setdefault(name, Id(name, joined_at=self.world.now))
+        self.life.ids.setdefault(name, Id(name, joined_at=self.world.now))
+        self.tell(name)
+
+    def tell(self, name: str) -> None:
+        """Somebody who joins tells when they were born, or who sent them, or neither."""
+        member, me, shop = self.members[name], self.life.ids[name], self.world.shop
         fields, birthday, sender = 0, None, b""
         if self.chance.random() < 0.5:
             near = jalali(day_of(self.world.now + self.chance.randint(-5, 30) * DAY_S))[1:]
@@ -79,14 +84,17 @@ class Telling:
             if passed.round is not None:
                 self.seen["offers lapsed"] += self.life.round(passed.round, passed.at)
             if passed.gift is not None:
-                self.life.give_segment(*passed.gift, passed.at)
+                _, full = self.life.give_segment(*passed.gift, passed.at)
+                self.seen["offers to a segment, too many"] += full
         self.settled = len(self.world.settled)
         self.life.now = self.world.now
 
     def compare(self, what: str) -> None:
         """Every id of this life: points, what can be spent, debt, visits, tier, last days, stamps."""
         for name, member in self.members.items():
-            theirs = _said_by_books(self.world.row(member), self.world.now)
+            row = self.world.row(member)
+            self.same("who is forgotten", row.state == MemberState.FORGOTTEN, self.life.ids[name].forgotten)
+            theirs = _said_by_books(row, self.world.now)
             mine = _said_by_oracle(self.life, name, self.world.now)
             if theirs != mine:
                 raise Disagreement(f"life {self.number} after {what}: {name}: books {theirs}, oracle {mine}")

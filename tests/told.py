@@ -1,6 +1,7 @@
-"""What happens in a life, on both sides: purchases, undoings, claims, moves, merges, and what is spent."""
+"""What happens in a life, on both sides: purchases, undoings, adjustments, and all that those below tell."""
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from oracle.days import DAY_S
@@ -10,13 +11,11 @@ from oracle.purse import Id
 from oracle.rules import Rules
 from random_rules import EDGES
 from shop import TID, payment
-from told_giving import Gives
+from told_people import Meets
 
-from vafa.app.joined_people import JoinedPeople
-from vafa.app.moving import Moving
 from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.model import events
-from vafa.model.errors import Refused
+from vafa.model.errors import NotFound, Refused
 from vafa.model.events import Less
 from vafa.model.money import Currency
 from vafa.model.pan import CardHint
@@ -29,29 +28,34 @@ PARTS = {"cashback": Less.CASHBACK, "tip": Less.TIP, "vat": Less.VAT, "points": 
 FEEDBACK = 16  # the bit of a profile that says so
 
 
-class Told(Gives):
+class Told(Meets):
     """One life. `step` does something random of what can be done by now."""
 
     def __init__(self, world: "World", number: int, chance: random.Random) -> None:
         super().__init__(world, number, chance)
-        self.card_owner = ""
-        self.codes: dict[str, str] = {}  # waiting purchase -> its claim code
-        self.numbers: dict[str, str] = {}
+        self.codes, self.numbers, self.owners, self.with_card = {}, {}, [], []
         self.asked, self.spent, self.known, self.stood = [], [], {}, {}
 
     def step(self) -> None:
         """Time has passed and something happens; then both sides are compared."""
         self.settle()
         often = 3 if self.world.is_spending else 1  # much is redeemed there, and comes back
-        actions = {
-            self._buy: 9, self._refund: 2 + 2 * often, self._void: 1, self._adjust: 1, self._move: 1,
-            self._merge: 1, self._unmerge: 1, self._claim: 3, self._feedback: 2,
+        actions: dict[Callable[[], object], int] = {
+            self._buy: 9, self._refund: 2 + 2 * often, self._void: 1, self._adjust: 1, self.move: 1,
+            self.merge: 1, self.unmerge: 1, self.claim: 3, self._feedback: 2,
             self.hold: 5 * often, self.end_hold: 2, self.give_back: 2 * often,
         }  # fmt: skip
         if self.world.has_offers:
             actions |= {self.give: 3, self.hold_offer: 3, self.withdraw: 1}
         if self.world.is_giving:
             actions |= {self._buy: 14, self.hold_offer: 9, self.give: 6, self.give_back: 8}
+        if self.world.is_full:
+            actions |= {self.fill: 6, self._buy: 14, self.give: 6}
+        if self.world.is_of_chance:
+            actions |= {self.bind: 1, self.forget: 1, self.join_again: 2}
+        if self.world.is_of_people:
+            actions |= {self._buy: 18, self.merge: 4, self.unmerge: 3, self.claim: 6, self.bind: 1}
+            actions |= {self.forget: 2, self.join_again: 4}
         (action,) = self.chance.choices(list(actions), list(actions.values()))
         action()
         self.compare(action.__name__)
@@ -74,14 +78,28 @@ class Told(Gives):
         name = f"{self.number}-{self.count}"
         at = world.now - (chance.randint(0, 20) * DAY_S if world.timeless and chance.random() < 0.2 else 0)
         bill, rules = self._bill(at), world.rules_at(at)
-        how = chance.choice(("member", "member", "member", "card", "hint"))
+        ways = ("member", "member", "member", "card", "hint") + (
+            "card",
+            "card",
+            "card",
+            "card",
+            "both",
+            "both",
+        ) * world.is_of_people
+        how = chance.choice(ways)
         who, hint, member = "", CardHint("621986", f"{self.count % 10000:04d}"), b""
-        if how == "member":
+        if how in ("card", "both"):
+            hint, who = self.card, self.holder_of_card()
+        if how in ("member", "both"):
             named = chance.choice(list(self.members))
-            who, hint, member = self.life.acting(named), CardHint(), self.members[named]
-        elif how == "card":
-            hint = CardHint("621986", "3864", b"%032d" % self.number)
-            who = self.life.acting(self.card_owner) if self.card_owner else "card"
+            member = self.members[named]
+            hint = hint if how == "both" else CardHint()
+            if self.life.is_known(named):
+                who = self.life.acting(named)
+                self.seen["purchases with a family's card, one named"] += (
+                    how == "both" and len(self.owners) > 1
+                )
+        if who == "card":
             self.life.ids.setdefault(who, Id(who))
         paid = payment(
             name, bill.amount, card=hint, paid_at=at,  # type: ignore[arg-type]
@@ -94,6 +112,13 @@ class Told(Gives):
             del self.life.ids["card"]
         self.same("points of a purchase", outcome.points, said or 0)
         self.numbers[name] = outcome.number
+        self.with_card += [name] * (how in ("card", "both"))
+        if outcome.balance is not None and said is not None:
+            theirs = sum(len(self.life.ids[each].points) for each in self.life.people(who))
+            self.same("the balance on paper", outcome.balance, theirs)
+        if world.is_of_people and hint == self.card and len(self.owners) < 2 and chance.random() < 0.6:
+            self.bind()
+            self.bind()
         if said is None:
             return
         if who in ("", "card"):
@@ -116,10 +141,14 @@ class Told(Gives):
         self.seen["stamps"] += bool(got.stamps)
         self.seen["offers used by a purchase"] += purchase.coupon is not None
         self.seen["earned in a tier"] += bool(rules.tiers and purchase.holder)
+        self.seen["offers a rule may not give, too many"] += self.life.turned_away
+        self.life.turned_away = 0
 
     def _feedback(self) -> None:
         """Somebody says what they think of the shop."""
         name = self.life.acting(self.chance.choice(list(self.members)))
+        if not self.life.is_known(name):
+            return
         told = events.Profile(self.members[name], FEEDBACK, None, b"", None, "test", self.world.now)
         self.world.shop.ledger.write(lambda tx: tx.post(told))
         self.life.ids[name].feedback_at = self.world.now
@@ -132,6 +161,8 @@ class Told(Gives):
         if not names:
             return
         redeemed = [n for n in names if any(n == held.sale for held in self.life.holds.values())]
+        late = {self.life.holds[each].sale for each in self._with_lapsed()} if self.world.is_of_chance else ()
+        redeemed = [n for n in redeemed if n in late] or redeemed
         name = self.chance.choice(redeemed if redeemed and self.chance.random() < 0.6 else names)
         left = self.life.purchases[name].left
         self._undo(name, self.chance.choice((left, self.chance.randint(1, left))), Undoing.REFUND)
@@ -191,54 +222,11 @@ class Told(Gives):
         name = self.chance.choice(list(self.members))
         points = self.chance.choice((-30, -5, 4, 20))
         ref = PaymentKey(Scheme.REQUEST, "", f"a{self.number}-{self.count}")
-        done = Undo(self.world.shop.counter).adjust(Adjustment(self.members[name], points, "x", ref, "test"))
+        wish = Adjustment(self.members[name], points, "x", ref, "test")
+        try:
+            done = Undo(self.world.shop.counter).adjust(wish)
+        except NotFound:
+            self.same("adjusting somebody", self.life.ids[name].forgotten, True)
+            return
         self.same("debt of an adjustment", done.debt, self.life.adjust(name, points))
         self.seen["adjustments"] += 1
-
-    def _move(self) -> None:
-        mine = [n for n, p in self.life.purchases.items() if p.left and p.holder in self.members]
-        if not mine:
-            return
-        name, named = self.chance.choice(mine), self.chance.choice(list(self.members))
-        to = self.life.acting(named)
-        moved = Moving(self.world.shop.ledger).move(self.numbers[name], self.members[named], "x", "test")
-        if to == self.life.purchases[name].holder:
-            self.same("moving to the same member", moved.seen_before, True)
-            return
-        self.same("points of a move", (moved.points_out, moved.points_in), self.life.move(name, to))
-        self.seen["moves"] += 1
-
-    def _merge(self) -> None:
-        if len(self.members) < 2:
-            return
-        one, other = self.chance.sample(list(self.members), 2)
-        shop = self.world.shop
-        done = JoinedPeople(shop.ledger, shop.tokens).merge(self.phone(one), self.phone(other), "x")
-        top, alias = self.life.acting(one), self.life.acting(other)
-        self.same("merged before", done.seen_before, top == alias)
-        if top != alias:
-            self.life.answers_as[alias] = top
-            self.seen["merges"] += 1
-
-    def _unmerge(self) -> None:
-        if not self.life.answers_as:
-            return
-        alias = self.chance.choice(list(self.life.answers_as))
-        shop = self.world.shop
-        JoinedPeople(shop.ledger, shop.tokens).unmerge(self.phone(alias), "x")
-        del self.life.answers_as[alias]
-        self.seen["unmerges"] += 1
-
-    def _claim(self) -> None:
-        if not self.codes:
-            return
-        name, named = self.chance.choice(list(self.codes)), self.chance.choice(list(self.members))
-        who, holder = self.life.acting(named), self.life.purchases[name].holder
-        names = [n for n in self.codes if self.life.purchases[n].holder == holder] if holder else [name]
-        done = self.world.shop.members.claim(self.codes[name], self.members[named], "test")
-        self.same("claimed", (done.payments, done.points), (len(names), self.life.claim(names, who)))
-        if holder and not self.card_owner:
-            self.card_owner = who
-        for each in names:
-            del self.codes[each]
-        self.seen["claims"] += 1

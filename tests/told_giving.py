@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from oracle.coupons import ASIDE, OPEN, OVER, USED, Coupon
+from oracle.coupons import ASIDE, OPEN, OPEN_MOST, OVER, USED, Coupon
 from oracle.days import day_of, midnight, written
 from told_spending import Spends
 
@@ -16,7 +16,7 @@ from vafa.club.offers import Brings, told
 from vafa.ledger import reads
 from vafa.ledger.offers import offers_of
 from vafa.model import events
-from vafa.model.errors import Refused
+from vafa.model.errors import NotFound, Refused
 
 OWN: tuple[dict[str, Any], ...] = ({"points": 6}, {"extra": 40}, {"discount": 25})
 NO_FIELDS = frozenset({"name", "fa", "en"})
@@ -28,10 +28,11 @@ class Gives(Spends):
     known: dict[bytes, Coupon]
     stood: dict[bytes, str]
 
-    def give(self) -> None:
+    def give(self, named: str = "") -> bool:
         """Somebody is given an offer, of the programme or one of its own; now and then for later days."""
         self.count += 1
-        world, chance, named = self.world, self.chance, self.chance.choice(list(self.members))
+        world, chance = self.world, self.chance
+        named = named or chance.choice(list(self.members))
         rules, who = world.rules_at(world.now), self.life.acting(named)
         name, entry = chance.choice(rules.offers)
         days, own = chance.choice((0, 0, 2)), None
@@ -46,14 +47,23 @@ class Gives(Spends):
         from_at = max(midnight(first), world.now)
         until = midnight(first + timedelta(days=(days or entry["valid_days"]) + 1))
         coupon = Coupon(who, name, entry, from_at, until, request)
-        oracle = not self.life.is_full(who) and self.life.give(coupon)
+        full = self.life.is_full(who)
+        oracle = self.life.is_known(who) and not full and self.life.give(coupon)
         try:
             ours = not world.offering.give(self.members[named], wish).seen_before
             self.same("given again", world.offering.give(self.members[named], wish).seen_before, True)
-        except Refused:
+        except (NotFound, Refused):
             ours = False
         self.same("giving", ours, oracle)
         self.seen["offers given by hand"] += oracle
+        self.seen["offers by hand, too many"] += full
+        return oracle
+
+    def fill(self) -> None:
+        """Somebody is given as many offers as they may hold, or one or two less, and some are told no."""
+        named = self.chance.choice(list(self.members))
+        for _ in range(OPEN_MOST + self.chance.choice((-2, 0, 1))):
+            self.give(named)
 
     def withdraw(self) -> None:
         """The merchant takes an offer back, which somebody may have used."""
@@ -85,12 +95,14 @@ class Gives(Spends):
         coupon = chance.choice(rather if rather and chance.random() < 0.8 else every)
         bill = chance.choice((0, 40, chance.randint(40, 400))) * world.rules[0].unit
         request = f"o{self.number}-{self.count}"
-        held = self.life.hold_coupon(request, coupon, bill, world.rules_at(world.now), world.now)
+        known = self.life.is_known(named)
+        rules = world.rules_at(world.now)
+        held = self.life.hold_coupon(request, coupon, bill, rules, world.now) if known else None
         try:
             wish = Redemption(request, self.members[named], "", bill, None, "test", coupon.tie)
             done = self._redeeming.hold(wish)
             ours = (done.points, done.until, done.rials)
-        except Refused:
+        except (NotFound, Refused):
             ours = None
         self.same("holding an offer", ours, held and (0, held.until, held.rials))
         self.seen["holds, offer" if held else "holds refused"] += 1

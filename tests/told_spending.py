@@ -5,7 +5,7 @@ from telling import Telling
 
 from vafa.app import returning
 from vafa.app.redeeming import Redeeming, Wish
-from vafa.model.errors import Refused
+from vafa.model.errors import NotFound, Refused
 from vafa.model.payment import PaymentKey, Scheme
 
 
@@ -41,7 +41,7 @@ class Spends(Telling):
         try:
             done = self._redeeming.hold(Wish(request, self.members[named], name, bill, wanted, "test"))
             ours = (done.points, done.stamps, done.until, done.rials)
-        except Refused:
+        except (NotFound, Refused):
             ours = None
         oracle = held and (
             sum(share.points for share in held.shares), sum(held.stamps.values()), held.until, held.rials
@@ -87,14 +87,23 @@ class Spends(Telling):
         """Purchases of which nothing went back."""
         return [name for name, each in self.life.purchases.items() if each.left == each.bill.amount]
 
+    def _with_lapsed(self) -> list[str]:
+        """Redemptions of points that would have lapsed by now."""
+        return [
+            each for each in self.spent
+            if any(0 < point.expires_at <= self.world.now
+                   for share in self.life.holds[each].shares for point in share.spent)
+        ]  # fmt: skip
+
     def give_back(self) -> None:
         """A redemption is undone by a request of its own, all of it or a part."""
         if not self.spent:
             return
         self.count += 1
         of_offers = [each for each in self.spent if self.life.holds[each].coupon]
-        request = self.chance.choice(of_offers if self.world.is_giving and of_offers else self.spent)
         world = self.world
+        rather = of_offers if world.is_giving else self._with_lapsed() if world.is_of_chance else []
+        request = self.chance.choice(rather or self.spent)
         held = self.life.holds[request]
         points = self.chance.choice((None, *[self.chance.randint(1, 12)] * (request not in of_offers)))
         lapsed = sum(bool(p.expires_at) and p.expires_at <= world.now

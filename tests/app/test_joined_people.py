@@ -8,6 +8,7 @@ from vafa.app.joined_people import JoinedPeople
 from vafa.app.profiles import Profiles, Telling
 from vafa.app.undo import Adjustment, Undo, Undoing, Wish
 from vafa.ledger import reads
+from vafa.ledger.ledger import Transaction
 from vafa.model.errors import NotFound, Refused
 from vafa.model.pan import CardHint
 from vafa.model.payment import PaymentKey, Scheme
@@ -138,6 +139,36 @@ def test_forgetting_forgets_every_phone_of_the_person(shop: Shop) -> None:
             shop.members.known_id(phone)
     assert shop.members.add(TWO, "", "test").balance == 10
     assert shop.verified().bad == ()
+
+
+def test_a_forgotten_phone_joins_again_also_after_another_one_of_the_person_has(shop: Shop) -> None:
+    one, two = shop.joined(ONE), shop.joined(TWO)
+    buy(shop, 1, ONE)
+    buy(shop, 2, TWO)
+    people(shop).merge(ONE, TWO, "x")
+    Profiles(shop.members).forget(one, "x", "test")
+    again = shop.members.add(TWO, "", "test")
+    assert (again.id, again.balance, again.created) == (two.hex(), 10, True)
+    assert shop.counter.post(payment(3), two).balance == 21  # not what the other bare id has
+    back = shop.members.add(ONE, "", "test")
+    assert (back.id, back.balance, back.created) == (one.hex(), 31, True)
+    assert shop.members.add(ONE, "", "test").created is False
+    assert shop.verified().bad == ()
+
+
+def test_a_phone_s_seal_is_not_made_for_the_member_it_answers_as(shop: Shop) -> None:
+    one = shop.joined(ONE)
+    shop.joined(TWO)
+    people(shop).merge(ONE, TWO, "x")
+
+    def lost_with_a_disk(tx: Transaction) -> None:
+        tx.connection.execute("DELETE FROM secret WHERE member = ?", (one,))
+        tx.keeps = True
+
+    shop.ledger.write(lost_with_a_disk)
+    shop.members.add(TWO, "", "test")
+    sealed = shop.ledger.read(lambda c: c.execute("SELECT member FROM secret").fetchall())
+    assert (one,) not in sealed
 
 
 REFERRAL = """

@@ -300,9 +300,24 @@ discount = 5
     assert "birthday" in told["bonus.bday.kind"][1]
 
 
+def test_a_section_of_a_wrong_name_hides_no_fault_that_it_cannot_mend() -> None:
+    always = '[bonus.{}]\nkind = "always"\npoints = 3\nfrom = "{}"\nuntil = "{}"\n'
+    told = faults(
+        CAFE
+        + '[tmie]\ncalendar = "gregorian"\n[pending]\nhours = 3\ndays = 4\n[bonus.a]\nkind = "always"\n'
+        + always.format("b", "1405/13/01", "1405/13/02")  # a day of no calendar
+        + always.format("c", "1405/12/30", "1405/12/31")  # of a year that `tmie` may have meant
+        + always.format("d", "1405/02/01", "1405/01/01")
+    )
+    assert list(told) == [
+        "tmie", "pending", "bonus.a", "bonus.b.from", "bonus.b.until", "bonus.d.until"
+    ]  # fmt: skip
+
+
 def test_what_follows_from_a_setting_that_cannot_be_read_is_not_told() -> None:
     assert list(faults(CAFE + '[tiers]\nmetric = "x"\nwindow = "rolling"\n')) == ["tiers.metric"]
-    assert list(faults(CAFE + "[teirs]\ndays = 3\n[pending]\nhours = 3\ndays = 4\n")) == ["teirs"]
+    assert list(faults(CAFE + '[teirs]\ndays = 3\n[tiers]\nmetric = "visits"\n')) == ["teirs"]
+    assert list(faults(CAFE + '[pendign]\nhours = 3\n[expiry]\nround = "month"\n')) == ["pendign"]
     tiers = '[tier.a]\nname_fa = "x"\nat_least = "0"\n[tier.b]\nname_fa = "x"\nat_least = 1\n'
     assert list(faults(CAFE + tiers)) == ["tier.a.at_least"]
 

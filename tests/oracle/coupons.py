@@ -71,6 +71,7 @@ class Coupons(Spending):
         super().__init__()
         self.coupons: list[Coupon] = []
         self.now = 0
+        self.turned_away = 0  # what a rule would have given whoever holds too many
 
     def visits(self, name: str) -> int:
         """How many purchases an id has made."""
@@ -130,15 +131,19 @@ class Coupons(Spending):
         for each in over:
             each.state = OVER
         calendar = [each for each in rules.offers if each[1].get("grant") in ("birthday", "lapsed")]
-        for me in [me for me in self.ids.values() if me.joined_at and calendar]:
+        for me in [me for me in self.ids.values() if me.is_member and calendar]:
             for name, entry in calendar:
                 for coupon in _by_calendar(me, name, entry, at):
                     self._by_rule(rules, name, coupon, at)
         return len(over)
 
     def _by_rule(self, rules: Rules, name: str, coupon: Coupon, at: int) -> None:
-        """Given unless the holder has too many, has one of those that would pile up, or is not meant."""
+        """Given unless the holder has too many, has one of those that would pile up, or is not meant; a bare
+        id is given nothing."""
+        if not self.ids[coupon.holder].is_member:
+            return
         if self.is_full(coupon.holder):
+            self.turned_away += 1
             return
         grant, segment = coupon.entry.get("grant"), coupon.entry.get("segment", "")
         piled = any(each.name == name for each in self.coupons_of(coupon.holder, OPEN))
@@ -167,13 +172,18 @@ class Coupons(Spending):
         }
         return all(checks[key](value) for key, value in says.items())
 
-    def give_segment(self, rules: Rules, segment: str, name: str, request: str, at: int) -> int:
-        """Everybody in a segment is given a coupon, under the id they answer as. How many."""
-        entry, given = dict(rules.offers)[name], 0
-        for me in [me for me in self.ids.values() if me.joined_at and me.name not in self.answers_as]:
-            if self.is_in(rules, segment, me.name, at) and not self.is_full(me.name):
+    def give_segment(self, rules: Rules, segment: str, name: str, request: str, at: int) -> tuple[int, int]:
+        """Everybody in a segment is given a coupon, under the id they answer as: (to how many, how many hold
+        too many)."""
+        entry, given, full = dict(rules.offers)[name], 0, 0
+        for me in [me for me in self.ids.values() if me.is_member and self.acting(me.name) == me.name]:
+            if not self.is_in(rules, segment, me.name, at):
+                continue
+            if self.is_full(me.name):
+                full += 1
+            else:
                 given += self.give(Coupon(me.name, name, entry, at, _end(at, entry), request))
-        return given
+        return given, full
 
     def hold_coupon(self, request: str, coupon: Coupon, bill: int, rules: Rules, at: int) -> Held | None:
         """A coupon is set aside for a payment. None: refused."""

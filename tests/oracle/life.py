@@ -91,7 +91,7 @@ class Life(Coupons):
 
     def buy(self, name: str, rules: Rules, bill: Bill, who: str) -> int | None:
         """A purchase for the id `who` ('' for nobody). Its points, None when it earned nothing."""
-        is_known = bool(who) and bool(self.ids[who].joined_at)
+        is_known = bool(who) and self.is_known(who)
         usable = self.usable_by(who, rules, bill.in_rial(bill.amount), bill.at) if is_known else []
         coupons = tuple((each.name, each.entry) for each in usable)
         given = self.given.get(rules.version, Fraction(0))
@@ -197,8 +197,8 @@ class Life(Coupons):
         sender, got = self.ids[purchase.holder].sender, purchase.earned
         if got.for_sender and sender:
             me = self.ids[self.acting(sender)]
-            if me.name == purchase.holder:
-                return  # two phones of one person: nobody sends themselves
+            if me.name == purchase.holder or not me.is_member:
+                return  # two phones of one person: nobody sends themselves; nobody is thanked by a bare id
             self.credit(me, got.for_sender, got.available_at, got.expires_at, -1, 0)
 
     def refund(self, name: str, amount: int, at: int, *, void: bool = False) -> Undone:

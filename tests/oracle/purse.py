@@ -38,7 +38,7 @@ class Point:
 @dataclass(eq=False)
 class Id:
     """Something that holds points. `metric`: the tier's, period by period; `since`: in this tier;
-    `joined_at`: when a phone came with it, 0 for a card."""
+    `joined_at`: when a phone came with it, 0 for a card; `forgotten`: no phone leads here any more."""
 
     name: str
     points: list[Point] = field(default_factory=list)
@@ -57,6 +57,12 @@ class Id:
     stamped: dict[str, int] = field(default_factory=dict)
     days: dict[int, Fraction] = field(default_factory=dict)
     joined_at: int = 0
+    forgotten: bool = False
+
+    @property
+    def is_member(self) -> bool:
+        """Somebody is known by this id: a phone came with it, and was not forgotten."""
+        return bool(self.joined_at) and not self.forgotten
 
 
 class Purses:

@@ -63,18 +63,41 @@ class Spending(Purses):
         self.answers_as: dict[str, str] = {}
         self.holds: dict[str, Held] = {}
 
-    def acting(self, name: str) -> str:
-        """Who gets what `name` earns."""
+    def root(self, name: str) -> str:
+        """The id that `name` was merged into, in the end."""
         while name in self.answers_as:
             name = self.answers_as[name]
         return name
 
+    def acting(self, name: str) -> str:
+        """Who gets what `name` earns. Of a person who was forgotten and came again by another phone than the
+        one they answered as it is the id of that phone."""
+        return self.people(name)[0]
+
     def people(self, name: str) -> list[str]:
-        """All ids of the person, the acting one first, then in the order they were merged."""
-        found = [self.acting(name)]
+        """All ids of the person, the acting one first, then in the order they were merged. A forgotten id is
+        nobody's: it stands for itself alone, where nobody is left."""
+        found = [self.root(name)]
         for each in found:
             found += [alias for alias, member in self.answers_as.items() if member == each]
-        return found
+        return [each for each in found if not self.ids[each].forgotten] or found[:1]
+
+    def is_known(self, name: str) -> bool:
+        """Somebody answers for this id."""
+        return bool(name) and self.ids[self.acting(name)].is_member
+
+    def forget(self, name: str) -> list[str]:
+        """No phone and no card leads to the person any more: which ids that was. What they told is forgotten
+        with them; points, debts, tiers, stamps and what was used once stay under the bare ids."""
+        gone = self.people(name)
+        for each in gone:
+            me = self.ids[each]
+            me.forgotten, me.birthday, me.sender = True, None, ""
+        return gone
+
+    def join_again(self, name: str) -> None:
+        """The phone of an id that was forgotten leads to it again."""
+        self.ids[name].forgotten = False
 
     def usable(self, name: str, at: int) -> int:
         """What a person may set aside now, over all their ids."""
@@ -101,6 +124,8 @@ class Spending(Purses):
     ) -> int | None:
         """The points that a reward takes now; None when it cannot be had."""
         people = self.people(name)
+        if not self.is_known(name):
+            return None
         if reward["kind"] == "stamps":
             needed = dict(rules.stamps)[reward["stamp"]]["needed"]
             return 0 if self.ids[people[0]].stamps[reward["stamp"]] >= needed else None

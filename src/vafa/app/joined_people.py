@@ -9,7 +9,7 @@ import sqlite3
 
 import msgspec
 
-from vafa.app.members import checked_phone, first_here
+from vafa.app.members import checked_phone
 from vafa.books.rows import AliasRow, MemberRow, MemberState
 from vafa.keys.tokens import Tokens
 from vafa.ledger import people
@@ -95,7 +95,7 @@ class JoinedPeople:
         return alias, _joined(alias.member, alias.alias, one, two, seen_before=False)
 
     def _row(self, connection: sqlite3.Connection, phone: str) -> MemberRow:
-        row = first_here(connection, self._tokens.member_ids(checked_phone(phone)))
+        row = people.first_here(connection, self._tokens.member_ids(checked_phone(phone)))
         if row is None or row.state != MemberState.ACTIVE:
             raise NotFound("this phone belongs to no member here", fix="vafa member add PHONE")
         return row

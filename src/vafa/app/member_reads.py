@@ -8,14 +8,13 @@ import sqlite3
 from vafa.app.config import Config
 from vafa.app.joining import tokens_of
 from vafa.app.member_view import MemberView, member_view
-from vafa.app.members import first_here
 from vafa.app.offer_questions import MemberOffer
 from vafa.app.offer_words import in_words as in_words_of
 from vafa.app.questions import HistoryLine, Member, MemberIs, MembersAre
 from vafa.app.status import iso
 from vafa.books.rows import MemberRow, MemberState
 from vafa.keys.device_key import load
-from vafa.ledger import reads
+from vafa.ledger import people, reads
 from vafa.model.errors import NotFound
 from vafa.model.identity import ascii_digits, last4_masked, phone_e164
 
@@ -84,7 +83,7 @@ def _rows(connection: sqlite3.Connection, config: Config, text: str) -> list[Mem
             ids = [bytes.fromhex(digits)]
         except ValueError:
             return []
-    row = first_here(connection, ids)
+    row = people.first_here(connection, ids)
     return [row] if row else []
 
 

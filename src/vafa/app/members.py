@@ -6,7 +6,6 @@ a sale would wait for it.
 """
 
 import sqlite3
-from collections.abc import Sequence
 from fractions import Fraction
 
 import msgspec
@@ -70,7 +69,7 @@ class Members:
         Refused when it is no mobile number.
         """
         ids = self._tokens.member_ids(checked_phone(phone))
-        row = self.ledger.read(lambda connection: first_here(connection, ids))
+        row = self.ledger.read(lambda connection: people.first_here(connection, ids))
         return row.id if row is not None else ids[0]
 
     def known_id(self, phone: str) -> bytes:
@@ -107,17 +106,17 @@ class Members:
         """Enrol a phone. Enrolling it again changes nothing and shows the member. SealingFailed."""
         number = checked_phone(phone)
         ids = self._tokens.member_ids(number)
-        here = self.ledger.read(lambda connection: first_here(connection, ids))
-        if here is not None and here.state == MemberState.ACTIVE:
-            if not self.ledger.read(lambda c: _is_sealed(c, here.id)):
+        here = self.ledger.read(lambda connection: people.joined(connection, ids))
+        if here is not None:
+            if here.id in ids and not self.ledger.read(lambda c: _is_sealed(c, here.id)):
                 self._seal_again(here.id, Person(number, name), by)
             return self.show(here.id, number)  # nothing to seal
-        member, person = self.ledger.read(lambda c: _joining(c, ids)), Person(number, name)
+        member, person = self.ledger.read(lambda c: people.joining(c, ids)), Person(number, name)
         row = (member, *msgspec.structs.astuple(self.sealer.sealed(member, person)))
 
         def decide(tx: Transaction) -> bytes | None:
-            known = first_here(tx.connection, ids)
-            if known is not None and known.state == MemberState.ACTIVE:
+            known = people.joined(tx.connection, ids)
+            if known is not None:
                 return known.id
             tx.post(events.Enrol(member, number[-4:], by))
             if name:
@@ -371,17 +370,6 @@ def _active(connection: sqlite3.Connection, member: bytes) -> MemberRow:
 
 def _row(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
     return people.acting(connection, member)
-
-
-def first_here(connection: sqlite3.Connection, ids: Sequence[bytes]) -> MemberRow | None:
-    """The row of the first of these ids that is known here."""
-    rows = (people.acting(connection, each) for each in ids)
-    return next((row for row in rows if row is not None), None)
-
-
-def _joining(connection: sqlite3.Connection, ids: Sequence[bytes]) -> bytes:
-    """The id under which a phone joins: who was forgotten and comes again finds what the bare id kept."""
-    return next((each for each in ids if reads.holder(connection, each) is not None), ids[0])
 
 
 def _id_of_hex(text: str) -> bytes:

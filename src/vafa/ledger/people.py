@@ -44,9 +44,14 @@ def ids(connection: sqlite3.Connection, member: bytes) -> list[bytes]:
 
 
 def owners(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
-    """The rows whose points the person has, the acting one first; what is spent is drawn from all of them."""
+    """The rows whose points the person has, the acting one first; what is spent is drawn from all of them.
+
+    An id that was forgotten is nobody's until its own phone joins again, also where another phone of the
+    person has: it is told only where nobody else answers.
+    """
     rows = (find_row(connection, MemberRow, (each,)) for each in ids(connection, member))
-    return sorted((row for row in rows if row is not None), key=lambda row: row.state != MemberState.ACTIVE)
+    found = sorted((row for row in rows if row is not None), key=lambda row: row.state != MemberState.ACTIVE)
+    return [row for row in found if row.state != MemberState.FORGOTTEN] or found[:1]
 
 
 def stands_alone(connection: sqlite3.Connection, member: bytes) -> bool:
@@ -69,6 +74,28 @@ def acting(connection: sqlite3.Connection, member: bytes) -> MemberRow | None:
     if stands_alone(connection, member):
         return find_row(connection, MemberRow, (member,))
     return next(iter(owners(connection, member)), None)
+
+
+def first_here(connection: sqlite3.Connection, phone_ids: Sequence[bytes]) -> MemberRow | None:
+    """The row that answers for the first of a phone's ids that is known here."""
+    rows = (acting(connection, each) for each in phone_ids)
+    return next((row for row in rows if row is not None), None)
+
+
+def joined(connection: sqlite3.Connection, phone_ids: Sequence[bytes]) -> MemberRow | None:
+    """The row that answers for a phone which is a member's; None for one that was forgotten, also where
+    another phone of the same person has joined again."""
+    own = find_row(connection, MemberRow, (joining(connection, phone_ids),))
+    if own is not None and own.state == MemberState.FORGOTTEN:
+        return None
+    row = first_here(connection, phone_ids)
+    return row if row is not None and row.state == MemberState.ACTIVE else None
+
+
+def joining(connection: sqlite3.Connection, phone_ids: Sequence[bytes]) -> bytes:
+    """The id under which a phone joins: who was forgotten and comes again finds what the bare id kept."""
+    known = (each for each in phone_ids if find_row(connection, MemberRow, (each,)) is not None)
+    return next(known, phone_ids[0])
 
 
 def others(connection: sqlite3.Connection, member: bytes) -> list[MemberRow]:
