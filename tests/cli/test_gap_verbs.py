@@ -8,6 +8,8 @@ from device import CONFIG, LANE, Device, Run
 from shop import TID, payment
 
 from vafa.model import events
+from vafa.model.events import SaleOutcome
+from vafa.model.pan import CardHint
 
 RRN = "320062616116"
 PHONE = "09121236789"
@@ -148,3 +150,27 @@ def test_a_missed_sale_may_have_been_paid_in_new_rial(device: Device, vafa: Run)
     given = ("record", "12", "--rrn", "320062616117", "--why", "the slip", "--currency", "new-rial")
     with device.up():
         assert "would be posted: 12 new rial, RRN 320062616117" in vafa(*given).out
+
+
+def test_an_unsure_sale_is_settled_by_its_slip_and_status_is_ok_again(device: Device, vafa: Run) -> None:
+    numbers = []
+    for request in ("till-1", "till-2"):
+        asked = device.shop.sales.ask(TID, request, 105, b"", CardHint())
+        device.shop.sales.end(asked, SaleOutcome.UNSURE, "TRM-002", None)
+        numbers.append(asked.number)
+    with device.up():
+        assert vafa("status").code == 10
+        shown = vafa(*RECORD, "--sale", numbers[0])
+        assert (shown.code, f"{numbers[0]} would be settled: paid" in shown.out) == (2, True)
+        assert vafa("status").out.count("nobody knows yet") == 2
+        paid = vafa(*RECORD, "--sale", numbers[0], "--yes")
+        assert (paid.code, f"{numbers[0]} is settled: paid" in paid.out) == (0, True)
+        unpaid = vafa("gap", "unpaid", numbers[1], "--why", "no slip, not in the list")
+        assert (unpaid.code, f"sale {numbers[1]} of terminal {TID} is settled: not paid" in unpaid.out) == (
+            0,
+            True,
+        )
+        assert vafa("status").code == 0
+        again = vafa("gap", "unpaid", numbers[1], "--why", "again")
+        assert (again.code, "unsure" in again.err) == (1, True)
+        assert "no slip, not in the list" in vafa("why", numbers[1]).out

@@ -31,7 +31,8 @@ UNSURE = """\
 
 ! Sale 1-1-3: nobody knows yet whether 250,000 rial were paid.
 ! Look for 250,000 in the last transactions of terminal C0000301 before asking
-! the customer to pay again. It settles itself when the terminal answers.
+! the customer to pay again. The terminal's list settles it; where not, the
+! slip: vafa record --sale 1-1-3, or not paid: vafa gap unpaid 1-1-3.
 ! [TRM-008]
 
   Terminal  ttyUSB0                 answering          last frame      4 s ago

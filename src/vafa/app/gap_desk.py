@@ -15,6 +15,7 @@ from vafa.app.paper import Paper
 from vafa.app.question import Reply
 from vafa.app.sale_search import last_time_of
 from vafa.app.status import Facts, iso
+from vafa.app.unsure import settle_unpaid
 from vafa.model.errors import Refused
 from vafa.model.identity import NO_MEMBER
 from vafa.model.pan import mask_pans
@@ -29,7 +30,7 @@ class GapDesk:
     def __init__(
         self, counter: Counter, members: Members, paper: Paper, facts: Callable[[], Facts], clock: Clock
     ) -> None:
-        self._gaps = Gaps(counter)
+        self._counter, self._gaps = counter, Gaps(counter)
         self._members = members
         self._paper = paper
         self._facts = facts
@@ -39,6 +40,7 @@ class GapDesk:
             gap_questions.GapList: self._list,
             gap_questions.GapClose: self._close,
             gap_questions.Record: self._record,
+            gap_questions.Unpaid: self._unpaid,
         }
 
     def _list(self, _question: gap_questions.GapList, _by: str) -> Reply:
@@ -58,6 +60,7 @@ class GapDesk:
             paid_at=last_time_of(question.at, self._clock.wall_ms(), self._zone) if question.at else None,
             member=NO_MEMBER if question.phone is None else self._members.known_id(question.phone),
             gap=question.gap,
+            sale=question.sale,
             currency=CURRENCIES[question.currency],
         )
         outcome = self._gaps.record(missed, by) if question.post else self._gaps.preview(missed, by)
@@ -70,6 +73,11 @@ class GapDesk:
             seen_before=outcome.seen_before,
             disagrees=outcome.disagrees,
         )
+
+    def _unpaid(self, question: gap_questions.Unpaid, by: str) -> Reply:
+        asked = settle_unpaid(self._counter.ledger, question.sale, by, _reason(question.why))
+        log.info("sale settled unpaid", number=asked.number, by=by)
+        return gap_questions.UnpaidIs(number=asked.number, terminal=asked.tid, amount=asked.amount)
 
     def _recordable(self, terminal: str | None) -> str:
         """A configured terminal whose sales nobody but its own list tells."""

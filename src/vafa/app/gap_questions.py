@@ -26,6 +26,7 @@ class Record(Question, frozen=True, tag="record"):
 
     at   HH:MM on the shop's wall clock, the last time it was so
     gap  the number of a gap that this sale explains, and closes
+    sale the number of an unsure sale that it is, and ends
     """
 
     amount: Annotated[int, Meta(ge=1, le=messages.AMOUNT_MAX)]
@@ -38,9 +39,17 @@ class Record(Question, frozen=True, tag="record"):
     lang: Language | None = None
     post: bool = False
     currency: Rial = "rial"
+    sale: Text = ""
 
 
-AnyGapQuestion = GapList | GapClose | Record
+class Unpaid(Question, frozen=True, tag="unpaid"):
+    """Nothing was charged for this unsure sale."""
+
+    sale: Text
+    why: Reason
+
+
+AnyGapQuestion = GapList | GapClose | Record | Unpaid
 
 
 class GapsAre(Reply, frozen=True, tag="gaps"):
@@ -59,7 +68,7 @@ class RecordIs(Reply, frozen=True, tag="recorded"):
     """What a sale entered by hand brought, or would bring where it is not `posted`.
 
     at           ISO time of the payment, '' when it was not told
-    seen_before  the sale was known already: nothing was posted
+    seen_before  the sale was known already: nothing was posted, but the end of the unsure sale it is
     disagrees    what is known of it otherwise
     """
 
@@ -70,4 +79,12 @@ class RecordIs(Reply, frozen=True, tag="recorded"):
     disagrees: tuple[str, ...] = ()
 
 
-AnyGapReply = GapsAre | GapIsClosed | RecordIs
+class UnpaidIs(Reply, frozen=True, tag="unpaid is"):
+    """This sale ended unpaid, by a person's word."""
+
+    number: str
+    terminal: str
+    amount: int
+
+
+AnyGapReply = GapsAre | GapIsClosed | RecordIs | UnpaidIs

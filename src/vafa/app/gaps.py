@@ -1,5 +1,7 @@
 """Sales that may be missing, and what a person does about them: enter a missed sale, close the gap.
 
+A sale that was asked for and is unsure ends with the one that is entered for it (`app.unsure`).
+
 A sale entered by hand has the identity the slip shows, so that the terminal's list, read later, adds nothing.
 """
 
@@ -8,16 +10,19 @@ import sqlite3
 import msgspec
 
 from vafa.app.counter import Counter
+from vafa.app.message import RIALS
 from vafa.app.outcome import Outcome
+from vafa.app.sales import Asked
 from vafa.app.standing import Gap
 from vafa.app.status import read_gaps
+from vafa.app.unsure import unsure_sale, was_paid
 from vafa.books.rows import GapRow, PaymentState
 from vafa.codecs.sadad_fields import RRN_DIGITS, rrn_of
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
 from vafa.model.errors import NotFound, Refused
-from vafa.model.identity import NO_MEMBER, ascii_digits
+from vafa.model.identity import NO_CARD, NO_MEMBER, ascii_digits
 from vafa.model.money import Currency
 from vafa.model.payment import Payment, PaymentKey, Scheme, Source
 
@@ -27,6 +32,7 @@ class Missed(msgspec.Struct, frozen=True):
 
     rrn   the reference number; paid_at  UTC seconds, None when the slip's time is not known
     gap   the number of the gap it explains, '' for none: then the gap stays open
+    sale  our number of the unsure sale it is, '' for none: its end, and who was promised its points
     """
 
     terminal: str
@@ -36,6 +42,7 @@ class Missed(msgspec.Struct, frozen=True):
     paid_at: int | None = None
     member: bytes = NO_MEMBER
     gap: str = ""
+    sale: str = ""
     currency: Currency = Currency.RIAL_CURRENT
 
 
@@ -95,9 +102,13 @@ class Gaps:
         if row is not None and row.state == PaymentState.UNDOING:
             raise Refused("that is the reference of a void or refund, not of a sale", fix="check the slip")
         gap = _open_gap(tx.connection, missed.gap) if missed.gap else None
-        if row is None:
+        asked = _asked_for(tx.connection, missed) if missed.sale else None
+        if row is None or asked is not None:
             tx.post(events.Recorded(payment.key, by, missed.why))
-        outcome = self._counter.post_within(tx, payment, missed.member)
+        promised = (asked.holder, asked.claim, asked.card) if asked else (NO_MEMBER, "", NO_CARD)
+        outcome = self._counter.post_within(tx, payment, missed.member or promised[0], *promised[1:])
+        if asked is not None:
+            was_paid(tx, asked, payment.key)
         if gap is not None and row is None:
             _close(tx, gap, by, f"sale {payment.key.ref} was entered by hand: {missed.why}")
         return outcome
@@ -111,6 +122,15 @@ class Gaps:
                 fix="take it off the terminal's slip or list; the trace number is another one",
             )
         return reference
+
+
+def _asked_for(connection: sqlite3.Connection, missed: Missed) -> Asked:
+    """The unsure sale that a slip shows the end of. Refused where they are not the same sale."""
+    asked = unsure_sale(connection, missed.sale)
+    if (asked.tid, asked.amount, asked.currency) != (missed.terminal, missed.amount, missed.currency):
+        told = f"{asked.amount:,} {RIALS[asked.currency].replace('-', ' ')} at terminal {asked.tid}"
+        raise Refused(f"sale {asked.number} was asked for with {told}", fix="check slip and number")
+    return asked
 
 
 def _open_gap(connection: sqlite3.Connection, number: str) -> Gap:

@@ -76,6 +76,9 @@ class Selling:
         """Queue the sale, or join it, or give its end again. Blocks until then. Raises the error tree."""
         with self._change:
             work = self._open.get(request)
+            if work is not None and self._was_settled(work):
+                del self._open[request]
+                work = None
             if work is None:
                 known = self._sales.known(self._tid, request)
                 if known is not None:
@@ -90,6 +93,11 @@ class Selling:
                 raise Refused("this request is in hand with another amount")
         wake()
         return self._waited(work)
+
+    def _was_settled(self, work: Work) -> bool:
+        """True for an unsure sale that a person has settled: nobody told those who wait here."""
+        known = self._sales.known(self._tid, work.request) if work.in_doubt.is_set() else None
+        return known is not None and known.ended not in (None, SaleOutcome.UNSURE)
 
     def _queued(self, request: str, amount: int, member: bytes, currency: Currency) -> Work:
         if self._closed:

@@ -316,7 +316,8 @@ def _of_sales(books: Books) -> Iterator[Trouble]:
                 "degraded",
                 f"Sale {sale.number}: nobody knows yet whether {sale.amount:,} rial were paid.",
                 f"Look for {sale.amount:,} in the last transactions of terminal {sale.terminal} before "
-                "asking the customer to pay again. It settles itself when the terminal answers.",
+                "asking the customer to pay again. The terminal's list settles it; where not, the slip: "
+                f"vafa record --sale {sale.number}, or not paid: vafa gap unpaid {sale.number}.",
                 "TRM-008",
             )
     for gap in books.gaps:

@@ -31,7 +31,7 @@ from vafa.model.errors import NotFound
 from vafa.model.events import Kind, KnownBy, SaleOutcome
 from vafa.model.identity import MEMBER_ID_BYTES, is_strong
 from vafa.model.pan import mask_pans
-from vafa.model.payment import Source
+from vafa.model.payment import Scheme, Source
 from vafa.receipt import words
 from vafa.receipt.catalogue import mark, say
 from vafa.receipt.numerals import identifier, number
@@ -228,6 +228,7 @@ def _moments(connection: sqlite3.Connection, sale: Sale, times: Mapping[int, Sal
                 yield _asked_moment(entry)
             case events.SaleEnded(outcome=outcome, response=response):
                 words_of_end = SaleOutcome(outcome).name.lower().replace("_", " ")
+                yield from _settled_moments(connection, entry)
                 detail = f"the terminal's code {response}" if response else ""
                 yield entry.row.at, f"ended: {words_of_end}", detail, entry.row.seq
             case _:
@@ -298,6 +299,13 @@ def _asked_moment(asked: Entry) -> Line:
     promised = f"{event.points_promised:,} points promised{claim}"
     detail = f"request {mask_pans(event.request)}, order {event.order_id}, {promised}"
     return asked.row.at, "asked", detail, asked.row.seq
+
+
+def _settled_moments(connection: sqlite3.Connection, ended: Entry) -> Iterator[Line]:
+    """Who said that an unsure sale was not paid, and why: the row before its end."""
+    before = next(reads.entries(connection, ended.row.seq - 2), ended)
+    if isinstance(before.event, events.Recorded) and before.event.key.scheme == Scheme.REQUEST:
+        yield before.row.at, "settled", f"by {before.event.by}: {before.event.why}", before.row.seq
 
 
 def _recorded_moments(connection: sqlite3.Connection, paid: Entry) -> Iterator[Line]:

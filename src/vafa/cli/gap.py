@@ -1,4 +1,4 @@
-"""`vafa gap`: where sales may be missing, and that a person has looked after it."""
+"""`vafa gap`: where sales may be missing or are unsure, and that a person has looked after it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("gap")
 def command() -> None:
-    """List and close gaps: sales of a terminal that may be missing."""
+    """List and close gaps: sales of a terminal that may be missing, or are unsure."""
 
 
 @command.command("list")
@@ -61,3 +61,19 @@ def close(number: str, why: str, config_path: Path, as_json: bool) -> None:  # n
         print_json(answer)
     else:
         click.echo(f"gap {answer.gap.number} of terminal {answer.gap.terminal} is closed")
+
+
+@command.command("unpaid")
+@click.argument("number")
+@click.option("--why", required=True, metavar="TEXT", help="How you know of it; it stays in the journal.")
+@config_option
+@json_option
+def unpaid(number: str, why: str, config_path: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Say that nothing was charged for the unsure sale NUMBER. Was it paid: vafa record --sale NUMBER."""
+    from vafa.app import gap_questions
+
+    answer = ask(config_path, gap_questions.Unpaid(sale=number, why=why), gap_questions.UnpaidIs)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"sale {answer.number} of terminal {answer.terminal} is settled: not paid")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--at", default="", metavar="HH:MM", help="When, by the slip; within the last 24 hours.")
 @click.option("--phone", help="Whose points they are; else they wait for a claim code.")
 @click.option("--gap", default="", metavar="NUMBER", help="The gap that this sale explains; it is closed.")
+@click.option("--sale", default="", metavar="NUMBER", help="The unsure sale that it is: this is its end.")
 @click.option("--why", required=True, metavar="TEXT", help="How you know of it; it stays in the journal.")
 @click.option("--lang", type=click.Choice(["fa", "en"]), help="Of the receipt's lines; default the shop's.")
 @currency_option
@@ -35,6 +36,7 @@ def command(
     at: str,
     phone: str | None,
     gap: str,
+    sale: str,
     why: str,
     lang: str | None,
     currency: "Rial",
@@ -44,21 +46,24 @@ def command(
 ) -> None:
     """Enter a sale of AMOUNT rials that the terminal took and Vafa never heard of.
 
-    The same sale told by the terminal later, or entered again, earns nothing more. Without --yes it is only
-    shown (exit 2).
+    The same sale told by the terminal later, or entered again, earns nothing more. With --sale it is one
+    that was asked for and is unsure: who was promised its points gets them. Without --yes it is only shown
+    (exit 2).
     """
     from vafa.app import gap_questions
 
     question = gap_questions.Record(
         amount=amount, rrn=rrn, why=why, terminal=terminal, at=at, phone=phone, gap=gap, lang=lang,
-        post=yes, currency=currency,
+        post=yes, currency=currency, sale=sale,
     )  # fmt: skip
     answer = ask(config_path, question, gap_questions.RecordIs)
     if as_json:
         print_json(answer)
     else:
         _tell(answer, config_path, posts=yes)
-    if not yes and not answer.seen_before:
+        if sale:
+            click.echo(f"sale {sale} is settled: paid" if yes else f"sale {sale} would be settled: paid")
+    if not yes and (sale or not answer.seen_before):
         not_done("the same command again, with --yes")
 
 

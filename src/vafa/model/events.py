@@ -369,7 +369,10 @@ class GapClosed(Event, frozen=True):
 
 
 class Recorded(Event, frozen=True):
-    """A person entered the payment `key` by hand; its Award or Payment row follows in the same commit."""
+    """A person entered the payment `key` by hand; its Award or Payment row follows in the same commit.
+
+    Scheme REQUEST: said that nothing was charged for the unsure sale of this request; its SaleEnded follows.
+    """
 
     key: PaymentKey
     by: str
