@@ -121,7 +121,9 @@ def test_a_sale_for_a_gap_that_is_none_is_not_entered(shop: Shop) -> None:
     assert shop.ledger.head == head
 
 
-@pytest.mark.parametrize("rrn", ["", "0", "12x", "3200626161167", "6219861034529007", "000996-1"])
+@pytest.mark.parametrize(
+    "rrn", ["", "0", "12x", "000996", "۹۹۶", "3200626161167", "6219861034529007", "000996-1"]
+)
 def test_what_is_no_reference_number_is_refused_unsaid(shop: Shop, rrn: str) -> None:
     with pytest.raises(Refused, match="RRN") as refused:
         Gaps(shop.counter).record(changed(MISSED, rrn=rrn), "uid 7")

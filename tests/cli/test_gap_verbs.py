@@ -101,6 +101,7 @@ def test_what_differs_from_the_sale_that_is_known_is_named(device: Device, vafa:
         (("--at", "25:00"), "HH:MM"),
         (("--terminal", "77777777"), "say on which terminal"),
         (("--rrn", "6219861034529007"), "RRN"),
+        (("--rrn", "000996"), "it looks like the trace number"),
         (("--why", "  "), "say why"),
         (("--gap", "77"), "no gap"),
     ],
@@ -138,12 +139,16 @@ def test_the_lane_s_own_trouble_with_polling_is_shown(device: Device, vafa: Run)
     assert max(len(line) for line in shown.out.splitlines()) <= 80
 
 
-def test_a_reason_stays_in_the_journal_without_card_numbers(device: Device, vafa: Run) -> None:
+def test_a_reason_stays_in_the_journal_without_card_numbers_and_phones(device: Device, vafa: Run) -> None:
+    number = gap(device)
+    why = "card 6219861034529007 of 0912 123 6789"
     with device.up():
-        vafa(*RECORD, "--why", "card 6219861034529007", "--yes")
-        rows = vafa("journal", "--kind", "recorded").out
+        vafa(*RECORD, "--why", why, "--yes")
+        vafa("gap", "close", number, "--why", why)
+        rows = vafa("journal", "--kind", "recorded", "--kind", "gap_closed").out
     assert "6219861034529007" not in rows
-    assert '"recorded"' in rows
+    assert "123 6789" not in rows
+    assert rows.count("0912•••6789") == 2
 
 
 def test_a_missed_sale_may_have_been_paid_in_new_rial(device: Device, vafa: Run) -> None:

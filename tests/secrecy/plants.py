@@ -44,6 +44,8 @@ _CONTROL: dict[str, dict[str, Any]] = {
     "undo": {"kind": "refund", "sale": "1", "request": "u"},
     "adjust": {"phone": "09121236789", "points": 5, "why": "a reason", "request": "a"},
     "programme activate": {"document": ""},
+    "record": {"amount": 10_000, "rrn": "320062616116", "why": "a reason", "terminal": ECR_TID, "post": True},
+    "gap close": {"gap": "1", "why": "a reason"},
 }
 
 
@@ -133,5 +135,10 @@ def phone_requests(phone: str, ref: str) -> list[tuple[str, dict[str, Any]]]:
         (
             "control",
             {"do": "adjust", "phone": phone, "points": 1, "why": f"{phone} 12 rang", "request": f"a-{ref}"},
+        ),
+        (
+            "control",
+            {"do": "record", "amount": 10_000, "rrn": f"4{ref.zfill(8)}", "terminal": ECR_TID, "post": True}
+            | {"why": f"slip of {phone}"},
         ),
     ]

@@ -17,7 +17,7 @@ from vafa.app.sale_search import last_time_of
 from vafa.app.status import Facts, iso
 from vafa.app.unsure import settle_unpaid
 from vafa.model.errors import Refused
-from vafa.model.identity import NO_MEMBER
+from vafa.model.identity import NO_MEMBER, without_phones
 from vafa.model.pan import mask_pans
 from vafa.ports.clock import Clock
 
@@ -98,4 +98,4 @@ def _reason(why: str) -> str:
     """What a person gave as the reason, fit for the journal."""
     if not why.strip():
         raise Refused("say why: it stays in the journal")
-    return mask_pans(why.strip())
+    return without_phones(mask_pans(why.strip()))

@@ -17,7 +17,7 @@ from vafa.app.standing import Gap
 from vafa.app.status import read_gaps
 from vafa.app.unsure import unsure_sale, was_paid
 from vafa.books.rows import GapRow, PaymentState
-from vafa.codecs.sadad_fields import RRN_DIGITS, rrn_of
+from vafa.codecs.sadad_fields import RRN_DIGITS, TRACE_DIGITS, rrn_of
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
@@ -115,6 +115,11 @@ class Gaps:
 
     def _reference(self, text: str) -> str:
         digits = ascii_digits(text).strip()
+        if 0 < len(digits) <= TRACE_DIGITS and digits.isdigit():  # as a key it would match no sale ever told
+            raise Refused(
+                "that is too short for a reference number (RRN): it looks like the trace number",
+                fix=f"the slip has both; write the RRN with all its {RRN_DIGITS} digits, zeros in front too",
+            )
         reference = rrn_of(digits, self._counter.tokens.without_pans)
         if not (digits.isascii() and digits.isdigit() and len(digits) <= RRN_DIGITS and reference):
             raise Refused(

@@ -15,6 +15,7 @@ Tokenise = Callable[[str], str]
 """Card number -> what stands in its place in an id, so that distinct payments stay distinct."""
 
 RRN_DIGITS = 12
+TRACE_DIGITS = 6
 
 
 class Malformed(Struct, frozen=True):
