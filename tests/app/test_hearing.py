@@ -12,7 +12,7 @@ from vafa.app.hearing import (
     Finding,
     Hearing,
 )
-from vafa.codecs.sadad_frames import ACK, NACK, Frame, encode
+from vafa.codecs.sadad_frames import ACK, NACK, Frame, FrameType, encode
 from vafa.ports.clock import ManualClock
 
 GARBAGE = b"\x80\xf8\x00\x1c"
@@ -143,6 +143,16 @@ def test_a_storm_of_nacks_is_counted_and_over_when_it_ends(line: Line) -> None:
     line.clock.advance(WINDOW_S + 1)
     line.hears(ACK)
     assert line.kind == ""
+
+
+def test_a_storm_is_over_with_the_first_answer_to_a_question(line: Line) -> None:
+    line.hears(NACK, 100)
+    line.hears(ACK)
+    assert line.kind == "refusing"  # an ACK may be a late one, in the middle of it
+    line.hears(Frame("000", FrameType.RESPONSE))
+    assert line.kind == ""
+    line.hears(NACK, NACKS_SHOWN)
+    assert line.kind == "refusing"
 
 
 def test_questions_refused_far_apart_are_refusing_until_one_is_answered(line: Line) -> None:

@@ -254,6 +254,7 @@ def test_a_cable_that_is_out_is_trouble_for_status(tmp_path: Path) -> None:
             shown = asked.output
     assert asked.exit_code == 10
     assert "The payment application's cable is not heard" in asked.output
+    assert "! Plug it in" in asked.output
     assert "terminal.address" not in asked.output
 
 

@@ -90,6 +90,12 @@ def test_who_only_has_a_line_open_is_told_and_this_process_never_is(pty: tuple[i
     assert holder("/dev/no-such-line") == ""
 
 
+def test_who_has_locked_a_line_is_named_before_who_has_it_open(pty: tuple[int, str]) -> None:
+    _, path = pty
+    with held(path, "open"), held(path, "flock") as locker, held(path, "open"):
+        assert holder(path).endswith(f"(pid {locker})")
+
+
 def test_a_lock_tells_its_owner_where_processes_are_hidden(tmp_path: Path, pty: tuple[int, str]) -> None:
     _, path = pty
     device = Path(path).stat()

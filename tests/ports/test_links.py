@@ -141,15 +141,21 @@ def test_a_missing_serial_line_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "SER-002"
 
 
-def test_a_serial_line_in_use_names_the_way_out() -> None:
+@pytest.mark.parametrize(
+    ("ours", "words"), [(True, "the same port under another name"), (False, "stop the vendor's program")]
+)
+def test_a_serial_line_in_use_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, ours: bool, words: str
+) -> None:
     master, slave = pty.openpty()
     path = os.ttyname(slave)
     try:
         fcntl.flock(slave, fcntl.LOCK_EX)
-        with pytest.raises(
-            PortError, match=f"{path} is in use; stop the vendor's program, then: vafa status"
-        ):
+        if not ours:  # as where the system shows nobody who holds it
+            monkeypatch.setattr("vafa.ports.serial_line.locked_here", lambda _: False)
+        with pytest.raises(PortError, match=words) as caught:
             open_link(path, 115_200)
+        assert (caught.value.code, path in str(caught.value)) == ("SER-005", True)
     finally:
         os.close(master)
         os.close(slave)

@@ -108,6 +108,9 @@ class Hearing:
         self._frames += 1
         self._second().frames += 1
         self._unanswered = self._garbled_bytes = 0
+        if frame.type is FrameType.RESPONSE:  # it answers what it is asked: whatever it refused is over
+            for each in self._window:
+                each.nacks = 0
         if frame.type is not FrameType.NACK:
             self._nacks_in_a_row = 0
             return

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from vafa.app.live import Live
 from vafa.app.standing import LocalLineFacts, Trouble
+from vafa.app.terminal_status import as_sentence
 
 
 def local_lines(live: Live | None) -> tuple[LocalLineFacts, ...]:
@@ -21,6 +22,6 @@ def of_local_lines(live: Live | None) -> Iterator[Trouble]:
             yield Trouble(
                 "degraded",
                 f"The payment application's cable is not heard: {line.trouble or 'its line is closed'}.",
-                line.fix or f"Check the cable at {line.address}; vafa tries again by itself.",
+                as_sentence(line.fix) or f"Check the cable at {line.address}; vafa tries again by itself.",
                 line.code or "SER-001",
             )

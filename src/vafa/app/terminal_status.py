@@ -57,7 +57,7 @@ def terminal_troubles(live: Live | None) -> Iterator[Trouble]:
                 "degraded" if heard and lane.code != RELAY_DOWN else "broken",
                 f"Terminal {lane.terminal} cannot be reached{lasting}: "
                 f"{lane.trouble or 'its line is closed'}.",
-                _sentence(lane.fix)
+                as_sentence(lane.fix)
                 or f"Check its power and its cable at {lane.address}; vafa tries again by itself.",
                 lane.code or "SER-001",
             )
@@ -65,7 +65,7 @@ def terminal_troubles(live: Live | None) -> Iterator[Trouble]:
             yield Trouble(
                 "broken" if lane.cut_off and not heard else "degraded",
                 f"Terminal {lane.terminal}{lasting if lane.finding else ''}: {lane.trouble}.",
-                _sentence(lane.fix) or "Try one sale. If it comes back, call support with this code.",
+                as_sentence(lane.fix) or "Try one sale. If it comes back, call support with this code.",
                 lane.code or "TRM-001",
             )
         yield from _of_polling(lane)
@@ -98,6 +98,6 @@ def lasted(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _sentence(fix: str) -> str:
+def as_sentence(fix: str) -> str:
     """A fix as a sentence begins; a command stays as it is typed."""
     return fix if not fix or fix.split(maxsplit=1)[0] in _COMMANDS else fix[0].upper() + fix[1:]

@@ -19,11 +19,20 @@ def holder(path: str, proc: Path = PROC) -> str:
         device = Path(path).stat()
     except OSError:
         return ""  # it went meanwhile
-    for pid in (*_openers(device, proc), *_lockers(device, proc)):
+    # who has locked it keeps us out; whoever merely has it open as well does not
+    for pid in (*_lockers(device, proc), *_openers(device, proc)):
         if pid != os.getpid():
             name = _name(pid, proc)
             return f"{name} (pid {pid})" if name else f"pid {pid}"
     return ""
+
+
+def locked_here(path: str, proc: Path = PROC) -> bool:
+    """True when this process has locked it already: one port under two names."""
+    try:
+        return os.getpid() in _lockers(Path(path).stat(), proc)
+    except OSError:
+        return False
 
 
 def _openers(device: os.stat_result, proc: Path) -> Iterator[int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import serial
 
 from vafa.model.errors import PortError
-from vafa.ports.holders import holder
+from vafa.ports.holders import holder, locked_here
 from vafa.ports.link import DescriptorLink, Gone
 from vafa.ports.usb_id import PREFIX, look_up
 
@@ -69,7 +69,7 @@ def _explained(path: str, baud: int, error: OSError | ValueError) -> PortError:
     """What a person can do about a line that does not open."""
     number = getattr(error, "errno", None)
     if number in {errno.EBUSY, errno.EAGAIN} or "exclusively lock" in str(error):
-        return _in_use(path, holder(path))
+        return _twice(path) if locked_here(path) else _in_use(path, holder(path))
     if number == errno.EPERM:  # not the file's mode: the unit's list of devices
         return PortError(
             f"{path}: this kind of port is not in the service's DeviceAllow",
@@ -105,6 +105,14 @@ def _in_use(path: str, who: str) -> PortError:
     return PortError(
         f"{path} is in use; stop the vendor's program, then: vafa status",
         fix=f"sudo fuser -v {path}   (names the program)",
+        code="SER-005",
+    )
+
+
+def _twice(path: str) -> PortError:
+    return PortError(
+        f"{path} is a line that vafa uses already: the same port under another name",
+        fix="give each line in config.toml a port of its own; their names: ls -l /dev/serial/by-id",
         code="SER-005",
     )
 
