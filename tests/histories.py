@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
@@ -269,18 +270,20 @@ def scratch() -> Path:
 
 def main(lives: int, first_seed: int = 0) -> None:
     """Run so many lives from a seed on, with progress; then tell how often each kind of thing happened, and
-    the seed to go on with: a long run may be taken in slices."""
+    the seed to go on with: a long run may be taken in slices, also by Ctrl-C. (What a world of that moment
+    had counted is in the sum.)"""
     import structlog
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     seen: Counter[str] = Counter()
     began, seed = time.monotonic(), first_seed
-    while seen["lives"] < lives:
-        run(seed, LIVES_A_LEDGER, seen, scratch())
-        seed += 1
-        if seed % 10 == 0:
-            lives_a_s = seen["lives"] / (time.monotonic() - began)
-            sys.stderr.write(f"{seen['lives']:,} lives agree, {lives_a_s:,.0f}/s; next seed {seed}\n")
+    with suppress(KeyboardInterrupt):
+        while seen["lives"] < lives:
+            run(seed, LIVES_A_LEDGER, seen, scratch())
+            seed += 1
+            if seed % 10 == 0:
+                lives_a_s = seen["lives"] / (time.monotonic() - began)
+                sys.stderr.write(f"{seen['lives']:,} lives agree, {lives_a_s:,.0f}/s; next seed {seed}\n")
     for what, count in sorted(seen.items()):
         sys.stdout.write(f"{count:>10,}  {what}\n")
     sys.stdout.write(f"seeds {first_seed} to {seed - 1}; the next slice begins at {seed}\n")

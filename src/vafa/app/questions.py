@@ -199,7 +199,8 @@ class WhyIs(Reply, frozen=True, tag="why"):
 class Explained(Reply, frozen=True, tag="explained"):
     """The arithmetic in `lines`, recomputed; `mismatch` as in WhyIs.
 
-    points  what the sale earned; `taken` what voids and refunds took of it since
+    points  what the sale earned, or what a claim under rules made of it; `taken` what voids and refunds took
+            of it since
     """
 
     number: str

@@ -6,23 +6,20 @@ and the programme of the stored hash, the paper from the outcome the first answe
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 
 import msgspec
 
+from vafa.app.explaining import Explaining
 from vafa.app.live import SaleTimes
 from vafa.app.offer_words import offer_moments
-from vafa.app.open_offers import offers_spent
 from vafa.app.outcome import Outcome, outcome_at
 from vafa.app.paper import Paper
 from vafa.app.programmes import parsed
 from vafa.app.questions import Explained, Lines, Moment, Several, WhyIs
-from vafa.app.recheck import arithmetic
 from vafa.app.sale_search import Sale, find, result, several, undoing_named
 from vafa.app.status import iso
 from vafa.app.undo import Undoing, Undone, undone_at
 from vafa.books.rows import HoldRow
-from vafa.club.explain import Code, Step
 from vafa.club.programme import Programme
 from vafa.ledger import reads, value
 from vafa.ledger.reads import Entry
@@ -90,7 +87,8 @@ def why(
     )
     if sale.paid is None:
         return answer
-    steps, mismatch = _steps(connection, sale.paid)
+    paid = _decision(sale.paid)
+    steps, mismatch = Explaining(connection).steps(paid)
     programme = _programme_id(sale.paid)
     return msgspec.structs.replace(
         answer,
@@ -112,46 +110,26 @@ def explain(
     if len(sales) > 1:
         return several(sales)
     paid = _paid(sales[0])
-    steps, mismatch = _steps(connection, paid)
+    explaining, event = Explaining(connection), _decision(paid)
+    steps, mismatch = explaining.steps(event)
     lines = [*words.text(Slip((Number(sales[0].number),)), lang, zone)]
-    lines += [words.step(step.code, step.values, lang) for step in steps]
+    lines += explaining.lines(event, steps, lang)
     claim = _claim_of(connection, paid)
     undone = _undone(connection, sales[0])
     if claim is not None and not mismatch:
-        lines += _claim_lines(claim, paid, lang)
+        more, mismatch = explaining.claimed(claim, paid, lang)
+        lines += more
+        event = claim.event.award if isinstance(claim.event, events.Claim) and claim.event.award else event
     if not mismatch:
         lines += [_undone_line(each, lang) for each in undone]
     return Explained(
         number=sales[0].number,
-        points=paid.event.points if isinstance(paid.event, events.Award) else 0,
+        points=event.points if isinstance(event, events.Award) else 0,
         programme=_programme_id(paid).hex(),
         lines=tuple(lines),
         mismatch=mismatch,
         taken=sum(each.points for each in undone),
     )
-
-
-def explain_all(connection: sqlite3.Connection) -> tuple[int, str]:
-    """(payments whose every step could be said in both languages, the first that could not be; '' if all)."""
-    version, count = Versions(connection).by_id, 0
-    known: dict[bytes, Programme] = {}
-
-    def programme_of(programme: bytes) -> Programme:
-        if programme not in known:
-            known[programme] = version(programme)
-        return known[programme]
-
-    for entry in reads.entries(connection, 0, (Kind.AWARD, Kind.PAYMENT)):
-        event = entry.event
-        assert isinstance(event, events.Award | events.PaymentSeen)
-        steps = arithmetic(event, programme_of, offers_spent(connection, event))
-        if isinstance(steps, str):
-            return count, f"journal {entry.row.seq}: {steps}"
-        for lang in ("fa", "en"):
-            for step in steps:
-                words.step(step.code, step.values, lang)
-        count += 1
-    return count, ""
 
 
 def receipt(
@@ -360,30 +338,9 @@ def _claim_of(connection: sqlite3.Connection, paid: Entry) -> Entry | None:
     return None
 
 
-def _claim_lines(claim: Entry, paid: Entry, lang: str) -> list[str]:
-    """What the claim made of the payment's contribution and those that waited with it."""
-    assert isinstance(claim.event, events.Claim)
-    key = reads.paid_of(paid.event).key
-    part = next(part for part in claim.event.parts if key in part.keys)
-    carry, contribution = Fraction(*part.carry), Fraction(*part.contribution)
-    head = say(
-        lang,
-        "claimed with code {code}: {purchases} purchase(s) brought {points} points, "
-        "as if a member from the start",
-        code=identifier(claim.event.code, lang),
-        purchases=number(len(part.keys), lang),
-        points=number(part.points_in, lang),
-    )
-    if not carry:
-        return [head]
-    return [head, words.step(Code.SUM, (carry, contribution, carry + contribution), lang)]
-
-
-def _steps(connection: sqlite3.Connection, paid: Entry) -> tuple[tuple[Step, ...], str]:
-    """(steps, '') or ((), what does not agree)."""
+def _decision(paid: Entry) -> events.Award | events.PaymentSeen:
     assert isinstance(paid.event, events.Award | events.PaymentSeen)
-    found = arithmetic(paid.event, Versions(connection).by_id, offers_spent(connection, paid.event))
-    return ((), found) if isinstance(found, str) else (found, "")
+    return paid.event
 
 
 def _programme_id(paid: Entry) -> bytes:

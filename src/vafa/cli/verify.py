@@ -81,7 +81,7 @@ def verified(connection: "sqlite3.Connection", config: "Config", progress: Calla
 
 def _explained(connection: "sqlite3.Connection", result: Result) -> Result:
     """The result, with every payment's arithmetic derived again and said in Persian and English."""
-    from vafa.app.support import explain_all
+    from vafa.app.explaining import explain_all
 
     count, fault = explain_all(connection)
     bad = (*result.bad, fault) if fault else result.bad

@@ -221,3 +221,17 @@ STEPS = {
     "baseline": mark("this payment was made before the club began here"),
     "no_programme": mark("no programme was active at that time"),
 }
+NAMED = frozenset({"tier", "bonus", "bonus_points", "offer", "offer_points", "stamp"})  # whose text is a name
+# What a bonus is for, by its kind.
+BONUSES = {
+    "always": mark("of these days"),
+    "happy-hours": mark("of these hours"),
+    "amount": mark("for the amount"),
+    "first-purchase": mark("for the first purchase"),
+    "visit": mark("for the number of purchases"),
+    "birthday": mark("for a birthday"),
+    "anniversary": mark("for another year with us"),
+    "lapsed": mark("for coming back"),
+    "referral": mark("for who was sent by a member"),
+    "feedback": mark("for an opinion told"),
+}

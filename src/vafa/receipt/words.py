@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from vafa.receipt import wording as wordings
 from vafa.receipt.catalogue import say
-from vafa.receipt.numerals import BREAK, exact, identifier
+from vafa.receipt.numerals import BREAK, exact, identifier, theirs
 from vafa.receipt.slip import RANKS, AnyLine, Slip
 
 ZONE = "Asia/Tehran"
@@ -30,8 +30,10 @@ def wording(line: AnyLine, lang: str, zone: str) -> tuple[str, ...]:
 
 
 def step(code: str, values: Sequence[int | Fraction | str], lang: str) -> str:
-    """One step of an explanation (club.explain.Step's code and values) in words. KeyError: unknown code."""
-    shown = (identifier(each, lang) if isinstance(each, str) else exact(each, lang) for each in values)
+    """One step of an explanation (club.explain.Step's code and values) in words; names as the shop says them.
+    KeyError: unknown code."""
+    told = theirs if code in wordings.NAMED else identifier
+    shown = (told(each, lang) if isinstance(each, str) else exact(each, lang) for each in values)
     return say(lang, wordings.STEPS[code], *shown)
 
 
