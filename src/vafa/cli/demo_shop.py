@@ -47,6 +47,7 @@ socket = "@/local.sock"
 socket = "@/control.sock"
 [log]
 format = "json"
+level = "debug"  # the power is cut when it says that the customer pays
 [[terminal]]
 id = "{TERMINAL_ID}"
 """
