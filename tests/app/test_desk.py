@@ -252,6 +252,21 @@ def test_the_place_of_a_fault_is_named_by_our_own_words(desk: DeskBench) -> None
     assert answer["message"] == "not a request of this protocol: $.amount"
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"op": "quote", "phone": PHONE}, "the line has no field phone"),
+        ({"op": "payment", "terminal": "t", "ref": "r"}, "the line lacks amount"),
+        ({"op": "identify", "card": {"bin": "621986"}}, "$.card has no field bin"),
+        ({"op": "ping", PAN: 1}, "the line"),
+    ],
+)
+def test_a_field_that_is_missing_or_that_no_request_has_is_named(
+    desk: DeskBench, line: dict[str, Any], said: str
+) -> None:
+    assert desk.ask(**line)["message"] == f"not a request of this protocol: {said}"
+
+
 @given(garbage=st.binary(max_size=200))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_get_one_line_of_the_protocol(desk: DeskBench, garbage: bytes) -> None:

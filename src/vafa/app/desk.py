@@ -39,6 +39,7 @@ IDENTIFIED_S = 300
 IDENTIFIED_MAX = 1_000
 _REFUSALS = {"SRV-001": "ASK-005", "SRV-002": "ASK-006"}  # what the line server calls them
 _PLACE = re.compile(r" - at `(\$[.\w\[\]…]*)`$")  # our own field names; what the line held is not repeated
+_FIELD = re.compile(r"Object (missing|contains).* field `([a-z_]{1,24})`")  # a word that is no number
 
 log = structlog.get_logger()
 
@@ -352,12 +353,16 @@ def refusal(code: str, message: str) -> bytes:
 
 
 def not_understood(error: Exception) -> messages.Failure:
-    """A line that is no request: says where it fails, never what it held."""
-    found = _PLACE.search(str(error))
-    place = found.group(1) if found else "the line"
+    """A line that is no request: says where it fails and which field, never what it held."""
+    place, field = _PLACE.search(str(error)), _FIELD.match(str(error))
+    what = place.group(1) if place else "the line"
+    if field:
+        what += (
+            f" lacks {field.group(2)}" if field.group(1) == "missing" else f" has no field {field.group(2)}"
+        )
     return messages.Failure(
         code="ASK-004",
-        message=f"not a request of this protocol: {place}",
+        message=f"not a request of this protocol: {what}",
         fix="see docs/local-protocol.md",
     )
 
