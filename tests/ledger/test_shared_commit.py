@@ -123,6 +123,25 @@ def test_nobody_is_told_anything_before_the_commit(lanes: Lanes) -> None:
     assert len(lanes.answers) == LANES
 
 
+def test_who_has_been_written_for_does_not_wait_for_the_next_flush(lanes: Lanes) -> None:
+    told = threading.Semaphore(0)
+    in_time: list[bool] = []
+
+    def pay_and_write_again() -> None:
+        lanes.pay(0)()
+        lanes.ledger.write(lambda _tx: in_time.extend(told.acquire(timeout=5) for _ in range(LANES - 1)))
+
+    def pay(number: int) -> Callable[[], None]:
+        def paying() -> None:
+            lanes.pay(number)()
+            told.release()
+
+        return paying
+
+    lanes.run([pay_and_write_again, *(pay(number) for number in range(1, LANES))])
+    assert in_time == [True] * (LANES - 1)
+
+
 def test_a_commit_that_fails_fails_for_all_who_shared_it_and_the_next_starts_from_the_disk(
     lanes: Lanes,
 ) -> None:

@@ -16,6 +16,7 @@ from vafa.club.earn import Earned, earn
 from vafa.ledger import reads
 from vafa.ledger.ledger import Transaction
 from vafa.model import events
+from vafa.model.chain import Row
 from vafa.model.errors import Refused
 from vafa.model.events import Kind, KnownBy, SaleOutcome
 from vafa.model.money import AMOUNT_MAX, Currency
@@ -58,6 +59,7 @@ class Sales:
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
         self._ledger = counter.ledger
+        self._device: reads.Device | None = None  # who writes, in the epoch it was last looked up in
 
     def ask(
         self,
@@ -80,10 +82,8 @@ class Sales:
             row = tx.find(SaleRow, (tid, request))
             if row is None:
                 event, balance = self._asked_event(tx, tid, request, amount, member, card, currency)
-                tx.post(event)
-                row = tx.find(SaleRow, (tid, request))
-                assert row is not None
-                return msgspec.structs.replace(asked_sale(tx.connection, row), balance=balance)
+                posted = tx.post(event)
+                return _asked(posted, event, self._number(tx, posted), balance)
             earlier = asked_sale(tx.connection, row)
             if (earlier.amount, earlier.currency) != (amount, currency):
                 raise Refused(
@@ -144,6 +144,13 @@ class Sales:
         """Sales of a terminal that were asked for and have no certain end, oldest first."""
         return self._ledger.read(lambda c: [asked_sale(c, row) for row in reads.open_sales(c, tid)])
 
+    def _number(self, tx: Transaction, row: Row) -> str:
+        """Our short number of a row that was just posted."""
+        if self._device is None or self._device.epoch != row.epoch:
+            self._device = reads.device(tx.connection)
+            assert self._device is not None
+        return self._device.short_number(row.epoch, row.seq)
+
     def _asked_event(
         self,
         tx: Transaction,
@@ -201,12 +208,19 @@ def asked_sale(connection: sqlite3.Connection, row: SaleRow) -> Asked:
     assert isinstance(event, events.SaleAsked)
     device = reads.device(connection)
     assert device is not None
+    asked = _asked(entry.row, event, device.short_number(entry.row.epoch, row.seq))
+    ended = SaleOutcome(row.outcome) if row.outcome else None
+    return msgspec.structs.replace(asked, ended=ended, response=_response(connection, row))
+
+
+def _asked(row: Row, event: events.SaleAsked, number: str, balance: int | None = None) -> Asked:
+    """The sale as it was asked for in a journal row, which holds `event`."""
     return Asked(
-        tid=row.tid,
-        request=row.request,
+        tid=event.tid,
+        request=event.request,
         seq=row.seq,
-        number=device.short_number(entry.row.epoch, row.seq),
-        at_ms=entry.row.at,
+        number=number,
+        at_ms=row.at,
         amount=event.amount,
         order_id=event.order_id,
         claim=event.claim,
@@ -214,7 +228,6 @@ def asked_sale(connection: sqlite3.Connection, row: SaleRow) -> Asked:
         card=event.card,
         points_promised=event.points_promised,
         known_trace=event.known_trace,
-        ended=SaleOutcome(row.outcome) if row.outcome else None,
-        response=_response(connection, row),
+        balance=balance,
         currency=Currency(event.currency),
     )

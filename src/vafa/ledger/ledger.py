@@ -13,7 +13,6 @@ eight lanes on a slow disk wait for two flushes at most, not for eight.
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,13 +129,18 @@ def _migrate_here(path: Path, _lock: int) -> None:
 
 
 class _Write:
-    """A `write` that waits for its turn, or has had it: then `answer` or `error` is what came of it."""
+    """A `write` that waits for its turn, or has had it: then `answer` or `error` is what came of it.
+
+    over  held until then, by whoever decides for it
+    """
 
     def __init__(self, decide: Callable[[Transaction], Any]) -> None:
         self.decide = decide
-        self.is_done = self.keeps = False
+        self.keeps = False
         self.answer: Any = None
         self.error: BaseException | None = None
+        self.over = threading.Lock()
+        self.over.acquire()
 
 
 class Ledger:
@@ -148,7 +152,8 @@ class Ledger:
         self._wall_ms = wall_ms
         self._migrate = migrate
         self._lock = threading.Lock()
-        self._waiting: deque[_Write] = deque()
+        self._waiting: list[_Write] = []  # the first of them leads: it decides for all
+        self._queueing = threading.Lock()
         self.failure = ""  # why the last write failed; '' while all is well
         self.failed: LedgerError | None = None  # the same, with what to do
         self.has_reserve = True  # as far as known; `look_after` keeps it
@@ -179,10 +184,13 @@ class Ledger:
         from what the disk has.
         """
         mine = _Write(decide)
-        self._waiting.append(mine)
-        with self._lock:
-            if not mine.is_done:  # by the one who had the lock before
-                self._write_all_that_wait()
+        with self._queueing:
+            self._waiting.append(mine)
+            leads = len(self._waiting) == 1
+        if leads:
+            self._write_all_that_wait()
+        else:
+            mine.over.acquire()
         if mine.error is not None:
             raise mine.error
         for follower in self.followers:
@@ -191,27 +199,36 @@ class Ledger:
         return answer
 
     def _write_all_that_wait(self) -> None:
-        """One transaction, and one flush, for every write that came while the last one was being flushed."""
-        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        try:
+        """One transaction, and one flush, for every write that came while the last one was being flushed.
+
+        Those it decided for are woken by it. Waiting for the ledger's lock, as who comes next does, they
+        would sleep on through the next flush, which is none of theirs.
+        """
+        with self._lock:
+            with self._queueing:
+                batch, self._waiting = self._waiting, []
             try:
-                self._commit(batch)
-            except sqlite3.OperationalError as error:
-                if not (is_full(error) and self._make_room()):
-                    raise
+                self._write_batch(batch)
+            except BaseException as error:  # noqa: BLE001 - raised by each `write` it concerns
+                failed = error
+                if is_sqlite(error):
+                    failed = self._failed(error)
+                    failed.__cause__ = error
                 for each in batch:
-                    each.error = None
-                self._commit(batch)
-        except BaseException as error:  # noqa: BLE001 - raised by each `write` it concerns
-            failed = error
-            if is_sqlite(error):
-                failed = self._failed(error)
-                failed.__cause__ = error
+                    each.error = failed
+            finally:
+                for each in batch:
+                    each.over.release()
+
+    def _write_batch(self, batch: Sequence["_Write"]) -> None:
+        try:
+            self._commit(batch)
+        except sqlite3.OperationalError as error:
+            if not (is_full(error) and self._make_room()):
+                raise
             for each in batch:
-                each.error = failed
-        finally:
-            for each in batch:
-                each.is_done = True
+                each.error = None
+            self._commit(batch)
 
     def _commit(self, batch: Sequence["_Write"]) -> None:
         connection = self._ready()
