@@ -223,6 +223,37 @@ def test_a_dead_peer_is_noticed_though_nothing_is_sent(monkeypatch: pytest.Monke
         link.close()
 
 
+def test_a_terminal_that_still_serves_a_connection_long_dead_is_had_again() -> None:
+    """The cable was out, and our end gave up meanwhile: the terminal's knows nothing of that."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        dead = tcp.connect(place)
+        serving = server.accept()[0]
+        ours = socket.socket(fileno=os.dup(dead._descriptor))
+        dead.close()
+        forget(ours)
+        serving.settimeout(LONG_S)
+        again = tcp.connect(place)
+        try:
+            with serving, pytest.raises(ConnectionResetError):
+                serving.recv(1)  # a terminal of one connection stands here, and takes the next one afterwards
+            with server.accept()[0] as taken:
+                again.write(b"x")
+                assert taken.recv(1) == b"x"
+        finally:
+            again.close()
+
+
+def test_a_port_of_ours_that_is_taken_costs_no_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        first, second = tcp.connect(place), tcp.connect(place)
+        for each in (first, second):
+            each.close()
+        for _ in range(2):
+            server.accept()[0].close()
+
+
 def test_the_keepalive_of_a_real_line_is_the_documented_one(
     connected: tuple[DescriptorLink, socket.socket],
 ) -> None:

@@ -20,7 +20,7 @@ from vafa.model.errors import PortError
 from vafa.ports.relay_loop import READABLE, WRITABLE, Watcher
 from vafa.ports.relay_pair import Copy, End, Pair
 from vafa.ports.relay_wire import TO_REGISTER, TO_TERMINAL
-from vafa.ports.tcp import CONNECT_LIMIT_S, keep_alive, split_host_and_port
+from vafa.ports.tcp import CONNECT_LIMIT_S, begin_connection, keep_alive, split_host_and_port
 
 RELISTEN_S = 1.0
 HALF_CLOSED_S_MAX = 300.0  # longer than a customer may take to pay
@@ -164,7 +164,7 @@ class TcpLine:
             self._terminal = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             self._terminal.settimeout(0)
             keep_alive(self._terminal)
-            number = self._terminal.connect_ex((host, port))
+            number = begin_connection(self._terminal, self._address, (host, port))
         except (PortError, OSError) as error:
             self._refuse(str(error))
             return
