@@ -10,6 +10,7 @@ from sadad_talk import TALK, TID, request, response
 
 from vafa.app.proxy_lane import OVERFLOWED
 from vafa.app.undo import Undo, Undoing, Wish
+from vafa.codecs.sadad_frames import ACK, NACK, QUIET_BEFORE_FLUSH_S, encode
 from vafa.model import events
 from vafa.model.errors import LedgerError, PortError
 from vafa.model.events import Kind
@@ -35,6 +36,64 @@ def test_an_overheard_payment_is_awarded_then_acknowledged(listening: Listening)
     assert isinstance(award, events.Award)
     assert (award.paid.order_id, award.paid.source, award.paid.trace) == ("bill-7", 1, "000996")
     assert listening.gaps() == []
+
+
+GARBAGE = b"\x80\xf8\x00\x1c" * 8
+
+
+def test_a_relayed_line_that_carries_only_garbage_is_told_until_a_message_crosses(
+    listening: Listening, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listening.greet()
+    talk = [(wire.TO_TERMINAL, GARBAGE), (wire.TO_REGISTER, GARBAGE)]
+    for number in range(1, 13, 2):
+        listening.talk(number, talk)
+        listening.clock.advance(QUIET_BEFORE_FLUSH_S)
+        listening.lane.step()  # the line went quiet: what came is no beginning of a message
+    state = listening.lane.state()
+    assert (state.finding, state.code, state.cut_off, state.noise) == ("garbled", "SER-007", True, 12)
+    assert capsys.readouterr().out.count("noise on the line") <= 2  # the log lies on flash
+    listening.talk(13, TALK)
+    assert (listening.lane.state().finding, listening.awards()) == ("", 1)
+
+
+def test_a_terminal_that_answers_a_register_with_garbage_is_told_when_it_repeats_itself(
+    listening: Listening,
+) -> None:
+    listening.greet()
+    for number in (1, 3, 5):
+        assert listening.lane.state().finding == ""
+        listening.talk(number, [TALK[0], (wire.TO_REGISTER, GARBAGE[:2])])
+        listening.clock.advance(5)
+    assert listening.lane.state().finding == "garbled"
+    listening.talk(7, TALK)
+    assert listening.lane.state().finding == ""
+    for number in range(13, 18):
+        listening.talk(number, TALK[:1])  # a terminal that is silent: the register sees it
+        listening.clock.advance(5)
+    assert listening.lane.state().finding == ""
+
+
+def test_a_register_that_prints_while_it_starts_is_no_trouble_of_a_line_that_answers(
+    listening: Listening,
+) -> None:
+    listening.greet()
+    listening.talk(1, [(wire.TO_TERMINAL, GARBAGE)] * 20)
+    listening.clock.advance(QUIET_BEFORE_FLUSH_S)
+    listening.lane.step()
+    assert listening.lane.state().finding == "garbled"
+    listening.clock.advance(1)
+    listening.talk(21, [(wire.TO_REGISTER, encode(ACK))])
+    assert listening.lane.state().finding == ""
+
+
+def test_a_relayed_terminal_that_refuses_again_and_again_is_told(listening: Listening) -> None:
+    listening.greet()
+    listening.talk(1, [(wire.TO_REGISTER, encode(NACK))] * 12)
+    state = listening.lane.state()
+    assert (state.finding, state.code, state.nacks) == ("refusing", "TRM-011", 12)
+    listening.talk(13, TALK)
+    assert listening.lane.state().finding == ""
 
 
 def test_what_was_not_acknowledged_is_heard_again_and_awarded_once(listening: Listening) -> None:

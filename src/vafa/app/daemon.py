@@ -254,7 +254,7 @@ class Daemon:
         from vafa.ports.relay_feed import connect_relay
 
         self.listeners[terminal.id] = ProxyLane(
-            ProxySettings(terminal.id, terminal.address, terminal.poll),
+            ProxySettings(terminal.id, terminal.address, terminal.poll, terminal.baud),
             self._counter,
             self._clock,
             lambda: connect_relay(self._config.relay_socket, terminal.id),

@@ -145,6 +145,16 @@ class Hearing:
         """A question was sent, or a sale: something has to come."""
         self._question_from, self._asked_at = (self._frames, self._received), self._monotonic()
 
+    def asked_by_another(self) -> None:
+        """The cash register asks, or repeats itself. Garbage for an answer counts; silence it sees."""
+        if self._question_from is not None:
+            frames, received = self._question_from
+            if frames == self._frames and self._received - received >= GARBLED_BYTES_MIN:
+                self.ended()
+            elif frames == self._frames and self._monotonic() - self._asked_at <= WINDOW_S:
+                return  # the same question still: each answer at another speed is a byte or two
+        self.asked()
+
     def withdrawn(self) -> None:
         """The line went before an answer could come."""
         self._question_from = None

@@ -140,11 +140,12 @@ def told(
         fix = "Check disk space (df) and the disk; sales at the terminal go on."
         return Told(ledger, fix, LedgerError.code)
     if finding is not None:
-        return _of_finding(finding, settings.address, settings.baud, now)
+        return of_finding(finding, settings.address, settings.baud, now)
     return fault
 
 
-def _of_finding(finding: Finding, address: str, baud: int, now: float) -> Told:
+def of_finding(finding: Finding, address: str, baud: int, now: float) -> Told:
+    """What is wrong with the terminal of a line that is open, by what the line's bytes say."""
     count, over_tcp = finding.count, address.startswith(TCP_PREFIX)
     match finding.kind:
         case "garbled" if over_tcp:

@@ -20,12 +20,14 @@ from vafa.app import foreign
 from vafa.app.borrowing import Borrowing
 from vafa.app.counter import Counter
 from vafa.app.exchange import MISSED_S, UNKNOWN_S
+from vafa.app.hearing import Finding, Hearing
+from vafa.app.lane_trouble import WELL, of_finding
 from vafa.app.line import Line
 from vafa.app.live import LaneState, SaleTimes
 from vafa.app.outcome import OF_AN_UNDOING, used_reference
 from vafa.app.overheard import Overheard
 from vafa.codecs.sadad_fields import USED_REFERENCE, WRONG_TERMINAL, Fault
-from vafa.codecs.sadad_frames import Noise
+from vafa.codecs.sadad_frames import Frame, FrameType, Noise
 from vafa.model.errors import LedgerError, PortError
 from vafa.model.payment import Payment
 from vafa.ports import relay_wire as wire
@@ -52,6 +54,7 @@ class ProxySettings(msgspec.Struct, frozen=True):
     terminal_id: str
     address: str
     poll: bool = True
+    baud: int = 115_200
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -95,7 +98,12 @@ class ProxyLane:
         self._borrowing.suspended = foreign.is_in_doubt(counter, settings.terminal_id)
         self._crossed_at = 0.0
         self._trouble = self._disk_trouble = ""
-        self._noise = self._faults = 0
+        self._faults = 0
+        # what is said either way, for what the bytes show of the line: a speed set wrongly garbles both
+        self._hearing = {
+            each: Hearing(clock.monotonic, self._log, known_before=True)
+            for each in (wire.TO_REGISTER, wire.TO_TERMINAL)
+        }
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -105,6 +113,8 @@ class ProxyLane:
         self._greeted = False
         self._heard_to = self._acked = 0
         self._relayed = ("closed", "")
+        for each in self._hearing.values():
+            each.opened()
         self._borrowing.connected()
 
     # For other threads
@@ -116,24 +126,45 @@ class ProxyLane:
         line, line_trouble = self._relayed
         listening = self._line.is_open and line == "open"
         polling = self._borrowing.polling
-        polled = polling.answered_at
+        polled, now = polling.answered_at, self._clock.monotonic()
+        finding = self._finding() if listening else None
+        wrong = of_finding(finding, self.settings.address, self.settings.baud, now) if finding else WELL
         return LaneState(
             terminal=self.settings.terminal_id,
             mode="proxy",
             address=self.settings.address,
             line="open" if listening else "closed",
             doing=self._doing() if listening else "not listening",
-            last_frame_age_s=None if seen is None else self._clock.monotonic() - seen,
-            trouble=self._line.trouble or line_trouble or self._disk_trouble or self._trouble,
-            noise=self._noise,
+            last_frame_age_s=None if seen is None else now - seen,
+            trouble=self._line.trouble
+            or line_trouble
+            or self._disk_trouble
+            or wrong.message
+            or self._trouble,
+            noise=sum(each.noise for each in self._hearing.values()),
             faults=self._faults,
             unposted=sum(isinstance(todo.what, Payment) for todo in tuple(self._todo)),
             poll_trouble=self._borrowing.trouble if self.settings.poll and listening else "",
-            polled_age_s=None if polled is None else self._clock.monotonic() - polled,
+            polled_age_s=None if polled is None else now - polled,
             disagreeing=tuple(polling.disagreeing.values()),
-            fix=failure.fix if failure is not None else LINE_FIX if line_trouble else "",
-            code=failure.code if failure is not None else "SER-004" if line_trouble else "",
+            fix=failure.fix if failure is not None else LINE_FIX if line_trouble else wrong.fix,
+            code=failure.code if failure is not None else "SER-004" if line_trouble else wrong.code,
+            finding=finding.kind if finding else "",
+            cut_off=wrong.cut_off,
+            since_s=now - finding.since if finding else None,
+            nacks=self._hearing[wire.TO_REGISTER].nacks,
         )
+
+    def _finding(self) -> Finding | None:
+        """What the bytes say of the terminal, else of the line: a speed set wrongly garbles both ways."""
+        terminal = self._hearing[wire.TO_REGISTER]
+        if (found := terminal.finding()) is not None:
+            return found
+        found = self._hearing[wire.TO_TERMINAL].finding()
+        if found is None or found.kind == "refusing":
+            return None
+        answers = (terminal.last_frame_at or found.since) > found.since
+        return None if found.kind == "garbled" and answers else found  # the register's start, printed
 
     def stop(self) -> None:
         """`run` returns after what is here already."""
@@ -178,6 +209,8 @@ class ProxyLane:
             raise PortError(str(error), fix="sudo systemctl restart vafa-relay") from error
         for message in messages:
             self._take(message)
+        for each in self._hearing.values():
+            each.take(b"")
         now = self._clock.monotonic()
         self._take_heard(self._heard_to, self._overheard.tick(now))
 
@@ -190,6 +223,8 @@ class ProxyLane:
                 self._relayed = wire.read_state(message)
                 self._borrowing.can_lend = number == wire.CAN_LEND
             case wire.LENT | wire.ANSWER | wire.OVER:
+                if message.kind == wire.ANSWER:
+                    self._hearing[wire.TO_REGISTER].take(message.payload)
                 self._take_seen(self._borrowing.heard(message))
             case wire.REFUSED:
                 raise PortError(
@@ -201,14 +236,23 @@ class ProxyLane:
                     self._take_heard(number, self._overheard.cut(number, now))
                 self._heard_to, self._crossed_at = number, now
                 if message.kind == wire.CUT:
+                    for each in self._hearing.values():
+                        each.opened()
                     self._take_heard(number, self._overheard.cut(number, now))
                 else:
                     if message.kind == wire.TO_REGISTER:
                         self._last_frame_at = now
+                    self._listen_to(message)
                     heard = self._overheard.feed(message.kind, number, message.payload, now)
                     self._take_heard(number, heard)
             case _:
                 raise PortError("the relay speaks out of turn", fix="sudo systemctl restart vafa-relay")
+
+    def _listen_to(self, message: wire.Message) -> None:
+        """What the bytes say of the line, whatever they say."""
+        for seen in self._hearing[message.kind].take(message.payload):
+            if message.kind == wire.TO_TERMINAL and isinstance(seen, Frame) and seen.type is FrameType.INM:
+                self._hearing[wire.TO_REGISTER].asked_by_another()
 
     def _greet(self, hello: wire.Hello) -> None:
         """Go on behind the last acknowledgement. Another relay's numbers mean nothing any more."""
@@ -245,12 +289,8 @@ class ProxyLane:
 
     def _take_seen(self, seen: list[Fault | Noise]) -> None:
         for each in seen:
-            match each:
-                case Noise(length, why):
-                    self._noise += 1
-                    self._log.warning("noise on the line", bytes=length, why=why)
-                case Fault(code, message):
-                    self._fault(code, message)
+            if isinstance(each, Fault):  # noise is counted, and logged now and then, by Hearing
+                self._fault(each.code, each.message)
 
     def _borrow(self) -> None:
         """Write down what the terminal's list told; ask for it when nothing else is to do."""
