@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from relayed import (
     TID,
@@ -33,6 +33,10 @@ from vafa.ports.relay_tcp import TcpLine
 
 # Chunks of both directions, in the order they are said: (by the register?, bytes)
 TALK = st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=700)), min_size=1, max_size=25)
+
+
+# More than one read takes in one piece, either way at once: what chance draws is mostly short.
+LONG = [(True, bytes(range(256)) * 24), (False, bytes(reversed(range(256))) * 24), (True, b"end")]
 
 
 def said(talk: list[tuple[bool, bytes]]) -> tuple[bytes, bytes]:
@@ -63,6 +67,7 @@ def tcp_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RelayTh
 
 
 @given(talk=TALK)
+@example(talk=LONG)
 def test_every_fragmentation_crosses_a_serial_line_unchanged(
     serial_line: tuple[RelayThread, Far, Far], talk: list[tuple[bool, bytes]]
 ) -> None:
@@ -71,6 +76,7 @@ def test_every_fragmentation_crosses_a_serial_line_unchanged(
 
 
 @given(talk=TALK)
+@example(talk=LONG)
 def test_every_fragmentation_crosses_a_tcp_line_unchanged(
     tcp_line: tuple[RelayThread, Far, Far], talk: list[tuple[bool, bytes]]
 ) -> None:
@@ -79,6 +85,7 @@ def test_every_fragmentation_crosses_a_tcp_line_unchanged(
 
 
 @given(talk=TALK)
+@example(talk=LONG)
 def test_a_reader_gets_what_crossed_and_the_ring_empties(
     tcp_line: tuple[RelayThread, Far, Far], talk: list[tuple[bool, bytes]]
 ) -> None:
