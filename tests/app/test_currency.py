@@ -113,6 +113,18 @@ def test_a_sale_asked_of_a_terminal_in_new_rial_earns_by_its_rate(tmp_path: Path
         desk.close()
 
 
+def test_a_member_s_history_tells_new_rial_in_the_rial_of_the_sum_above_it(both: Shop) -> None:
+    bought(both, 105, NEW)
+    refund(both, "r", 5, NEW)
+    view = both.members.show(both.joined("09121236789"))
+    assert [(line.amount, line.what) for line in view.history] == [
+        (50_000, "refund"),
+        (1_050_000, "purchase"),
+    ]
+    assert view.spent == 1_000_000
+    both.ledger.close()
+
+
 @pytest.mark.parametrize("extra", ["", "[expiry]\nmonths = 6\n"], ids=["plain", "with rules"])
 def test_a_sale_in_new_rial_is_explained_by_its_own_rate(tmp_path: Path, extra: str) -> None:
     shop = Shop(tmp_path)

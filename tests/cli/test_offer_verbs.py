@@ -137,6 +137,8 @@ def test_a_discount_is_quoted_held_and_captured_by_the_redeem_verbs(device: Devi
         assert "used" in vafa("offer", "list", PHONE).out
         neither = vafa("redeem", "hold", PHONE, "--bill", "2000")
         assert (neither.code, "a REWARD or an --offer" in neither.err) == (2, True)
+        part = vafa("redeem", "hold", PHONE, "--offer", offer["offer"][:8], "--bill", "2000")
+        assert (part.code, "the whole id of the offer" in part.err) == (2, True)
 
 
 def test_the_tab_key_offers_templates_and_segments(device: Device) -> None:

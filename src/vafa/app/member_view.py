@@ -17,6 +17,7 @@ from vafa.ledger.tables import find_row
 from vafa.model import events, standing
 from vafa.model.calendar import birthday_text
 from vafa.model.identity import TokenKind
+from vafa.model.money import Currency, in_rial
 
 HISTORY_ROWS = 10
 _HISTORY = (
@@ -69,7 +70,7 @@ class PersonView(msgspec.Struct, frozen=True):
 
 
 class HistoryLine(msgspec.Struct, frozen=True):
-    """What changed a member's points, and by how many. `what` says which."""
+    """What changed a member's points, and by how many; `amount` in today's rial. `what` says which."""
 
     number: str
     at_ms: int
@@ -106,7 +107,8 @@ def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name
         if change is not None and device:
             number = device.short_number(each.row.epoch, each.row.seq)
             amount, points, what = change
-            history.append(HistoryLine(number, each.row.at, amount, points, what))
+            rials = in_rial(amount, _currency(connection, each.event))
+            history.append(HistoryLine(number, each.row.at, rials, points, what))
             if len(history) == HISTORY_ROWS:
                 break
     return MemberView(
@@ -123,6 +125,15 @@ def member_view(connection: sqlite3.Connection, row: MemberRow, phone: str, name
         value=value_view(connection, owned),
         offers=tuple(each for owner in owned for each in open_offers.of_member(connection, owner)),
     )
+
+
+def _currency(connection: sqlite3.Connection, event: events.Event) -> int:
+    """The rial that an event's amount is in: of what goes back that of its sale."""
+    if isinstance(event, events.Reversal | events.Refund):
+        sale = reads.payment(connection, event.key)
+        assert sale is not None, "what goes back was paid"
+        return reads.paid_of(reads.entry(connection, sale.seq).event).currency
+    return event.paid.currency if isinstance(event, events.Award) else Currency.RIAL_CURRENT
 
 
 def _change_of(  # noqa: PLR0911 - a table, a kind a line

@@ -4,6 +4,7 @@ A request id is made and told before anything changes: it names the redemption i
 command that was cut off can be given again.
 """
 
+import re
 import shlex
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vafa.app.redeem_messages import AnyRedeem, Quoted, Redeemed
 
 CODE_DIGITS_MIN, CODE_DIGITS_MAX = 6, 8
+_OFFER_ID = re.compile(r"[0-9a-f]{16}")
 request_argument = click.argument("request", metavar="REQUEST")
 
 
@@ -48,10 +50,24 @@ def quote(phone: str, bill: int | None, config_path: Path, as_json: bool) -> Non
     _carry_out(asked, config_path, as_json=as_json)
 
 
+def _whole_id(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """An offer's id. What is spent is named whole: a beginning may fit another offer tomorrow."""
+    if text is not None and not _OFFER_ID.fullmatch(text.strip().lower()):
+        raise click.BadParameter(
+            "write the whole id of the offer, 16 letters and digits: vafa redeem quote PHONE tells it"
+        )
+    return text and text.strip().lower()
+
+
 @command.command("hold")
 @click.argument("phone", metavar="PHONE|CODE")
 @click.argument("reward", required=False)
-@click.option("--offer", metavar="ID", help="Instead of REWARD: an offer of theirs that takes money off.")
+@click.option(
+    "--offer",
+    metavar="ID",
+    callback=_whole_id,
+    help="Instead of REWARD: an offer of theirs that takes money off.",
+)
 @click.option("--points", type=click.IntRange(1), help="Of a reward that takes money off: so many.")
 @click.option("--bill", callback=some_rials, metavar="RIAL", help="What is to be paid.")
 @click.option("--request", metavar="ID", help="Of an earlier try, or a name of your own.")
@@ -82,7 +98,7 @@ def hold(
         claim=claim,
         amount=bill or 0,
         points=points,
-        offer=None if offer is None else offer.lower(),
+        offer=offer,
     )
     _carry_out(wish, config_path, as_json=as_json)
 
