@@ -75,23 +75,16 @@ def unsynced_backup() -> None:
             connection.execute("PRAGMA synchronous = OFF")
         return connection
 
-    upkeep.open_beside, upkeep.flush = carelessly, lambda path: None
+    careless: Any = upkeep
+    careless.open_beside, careless.flush = carelessly, lambda path: None
 
 
 def unnamed_backup() -> None:
     """`vafa backup` says that it is done before the new file's name is on the disk."""
     from vafa.app import backing_up
-    from vafa.ledger import upkeep
 
-    backing: Any = backing_up
-
-    class Flushing:
-        """`upkeep`, but for one function."""
-
-        def __getattr__(self, name: str) -> Any:
-            return (lambda path: None) if name == "flush" else getattr(upkeep, name)
-
-    backing.upkeep = Flushing()
+    careless: Any = backing_up
+    careless.flush = lambda path: None
 
 
 def piecemeal_migration() -> None:

@@ -100,6 +100,13 @@ class Daemon:
             assert time.monotonic() < until, self.said()
             time.sleep(0.02)
 
+    def wait_until_said(self, words: str) -> None:
+        """Until the daemon's outputs have these words."""
+        until = time.monotonic() + _START_S
+        while words not in self.said():
+            assert time.monotonic() < until, self.said()
+            time.sleep(0.02)
+
     def abandon(self) -> None:
         """After a failed test: nothing may go on running."""
         if self._strace.poll() is None:

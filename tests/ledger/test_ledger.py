@@ -1,7 +1,10 @@
 """The one write path: what is posted is there once, chained, and rebuilt from the journal alike."""
 
 import contextlib
+import errno
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +131,24 @@ def test_a_commit_is_durable_before_it_is_acknowledged(ledger: Ledger) -> None:
     assert ledger.read(lambda c: c.execute("PRAGMA synchronous").fetchone()) == (2,)
     assert ledger.read(lambda c: c.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
     assert ledger.read(lambda c: c.execute("PRAGMA page_size").fetchone()) == (1024,)
+
+
+def test_a_ledger_whose_log_may_lose_its_name_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite syncs the folder of a new log itself, and goes on as if nothing were when the disk refuses."""
+    synced, sync = [], os.fsync
+
+    def refuse(descriptor: int) -> None:
+        sync(descriptor)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            synced.append(sorted(path.name for path in tmp_path.iterdir()))
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(LedgerError, match="cannot be made durable"):
+        Ledger(tmp_path, lambda: 1)
+    assert "ledger.db-wal" in synced[0]
 
 
 def test_a_ledger_of_a_newer_version_is_refused_with_words(tmp_path: Path, ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from shop import Shop, payment
 from vafa.app import log_keeping
 from vafa.app.log_keeping import LogKeeper
 from vafa.ledger import log_file
+from vafa.ledger.ledger import Transaction
 from vafa.ledger.log_file import LogMoved
 from vafa.ledger.storage import FRAME_BYTES, LOG_BYTES, connect_reader
 from vafa.model.errors import LedgerError
@@ -58,6 +60,20 @@ def test_between_any_two_slices_the_ledger_is_free_for_sales(shop: Shop) -> None
     assert size(shop) == LOG_BYTES
     assert len(sizes) >= LOG_BYTES // log_file.SLICE_BYTES - 1
     assert max(b - a for a, b in itertools.pairwise(sizes)) <= log_file.SLICE_BYTES
+
+
+def test_the_filling_goes_on_after_a_sale_s_failure_took_the_log_away(shop: Shop) -> None:
+    """A connection that is given up empties the log into the database, and deletes it."""
+
+    def broken(_: Transaction) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    assert shop.ledger.extend_log()
+    with pytest.raises(LedgerError, match="could not be written"):
+        shop.ledger.write(broken)
+    assert not log_file.of(shop.ledger.path).exists()
+    assert shop.ledger.extend_log()
+    assert size(shop) >= log_file.SLICE_BYTES
 
 
 def test_a_keeper_that_is_stopped_fills_no_further(shop: Shop) -> None:

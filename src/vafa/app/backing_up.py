@@ -19,7 +19,7 @@ from vafa.app import key_files
 from vafa.app.config import Config
 from vafa.keys import recovery
 from vafa.ledger import reads, upkeep
-from vafa.ledger.storage import connect_reader, ledger_path
+from vafa.ledger.storage import connect_reader, flush, ledger_path
 from vafa.ledger.verify import chain_faults
 from vafa.model.errors import LedgerDamaged, LedgerError
 from vafa.sync import enrolment
@@ -69,7 +69,7 @@ def back_up(config: Config, target: Path, now_ms: int, *, new_code: bool) -> Mad
             sealed = recovery.seal_keys(files, about.digest, public, _hub(directory))
             _write(draft, about, sealed, copy)
         draft.rename(target)
-        upkeep.flush(target.parent)
+        flush(target.parent)
     except OSError as error:
         raise LedgerError(f"no backup at {target}: {error.strerror}", fix="check space and rights") from error
     finally:

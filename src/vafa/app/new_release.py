@@ -21,7 +21,7 @@ from vafa.app.releases import FORMAT, About, Releases, UpdateError, checked_way_
 from vafa.app.selftest import Look
 from vafa.keys import release as signing
 from vafa.keys.sign import fingerprint
-from vafa.ledger.upkeep import flush
+from vafa.ledger.storage import flush
 
 if TYPE_CHECKING:
     from vafa.keys.sign import SigningKey

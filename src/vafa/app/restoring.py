@@ -28,7 +28,7 @@ from vafa.keys.recovery import SealedKeys
 from vafa.keys.tokens import Tokens
 from vafa.ledger import reads, upkeep
 from vafa.ledger.ledger import Ledger
-from vafa.ledger.storage import ledger_path, lock_ledger
+from vafa.ledger.storage import flush, ledger_path, lock_ledger
 from vafa.ledger.verify import chain_faults
 from vafa.model import events
 from vafa.model.errors import KeyFileError, LedgerDamaged, LedgerError, Malformed, Refused
@@ -118,7 +118,7 @@ def restore(
         aside = _put_aside(path)
         draft.rename(path)
         _begin_sync_anew(directory)
-        upkeep.flush(directory)
+        flush(directory)
     except OSError as error:
         raise LedgerError(f"nothing was restored ({error})", fix="check space and rights") from error
     finally:
@@ -231,7 +231,7 @@ def _new_epoch(scratch: Path, found: Found, wall_ms: Callable[[], int]) -> tuple
     finally:
         ledger.close()
     upkeep.checkpoint(ledger.path)  # all of it in the one file that is renamed
-    upkeep.flush(ledger.path)
+    flush(ledger.path)
     return head.seq, begun.device, row.epoch
 
 

@@ -14,7 +14,7 @@ from vafa.app import releases
 from vafa.app.config_update import Update
 from vafa.app.releases import ROLLED_BACK, UNCONFIRMED, Releases, Trial, UpdateError, checked_way_back
 from vafa.app.standing import ReleaseFacts, Status
-from vafa.ledger.upkeep import flush
+from vafa.ledger.storage import flush
 from vafa.ports import machine
 
 KEEPER = Path("/usr/lib/vafa/releases")

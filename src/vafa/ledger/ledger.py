@@ -278,8 +278,9 @@ class Ledger:
         disk refused; then, as after a commit that failed, the next write starts from what the disk has."""
         with self._lock:
             try:
+                self._ready()  # makes the log anew where a failure has taken it away
                 return log_file.extend(self.path)
-            except OSError as error:
+            except (OSError, sqlite3.Error) as error:
                 raise self._failed(error) from error
 
     def look_after(self) -> None:

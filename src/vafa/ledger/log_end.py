@@ -29,7 +29,7 @@ from vafa.ledger.log_frames import (
     mended_header,
     wrong_bytes,
 )
-from vafa.ledger.storage import BROKEN
+from vafa.ledger.storage import BROKEN, flush
 from vafa.ledger.trouble import explained
 from vafa.model.errors import LedgerDamaged
 
@@ -160,7 +160,7 @@ def _kept(database: Path, descriptor: int) -> str:
                 offset += copy.write(chunk)
             copy.flush()
             os.fsync(copy.fileno())
-        upkeep.flush(database.parent)
+        flush(database.parent)
     except OSError as error:
         aside.unlink(missing_ok=True)
         return f"not kept: {error.strerror}"

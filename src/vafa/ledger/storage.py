@@ -58,8 +58,14 @@ def connect_writer(path: Path, migrate: Callable[[Path], None]) -> sqlite3.Conne
     try:
         connection = _connect(path)
         _prepare(connection, path, migrate)
+        _pragma(connection, "user_version")  # the first look makes the log
     except BROKEN as error:
         raise explained(error, f"{path} cannot be opened", path) from error
+    try:
+        flush(path.parent)  # the log's name: when SQLite's own sync of it fails it goes on regardless
+    except OSError as error:
+        connection.close()
+        raise explained(error, f"{path.parent} cannot be made durable", path) from error
     return connection
 
 
@@ -236,3 +242,12 @@ def lock_ledger(path: Path) -> int:
 def _pragma(connection: sqlite3.Connection, name: str) -> int | str:
     answer: int | str = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return answer
+
+
+def flush(path: Path) -> None:
+    """A file's content, or a directory's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

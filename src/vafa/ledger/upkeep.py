@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from vafa.ledger.storage import BROKEN
+from vafa.ledger.storage import BROKEN, flush
 from vafa.model.errors import LedgerDamaged, LedgerError
 
 BUSY_WAIT_S = 2.0  # a checkpoint that cannot have the lock by then leaves it to the next one
@@ -162,12 +162,3 @@ def _backups(directory: Path) -> list[Path]:
 
 def _number(path: Path) -> int:
     return int(path.stem.removeprefix("ledger-"))
-
-
-def flush(path: Path) -> None:
-    """A file's content, or a directory's names, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -121,7 +121,7 @@ def grow(
 
     Afterwards the file is checkpointed and durable. `tell`: payments so far.
     """
-    from vafa.ledger import upkeep
+    from vafa.ledger import storage, upkeep
 
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -136,7 +136,7 @@ def grow(
     finally:
         connection.close()
     upkeep.checkpoint(path)
-    upkeep.flush(path)
+    storage.flush(path)
 
 
 def _history(
