@@ -15,6 +15,7 @@ from vafa.app import desk, messages, outcome, redeem_reads, returning, undo
 from vafa.app.desk import Desk
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd, doubtful
+from vafa.app.told_again import ToldAgain
 from vafa.model.events import SaleOutcome
 from vafa.model.money import Currency
 from vafa.model.payment import Scheme
@@ -65,10 +66,12 @@ class DeskBench:
         self.open()
 
     def open(self) -> None:
+        self.told_again = ToldAgain(self.clock.monotonic)
         paper = Paper("کافه نگین", "Kafe Negin", "fa", "Asia/Tehran", self.shop.programmes)
         self.desk = Desk(
             self.shop.counter, self.shop.members, paper, self.clock, self.scheme, (LOCAL_TID,),
             {TID: LaneSeller(self.bench)},
+            self.told_again,
         )  # fmt: skip
 
     def restart(self) -> None:

@@ -16,6 +16,7 @@ from lane_bench import joined
 from shop import PROGRAMME, TID
 
 from vafa.app.desk import IDENTIFIED_MAX, IDENTIFIED_S
+from vafa.app.told_again import SHOWN_MAX, SHOWN_S
 from vafa.app.undo import Adjustment, Undo
 from vafa.club.programme import parse
 from vafa.model.errors import LedgerError
@@ -142,6 +143,27 @@ def test_a_sale_repeated_word_for_word_gets_its_end_again_and_asks_nobody(desk: 
 def test_the_same_reference_with_other_facts_keeps_the_first_answer(desk: DeskBench) -> None:
     first = desk.pay("p-1", 1_250)
     assert desk.pay("p-1", 9_999) == first
+
+
+def test_the_same_reference_with_other_facts_is_an_alarm_for_a_day(desk: DeskBench) -> None:
+    """Most likely the till's references begin anew each day: its sales would earn nothing, unseen."""
+    number = desk.pay("p-1", 1_250)["number"]
+    desk.pay("p-2", 1_250)
+    desk.pay("p-1", 1_250)
+    assert desk.told_again.of(LOCAL_TID) == ()
+    desk.pay("p-1", 9_999)
+    desk.pay("p-1", 1_250)  # the first one once more proves nothing of the second
+    assert desk.told_again.of(LOCAL_TID) == (number,)
+    assert desk.told_again.of(TID) == ()
+    desk.clock.advance(SHOWN_S)
+    assert desk.told_again.of(LOCAL_TID) == ()
+
+
+def test_a_till_whose_references_begin_anew_shows_the_newest_alarms_only(desk: DeskBench) -> None:
+    numbers = [desk.pay(f"p-{count}", 1_250)["number"] for count in range(SHOWN_MAX + 3)]
+    for count in range(SHOWN_MAX + 3):
+        desk.pay(f"p-{count}", 9_999)
+    assert desk.told_again.of(LOCAL_TID) == tuple(numbers[3:])
 
 
 def test_an_identification_is_good_for_one_payment_and_its_repetition(desk: DeskBench) -> None:

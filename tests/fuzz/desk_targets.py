@@ -20,6 +20,7 @@ from vafa.app.live import LaneState, Live
 from vafa.app.paper import Paper
 from vafa.app.selling import SaleEnd
 from vafa.app.status import Facts
+from vafa.app.told_again import ToldAgain
 from vafa.model.errors import Refused
 from vafa.model.money import Currency
 from vafa.model.pan import CardHint
@@ -160,7 +161,14 @@ class LocalProtocol(Counter):
         super().__init__()
         sellers: Mapping[str, Seller] = {TID: NoTerminal()}
         self.desk = Desk(
-            self.shop.counter, self.shop.members, self.paper, self.clock, Scheme.SENDER, (LOCAL_TID,), sellers
+            self.shop.counter,
+            self.shop.members,
+            self.paper,
+            self.clock,
+            Scheme.SENDER,
+            (LOCAL_TID,),
+            sellers,
+            ToldAgain(self.clock.monotonic),
         )
         self.introduction = Introduction(SECRET)
         asked = [*_local_requests(), *_of_slip(self.claim)]

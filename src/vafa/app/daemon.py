@@ -37,6 +37,7 @@ from vafa.app.programmes import Programmes, example
 from vafa.app.sales import Sales
 from vafa.app.status import facts
 from vafa.app.sync_questions import SYNC_QUESTIONS
+from vafa.app.told_again import ToldAgain
 from vafa.club.programme import Programme, parse
 from vafa.keys.seal import wrapping_key
 from vafa.ledger.ledger import Ledger
@@ -67,6 +68,7 @@ class Daemon:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
+        self._told_again = ToldAgain(clock.monotonic)
         self._started_at = clock.monotonic()
         self._wake = threading.Event()
         self._crashed: str = ""
@@ -213,7 +215,7 @@ class Daemon:
     def live(self) -> Live:
         """What only the running daemon knows, for `status`."""
         local = tuple(
-            LaneState(terminal=t.id, mode="local", address="", line="local", doing="a program tells us")
+            LaneState(t.id, "local", "", "local", "a program tells us", disagreeing=self._told_again.of(t.id))
             for t in self._config.terminal
             if t.mode == "local"
         )
@@ -284,6 +286,7 @@ class Daemon:
             Scheme.RRN if config.local.key == "rrn" else Scheme.SENDER,
             tuple(t.id for t in config.terminal if t.mode == "local"),
             self._sellers(),
+            self._told_again,
         )
         return LocalLines(config, desk, self._clock)
 

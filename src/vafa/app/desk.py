@@ -26,6 +26,7 @@ from vafa.app.paper import Paper
 from vafa.app.profiles import Profiles, Telling
 from vafa.app.redeem_desk import RedeemDesk
 from vafa.app.selling import SaleEnd
+from vafa.app.told_again import ToldAgain
 from vafa.app.undo import Undo, Undoing, Undone, Wish
 from vafa.model.errors import NotFound, Refused, VafaError
 from vafa.model.events import Less
@@ -72,6 +73,7 @@ class Desk:
         local_scheme: Scheme,
         terminals: tuple[str, ...],
         sellers: Mapping[str, Seller],
+        told_again: ToldAgain,
     ) -> None:
         self._counter = counter
         self._members = members
@@ -82,6 +84,7 @@ class Desk:
         self._local_scheme = local_scheme
         self._terminals = terminals
         self._sellers = sellers
+        self._told_again = told_again
         self._identified: dict[str, Ticket] = {}
         self._identified_lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(messages.AnyRequest)
@@ -142,6 +145,7 @@ class Desk:
             outcome = self._counter.post(payment, self._who(request, payment.key.ref))
         if outcome.disagrees:
             log.warning("evidence disagrees", number=outcome.number, fields=outcome.disagrees)
+            self._told_again.otherwise(outcome)
         return paid_in_words(outcome, self._paper, request.lang)
 
     def _payment_of(self, request: messages.Payment) -> Payment:

@@ -11,6 +11,7 @@ from vafa.app.standing import TerminalFacts, Trouble
 from vafa.codecs.sadad_fields import WRONG_TERMINAL
 
 RELAY_DOWN = "RUN-004"  # without it the cash register does not reach its terminal at all
+_REFERENCES_REUSED = " Do the payment application's references begin anew? Such a sale earns nothing."
 _COMMANDS = {"sudo", "vafa", "ls", "terminal.address"}  # what a fix may begin with and is written as it is
 
 
@@ -81,11 +82,14 @@ def _of_polling(lane: LaneState) -> Iterator[Trouble]:
             "question: poll = false in config.toml, and vafa record for a missed sale.",
             "GAP-002",
         )
+    is_local = lane.line == "local"
+    told = f"terminal {lane.terminal} {'told it again' if is_local else 'lists it'}"
     for number in lane.disagreeing:
         yield Trouble(
             "degraded",
-            f"Sale {number}: terminal {lane.terminal} lists it otherwise than it was heard first.",
-            f"Compare its slip with: vafa why {number}. It earned once, by what was heard first.",
+            f"Sale {number}: {told} otherwise than it was heard first.",
+            f"Compare its slip with: vafa why {number}. It earned once, by what was heard first."
+            + (_REFERENCES_REUSED if is_local else ""),
             "GAP-003",
         )
 
