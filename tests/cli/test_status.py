@@ -242,6 +242,22 @@ def test_no_line_is_wider_than_80_columns() -> None:
     assert any(len(line) == 80 for line in shown)
 
 
+def test_several_terminals_are_told_apart_and_leave_room_on_line_1() -> None:
+    terminals = (
+        TerminalFacts("40217736", "ecr", "/dev/ttyUSB0", "answering", wired="ttyUSB0 115200 8N1"),
+        TerminalFacts("40217737", "poll", "tcp:192.0.2.1:8888", "unheard"),
+        TerminalFacts("C0000302", "local", "", "local"),
+    )
+    status = msgspec.structs.replace(full(), shop="Kafe Negin", up_s=60.0, terminals=terminals)
+    lines = screen(status)
+    assert lines[0] == "■ BROKEN  3 terminals · Kafe Negin · vafa 10.20.30 · up 1m"
+    assert [line.split() for line in lines if line.startswith("  Terminal")] == [
+        ["Terminal", "40217736", "ttyUSB0", "answering"],
+        ["Terminal", "40217737", "192.0.2.1:8888", "unheard"],
+        ["Terminal", "C0000302", "by", "local", "protocol"],
+    ]
+
+
 def test_what_is_cut_closes_its_isolate() -> None:
     assert cut("abc", 3) == "abc"
     assert cut("abcd", 3) == "ab…"

@@ -373,7 +373,8 @@ def not_understood(error: Exception) -> messages.Failure:
 
 def _not_configured() -> Refused:
     return Refused(
-        "this terminal id is not in the configuration", fix="add it as [[terminal]] and restart vafa"
+        "no terminal of mode local has this id",
+        fix='config.toml: [[terminal]] with mode = "local"; restart vafa',
     )
 
 

@@ -54,7 +54,7 @@ line out says where it listens. See --script for the same commands in a file.
 Faults (--fault NAME, NAME=TIMES, NAME=always, NAME@SALE for the third sale: NAME@3):
   noise                  random bytes before a message
   split                  a message arrives in small pieces, over time
-  bad-lrc                an answer with a wrong checksum; a NACK brings it again
+  bad-lrc                an answer with a wrong checksum; a NACK would bring it again
   repeat-response        the answer arrives twice, whatever the cash register said
   nack                   a request is refused with NACK
   deaf                   INM is not answered
@@ -163,7 +163,7 @@ def sadad(
         if as_json:
             _talk_json(terminal, line)
         else:
-            _talk(terminal, line)
+            _talk(terminal, as_configured(line, pty))
 
 
 def _line(terminal: "Terminal", tcp: str | None, pty: Path | None) -> "Line":
@@ -229,13 +229,18 @@ def _talk_json(terminal: "Terminal", line: "Line") -> None:
             return
 
 
-def _talk(terminal: "Terminal", line: "Line") -> None:
+def as_configured(line: "Line", pty: Path | None) -> str:
+    """Where it listens, as config.toml has it."""
+    return f"tcp:{line.address}" if pty is None else str(pty.absolute())
+
+
+def _talk(terminal: "Terminal", address: str) -> None:
     """Say what happens and print the slips; take plain words. Runs on when there is no input."""
     from vafa.simulators.paper import framed
 
     terminal.say = lambda text: click.echo(f"  {time.strftime('%H:%M:%S')}  {text}")
     terminal.on_slip = lambda slip: click.echo(framed(slip))
-    click.echo(f"Sadad terminal {terminal.tid} at {line.address}; Ctrl-C stops it, --help says more")
+    click.echo(f"Sadad terminal {terminal.tid} at {address}; Ctrl-C stops it, --help says more")
     try:
         for text in sys.stdin:
             if text.strip() in ("quit", "exit"):

@@ -66,7 +66,7 @@ def command(
     as_json: bool,  # noqa: FBT001 - click passes a flag so
 ) -> None:
     """Serve one pretend printer until told to stop; the words for people stand in _HELP."""
-    from vafa.cli.simulate import served
+    from vafa.cli.simulate import as_configured, served
     from vafa.simulators.printer import Printer
 
     if (tcp is None) == (pty is None):
@@ -80,7 +80,8 @@ def command(
         if as_json:
             print(json.dumps({"ok": True, "listening": line.address}), flush=True)
         else:
-            click.echo(f"printer of {width} dots at {line.address}; Ctrl-C stops it, --help says more")
+            where = as_configured(line, pty)
+            click.echo(f"printer of {width} dots at {where}; Ctrl-C stops it, --help says more")
         try:
             for text in sys.stdin:
                 words = json.loads(text)["do"].split() if as_json and text.strip() else text.split()

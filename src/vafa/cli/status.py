@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vafa.app.standing import LocalLineFacts, PrinterFacts, Status, TerminalFacts
 
 COLUMNS = 80
+TERMINALS_NAMED = 2  # on line 1, which has to say more
 EXIT_CODES = {"ok": 0, "degraded": 10, "broken": 20}
 EXIT_NOT_RUNNING = 3
 REDRAW_S = 1.0
@@ -128,9 +129,11 @@ def _look(status: "Status") -> str:
 
 def _head(status: "Status") -> str:
     ids = ", ".join(terminal.terminal for terminal in status.terminals) or "none"
-    plural = "s" if len(status.terminals) > 1 else ""
+    terminals = f"terminal {ids}" if len(status.terminals) < 2 else f"terminals {ids}"
+    if len(status.terminals) > TERMINALS_NAMED:  # each has a line of its own below
+        terminals = f"{len(status.terminals)} terminals"
     shop = status.shop if status.shop.isascii() else f"{_FSI}{status.shop}{_PDI}"
-    parts = [f"terminal{plural} {ids}", shop, f"vafa {status.version}"]
+    parts = [terminals, shop, f"vafa {status.version}"]
     if status.running:
         parts.append(f"up {span(status.up_s)}")
     return cut(_HEADS[_look(status)] + " " + " · ".join(parts), COLUMNS)
@@ -139,7 +142,7 @@ def _head(status: "Status") -> str:
 def _facts(status: "Status") -> Iterator[tuple[str, ...]]:
     """(label, what, how it is, since when) of each fact."""
     for terminal in status.terminals:
-        yield _terminal(terminal)
+        yield _terminal(terminal, among=len(status.terminals))
     if status.local:
         yield "Local", ", ".join(_local(line) for line in status.local)
     yield from status_hub.links_and_hub(status)
@@ -179,12 +182,16 @@ def _own_clock(status: "Status") -> tuple[str, ...]:
     return "Clock", f"{local:%H:%M:%S} {status.clock.zone}", "not attested"
 
 
-def _terminal(terminal: "TerminalFacts") -> tuple[str, ...]:
-    state = terminal.state
+def _terminal(terminal: "TerminalFacts", among: int) -> tuple[str, ...]:
+    """Among several the id comes first: the address alone would not say which of line 1's it is."""
+    state = "by local protocol" if terminal.state == "local" else terminal.state
     if terminal.doing not in ("", "idle") and state == "answering":
         state = terminal.doing
     what = terminal.wired or terminal.address.removeprefix("/dev/").removeprefix("serial/by-id/")
-    what = what or f"{terminal.terminal} by local protocol"
+    if not what:
+        what = terminal.terminal
+    elif among > 1:
+        what = f"{terminal.terminal} {what.removeprefix('tcp:').split()[0]}"
     if terminal.since_s is not None and (terminal.state == "closed" or terminal.last_frame_age_s is None):
         return "Terminal", what, state, "since", ago(terminal.since_s)
     if terminal.last_frame_age_s is None:

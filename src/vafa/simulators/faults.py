@@ -7,7 +7,7 @@ from vafa.model.errors import Fault, Refused
 FAULTS = {
     "noise": "random bytes before a message",
     "split": "a message arrives in small pieces, over time",
-    "bad-lrc": "an answer with a wrong checksum; a NACK brings it again",
+    "bad-lrc": "an answer with a wrong checksum; a NACK would bring it again",
     "repeat-response": "the answer arrives twice, whatever the cash register said",
     "nack": "a request is refused with NACK",
     "deaf": "INM is not answered",
