@@ -75,6 +75,7 @@ class Replay:
         self._unearned: dict[bytes, list[PaymentKey]] = {}  # on a card nobody claimed, without a code
         self._owner_of: dict[bytes, bytes] = {}
         self._answers_as: dict[bytes, bytes] = {}
+        self._forgotten: set[bytes] = set()
         self._offers: dict[bytes, Gain] = {}
         self._budget = Fraction(0)
         self._evaluated = 0
@@ -103,6 +104,7 @@ class Replay:
                 self._by_hand(self._life(event.holder), event.points, 0, seq)
             case events.Enrol():
                 self._life(event.member)
+                self._forgotten.discard(event.member)
             case events.AwardMoved() if event.key in self._sales:
                 self._moved(event, self._sales[event.key], seq)
             case events.Offer():
@@ -119,6 +121,9 @@ class Replay:
             case events.Forget():
                 life = self._life(event.member)
                 life.standing = standing_forgotten(life.standing)
+                self._forgotten.add(event.member)
+                for token in event.tokens:
+                    self._owner_of.pop(token, None)
             case _:
                 pass
 
@@ -148,10 +153,16 @@ class Replay:
         return self._lives.setdefault(holder, Life())
 
     def _acting(self, holder: bytes) -> bytes:
-        """Who gets what a holder earns: of somebody merged the one they answer as."""
+        """Who gets what a holder earns: of somebody merged the one they answer as, or where that one was
+        forgotten another id of theirs (ledger.people.acting)."""
         while holder in self._answers_as:
             holder = self._answers_as[holder]
-        return holder
+        if holder not in self._forgotten:
+            return holder
+        theirs = [holder]
+        for each in theirs:  # grows while it is walked: aliases of aliases
+            theirs += [alias for alias, member in self._answers_as.items() if member == each]
+        return next((each for each in theirs if each in self._lives and each not in self._forgotten), holder)
 
     def _award(self, award: events.Award, seq: int, at: int) -> None:
         life = self._life(award.holder) if award.holder else self._loose.setdefault(award.paid.key, Life())
@@ -238,8 +249,9 @@ class Replay:
             if step is not None:
                 life.tier, life.tier_since = step.after, would.at
         for _, points in earning.owed_to_referrer(programme, would):
-            referrer = self._lives.get(self._acting(unpack(would.standing).referrer))
-            if referrer is not None and referrer is not life:
+            acting = self._acting(unpack(would.standing).referrer)
+            referrer = self._lives.get(acting)
+            if referrer is not None and referrer is not life and acting not in self._forgotten:
                 self._gains(referrer.would, points, lot_dates(programme, would.at)[1], seq)
 
     def _evaluate(self, at: int) -> None:
