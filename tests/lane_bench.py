@@ -203,3 +203,16 @@ def refuses_order_ids(bench: Bench) -> None:
         listing(message, now)
 
     bench.terminal._hear_request = hear  # type: ignore[method-assign]
+
+
+def beside_an_equal_one(bench: Bench) -> Work:
+    """A sale whose answer never came, of an amount keyed once more: the list cannot tell which is it."""
+    refuses_order_ids(bench)
+    bench.terminal.fault("silence-after-request")
+    work = bench.queue("r-1", 105)
+    bench.run(lambda: bench.requests_sent() == 1)
+    bench.run_for(20)
+    bench.terminal.key_sale(105)
+    bench.run(work.in_doubt.is_set)
+    bench.run_for(400)
+    return work

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from lane_bench import ANSWER_TIMEOUT_S, Bench, posted, refuses_order_ids
+from lane_bench import ANSWER_TIMEOUT_S, Bench, beside_an_equal_one, posted, refuses_order_ids
 from shop import TID
 
 from vafa.app.live import SaleTimes
@@ -255,14 +255,7 @@ def test_a_terminal_without_order_ids_is_asked_without_them_and_one_sale_of_the_
 
 
 def test_two_sales_of_the_amount_without_order_ids_stay_unsure(bench: Bench) -> None:
-    refuses_order_ids(bench)
-    bench.terminal.fault("silence-after-request")
-    work = bench.queue("r-1", 105)
-    bench.run(lambda: bench.requests_sent() == 1)
-    bench.run_for(20)
-    bench.terminal.key_sale(105)
-    bench.run(work.in_doubt.is_set)
-    bench.run_for(400)
+    work = beside_an_equal_one(bench)
     assert not work.ended.is_set()
     assert posted(bench) == []
 

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from lane_bench import Bench, posted, refuses_order_ids
+from lane_bench import Bench, beside_an_equal_one, posted
 from shop import TID, Shop, payment
 
 from vafa.app import support
@@ -102,14 +102,7 @@ def test_what_is_not_unsure_is_not_settled(shop: Shop) -> None:
 
 def test_of_two_sales_that_would_fit_the_slip_tells_and_who_asks_again_hears_it(bench: Bench) -> None:
     """The terminal's list cannot tell which was ours. The lane waits for one, the books have its end."""
-    refuses_order_ids(bench)
-    bench.terminal.fault("silence-after-request")
-    work = bench.queue("r-1", 105)
-    bench.run(lambda: bench.requests_sent() == 1)
-    bench.run_for(20)
-    bench.terminal.key_sale(105)
-    bench.run(work.in_doubt.is_set)
-    bench.run_for(400)
+    work = beside_an_equal_one(bench)
     assert posted(bench) == []
     assert work.asked is not None
     settle_unpaid(bench.shop.ledger, work.asked.number, "uid 7", "the customer paid with another card")
